@@ -1,0 +1,1 @@
+//! Renders diagnostics for people, with ariadne; the only file that knows it.

@@ -1,0 +1,7 @@
+//! The dp compiler.
+pub mod source;
+pub mod diagnostic;
+pub mod syntax;
+pub mod ir;
+pub mod prims;
+pub mod builtins;

@@ -1,0 +1,6 @@
+//! All that is alive while compiled dp code runs: tensors, numerical kernels, random numbers, files,
+//! pictures, progress and checkpoints. It knows nothing of the language.
+
+pub mod tensor;
+pub mod fault;
+pub mod lanes;
