@@ -12,19 +12,28 @@ pub static GATHER: Prim = Prim {
     name: "gather",
     doc: "Reads at indices.\n`gather(x, i1, ..., in)`: the index arrays, of one shape I, index the n leading axes of x; the result has \
           shape I ++ rest of x.\nAn index out of range is a fault.",
-    result: gather, eval: eval_gather, sample: sample_gather, special: special_gather,
+    result: gather,
+    eval: eval_gather,
+    sample: sample_gather,
+    special: special_gather,
 };
 pub static SCATTER_ADD: Prim = Prim {
     name: "scatter_add",
     doc: "Adds at indices.\n`scatter_add(acc, u, i1, ..., in)`: acc with u, of shape I ++ rest of acc, added at the indices, in row-major \
           order of I.\nAn index out of range is a fault.",
-    result: scatter_add, eval: eval_scatter_add, sample: sample_scatter_add, special: special_scatter_add,
+    result: scatter_add,
+    eval: eval_scatter_add,
+    sample: sample_scatter_add,
+    special: special_scatter_add,
 };
 pub static UPDATE: Prim = Prim {
     name: "update",
     doc: "Replaces one part.\n`update(x, u, i1, ..., in)` with scalar indices: x with the part at the indices replaced by u.\nAn index out \
           of range is a fault.",
-    result: update, eval: eval_update, sample: sample_update, special: special_update,
+    result: update,
+    eval: eval_update,
+    sample: sample_update,
+    special: special_update,
 };
 
 fn gather(_: &Op, args: &[&Type]) -> Rule {

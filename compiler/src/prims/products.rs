@@ -71,8 +71,19 @@ fn sample_dot(rng: &mut Rng) -> Use {
 fn special_dot() -> Vec<Use> {
     let mut rng = Rng::new(11);
     let mut uses = Vec::new();
-    let sizes =
-        [(1, 3, 1), (1, 1, 1), (1, 40, 3), (3, 40, 1), (2, 0, 3), (1, 0, 2), (0, 2, 2), (2, 2, 0), (2, 600, 3), (1, 4100, 2), (17, 33, 9)];
+    let sizes = [
+        (1, 3, 1),
+        (1, 1, 1),
+        (1, 40, 3),
+        (3, 40, 1),
+        (2, 0, 3),
+        (1, 0, 2),
+        (0, 2, 2),
+        (2, 2, 0),
+        (2, 600, 3),
+        (1, 4100, 2),
+        (17, 33, 9),
+    ];
     for dtype in [DType::F32, DType::F64] {
         for (m, k, n) in sizes {
             uses.push((Op::Dot { batch: 0 }, vec![rng.tensor(dtype, &[m, k]), rng.tensor(dtype, &[k, n])]));

@@ -211,7 +211,9 @@ pub fn division(rng: &mut Rng, op: Op) -> Use {
 pub fn special_division(op: &Op) -> Vec<Use> {
     let divisors = AWKWARD_INTS.into_iter().filter(|&b| b != 0);
     let divided = divisors.map(|b| (op.clone(), vec![awkward(DType::I64), Tensor::from_vec(&[8], vec![b; 8])]));
-    divided.chain([(op.clone(), vec![Tensor::full(DType::I64, &[0], 0.0), Tensor::full(DType::I64, &[0], 0.0)])]).collect()
+    divided
+        .chain([(op.clone(), vec![Tensor::full(DType::I64, &[0], 0.0), Tensor::full(DType::I64, &[0], 0.0)])])
+        .collect()
 }
 
 pub fn equality(rng: &mut Rng, op: Op) -> Use {

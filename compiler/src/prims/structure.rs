@@ -7,26 +7,78 @@ use super::value::{Values, around, by_kind, for_runs, strides, take, view};
 use crate::ir::graph::{Op, Type};
 use dp_runtime::tensor::{DType, Tensor};
 
-pub static CONST: Prim = Prim { name: "const", doc: "A constant of any shape.", result: constant, eval: eval_constant, sample: sample_constant, special: special_constant, };
+pub static CONST: Prim = Prim {
+    name: "const",
+    doc: "A constant of any shape.",
+    result: constant,
+    eval: eval_constant,
+    sample: sample_constant,
+    special: special_constant,
+};
 pub static BROADCAST: Prim = Prim {
     name: "broadcast",
     doc: "Repeats along new axes.\nOperand axis i becomes result axis `axes[i]` (ascending), of equal size; other result axes are new.",
-    result: broadcast, eval: eval_broadcast, sample: sample_broadcast, special: special_broadcast,
+    result: broadcast,
+    eval: eval_broadcast,
+    sample: sample_broadcast,
+    special: special_broadcast,
 };
-pub static RESHAPE: Prim =
-    Prim { name: "reshape", doc: "The same elements in row-major order under another shape.", result: reshape, eval: eval_reshape, sample: sample_reshape, special: special_reshape, };
-pub static PERMUTE: Prim =
-    Prim { name: "permute", doc: "Reorders axes: result axis i is operand axis `perm[i]`.", result: permute, eval: eval_permute, sample: sample_permute, special: special_permute, };
-pub static SLICE: Prim =
-    Prim { name: "slice", doc: "Per axis the elements `start <= i < stop` in steps of `stride`.", result: slice, eval: eval_slice, sample: sample_slice, special: special_slice, };
+pub static RESHAPE: Prim = Prim {
+    name: "reshape",
+    doc: "The same elements in row-major order under another shape.",
+    result: reshape,
+    eval: eval_reshape,
+    sample: sample_reshape,
+    special: special_reshape,
+};
+pub static PERMUTE: Prim = Prim {
+    name: "permute",
+    doc: "Reorders axes: result axis i is operand axis `perm[i]`.",
+    result: permute,
+    eval: eval_permute,
+    sample: sample_permute,
+    special: special_permute,
+};
+pub static SLICE: Prim = Prim {
+    name: "slice",
+    doc: "Per axis the elements `start <= i < stop` in steps of `stride`.",
+    result: slice,
+    eval: eval_slice,
+    sample: sample_slice,
+    special: special_slice,
+};
 pub static PAD: Prim = Prim {
     name: "pad",
     doc: "Zeros before (`low`), after (`high`) and between (`interior`) the elements of each axis.",
-    result: pad, eval: eval_pad, sample: sample_pad, special: special_pad,
+    result: pad,
+    eval: eval_pad,
+    sample: sample_pad,
+    special: special_pad,
 };
-pub static CONCAT: Prim = Prim { name: "concat", doc: "Joins one or more operands along an axis.", result: concat, eval: eval_concat, sample: sample_concat, special: special_concat, };
-pub static REVERSE: Prim = Prim { name: "reverse", doc: "Reverses the order along axes.", result: reverse, eval: eval_reverse, sample: sample_reverse, special: special_reverse, };
-pub static IOTA: Prim = Prim { name: "iota", doc: "The integers 0, 1, ... along one axis.", result: iota, eval: eval_iota, sample: sample_iota, special: special_iota, };
+pub static CONCAT: Prim = Prim {
+    name: "concat",
+    doc: "Joins one or more operands along an axis.",
+    result: concat,
+    eval: eval_concat,
+    sample: sample_concat,
+    special: special_concat,
+};
+pub static REVERSE: Prim = Prim {
+    name: "reverse",
+    doc: "Reverses the order along axes.",
+    result: reverse,
+    eval: eval_reverse,
+    sample: sample_reverse,
+    special: special_reverse,
+};
+pub static IOTA: Prim = Prim {
+    name: "iota",
+    doc: "The integers 0, 1, ... along one axis.",
+    result: iota,
+    eval: eval_iota,
+    sample: sample_iota,
+    special: special_iota,
+};
 
 fn constant(op: &Op, args: &[&Type]) -> Rule {
     let Op::Const(value) = op else { shape::wrong_row(op) };
