@@ -4,6 +4,7 @@
 //! linear map round (reverse mode); `batch` maps a Graph over a new leading axis. They compose in any order,
 //! so that second derivatives, Jacobians and per-sample gradients need nothing further.
 
+pub mod batch;
 pub mod linearize;
 pub mod transpose;
 
