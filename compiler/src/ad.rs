@@ -84,3 +84,6 @@ fn finish(b: Builder, results: Vec<Var>) -> Graph {
     flow::remove_dead(&mut graph);
     graph
 }
+
+#[cfg(test)]
+mod tests;
