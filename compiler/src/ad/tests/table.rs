@@ -22,13 +22,19 @@ fn uses(row: &Prim, count: usize) -> Vec<(Op, Vec<Tensor>)> {
 
 #[test]
 fn derivatives_of_every_row_agree_with_differences() {
-    for row in prims::rows() {
-        for (op, args) in uses(row, 6) {
-            if !floats(&args).contains(&true) {
-                continue;
+    // The one row whose derivative is not that of its values.
+    for row in prims::rows().iter().filter(|row| row.name != "stop_gradient") {
+        let uses = uses(row, 8);
+        let floating: Vec<_> = uses.iter().filter(|(_, args)| floats(args).contains(&true)).collect();
+        let mut checked = 0;
+        for (op, args) in &floating {
+            let graph = graph_of(op, args);
+            if is_smooth_at(&graph, args) {
+                check_derivatives(row.name, &graph, args);
+                checked += 1;
             }
-            check_derivatives(row.name, &graph_of(&op, &args), &args);
         }
+        assert!(2 * checked >= floating.len(), "{}: {checked} of {} points", row.name, floating.len());
     }
 }
 
