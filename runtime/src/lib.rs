@@ -4,3 +4,4 @@
 pub mod tensor;
 pub mod fault;
 pub mod lanes;
+pub mod kernels;
