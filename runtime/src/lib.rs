@@ -5,3 +5,4 @@ pub mod tensor;
 pub mod fault;
 pub mod lanes;
 pub mod kernels;
+pub mod math;
