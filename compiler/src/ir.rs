@@ -2,6 +2,7 @@
 
 pub mod builder;
 pub mod graph;
+pub mod text;
 
 use crate::source::Span;
 use dp_runtime::fault::FaultKind;
