@@ -5,4 +5,5 @@ pub mod tensor;
 pub mod fault;
 pub mod lanes;
 pub mod kernels;
+pub mod abi;
 pub mod math;

@@ -25,6 +25,9 @@ unsafe fn locate(
     Ok(offset)
 }
 
+/// The most index arrays of one access: the rank of the indexed array is at least this.
+pub const MAX_INDICES: usize = 16;
+
 /// What indexing does to an element of the indexed array `x` and one of the other operand `u`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Access {

@@ -40,16 +40,18 @@ pub unsafe fn sort_rows<T: Copy + PartialOrd>(rows: usize, n: usize, x: *const T
     }
 }
 
-/// The first index along an axis of the greatest (or least) element.
+/// The first index along an axis, of size `n >= 1` and stride `step`, of the greatest (or least) element. A NaN
+/// wins over every number.
 ///
 /// # Safety
 /// As in `kernels`.
-pub unsafe fn first_best<T: Copy + PartialOrd>(n: usize, x: *const T, step: isize, greatest: bool) -> i64 {
+pub unsafe fn first_best<T: Copy + PartialOrd>((n, step): (usize, isize), x: *const T, greatest: bool) -> i64 {
+    let is_nan = |v: &T| v.partial_cmp(v).is_none();
     let mut best = 0;
     for i in 1..n as isize {
         let (candidate, leader) = unsafe { (*x.offset(i * step), *x.offset(best * step)) };
         let better = if greatest { candidate > leader } else { candidate < leader };
-        if better {
+        if better || (is_nan(&candidate) && !is_nan(&leader)) {
             best = i;
         }
     }

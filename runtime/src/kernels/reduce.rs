@@ -194,7 +194,7 @@ pub unsafe fn fold<T: Copy>(
     });
 }
 
-/// Running sums along `axis`, from the end if `reverse`. Layouts are of one shape.
+/// Running sums along `axis`, one chain from `zero`, from the end if `reverse`. Layouts are of one shape.
 ///
 /// # Safety
 /// As in `kernels`. `out` may be the same view as `x`.
@@ -204,7 +204,7 @@ pub unsafe fn running_sum<T: Copy>(
     reverse: bool,
     x: (*const T, &[isize]),
     out: (*mut T, &[isize]),
-    add: impl Fn(T, T) -> T,
+    (zero, add): (T, impl Fn(T, T) -> T),
 ) {
     let n = shape[axis] as isize;
     let drop_axis =
@@ -213,16 +213,11 @@ pub unsafe fn running_sum<T: Copy>(
     let (xs, os) = (drop_axis(x.1), drop_axis(out.1));
     let (x_step, out_step) = (x.1[axis], out.1[axis]);
     walk(&outer, [&xs, &os], [0, 0], &mut |[from, to]| {
-        let mut acc: Option<T> = None;
+        let mut acc = zero;
         for i in 0..n {
             let k = if reverse { n - 1 - i } else { i };
-            let v = unsafe { *x.0.offset(from + k * x_step) };
-            let next = match acc {
-                None => v,
-                Some(sum) => add(sum, v),
-            };
-            unsafe { *out.0.offset(to + k * out_step) = next };
-            acc = Some(next);
+            acc = add(acc, unsafe { *x.0.offset(from + k * x_step) });
+            unsafe { *out.0.offset(to + k * out_step) = acc };
         }
     });
 }
