@@ -6,4 +6,7 @@ pub mod fault;
 pub mod lanes;
 pub mod kernels;
 pub mod abi;
+pub mod interrupt;
+pub mod linalg;
 pub mod math;
+pub mod random;
