@@ -1,6 +1,7 @@
 //! The Graph and what reads and writes it.
 
 pub mod builder;
+pub mod eval;
 pub mod graph;
 pub mod text;
 

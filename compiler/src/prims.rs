@@ -4,7 +4,10 @@
 //! differentiation and batching and the code are exhaustive matches over `Op` elsewhere; the meaning here is what
 //! they all must agree with, bit for bit (NaNs count as one value).
 
+pub mod sample;
 pub mod shape;
+pub mod sums;
+pub mod value;
 
 pub mod control;
 pub mod elementwise;
@@ -16,6 +19,9 @@ pub mod reductions;
 pub mod structure;
 
 use crate::ir::graph::{Op, Type};
+use dp_runtime::fault::FaultKind;
+use dp_runtime::tensor::Tensor;
+use sample::{Rng, Use};
 
 /// What defines one primitive.
 pub struct Prim {
@@ -25,6 +31,12 @@ pub struct Prim {
     pub doc: &'static str,
     /// The types of the results for operands of these types, or why they do not fit.
     pub result: fn(&Op, &[&Type]) -> Result<Vec<Type>, String>,
+    /// The meaning: results for operands that fit. Works in place on operands that nobody else holds.
+    pub eval: fn(&Op, Vec<Tensor>) -> Result<Vec<Tensor>, FaultKind>,
+    /// A random legal use that does not fault, away from kinks.
+    pub sample: fn(&mut Rng) -> Use,
+    /// Kinks, ties, extremes, sizes 0 and 1. None faults.
+    pub special: fn() -> Vec<Use>,
 }
 
 /// The printed name of an operation.
@@ -35,6 +47,16 @@ pub fn name(op: &Op) -> &'static str {
 /// The types of an operation's results for operands of these types, or why they do not fit.
 pub fn result(op: &Op, args: &[&Type]) -> Result<Vec<Type>, String> {
     (row(op).result)(op, args)
+}
+
+/// The results of an operation for operands that fit its type rule.
+pub fn eval(op: &Op, args: &[Tensor]) -> Result<Vec<Tensor>, FaultKind> {
+    eval_owned(op, args.to_vec())
+}
+
+/// `eval`, in place where nobody else holds an operand.
+pub fn eval_owned(op: &Op, args: Vec<Tensor>) -> Result<Vec<Tensor>, FaultKind> {
+    (row(op).eval)(op, args)
 }
 
 /// The row of an operation.
@@ -125,3 +147,88 @@ pub fn row(op: &Op) -> &'static Prim {
         Op::Guard(_) => &control::GUARD,
     }
 }
+
+/// All rows.
+pub fn rows() -> &'static [&'static Prim] {
+    &ROWS
+}
+
+static ROWS: [&Prim; 74] = [
+    &structure::CONST,
+    &elementwise::NEG,
+    &elementwise::ABS,
+    &elementwise::SIGN,
+    &elementwise::EXP,
+    &elementwise::EXPM1,
+    &elementwise::LOG,
+    &elementwise::LOG1P,
+    &elementwise::SQRT,
+    &elementwise::SIN,
+    &elementwise::COS,
+    &elementwise::TAN,
+    &elementwise::TANH,
+    &elementwise::SIGMOID,
+    &elementwise::SOFTPLUS,
+    &elementwise::ERF,
+    &elementwise::ATAN,
+    &elementwise::FLOOR,
+    &elementwise::CEIL,
+    &elementwise::ROUND,
+    &elementwise::ADD,
+    &elementwise::SUB,
+    &elementwise::MUL,
+    &elementwise::MULZ,
+    &elementwise::DIV,
+    &elementwise::POW,
+    &elementwise::MAX,
+    &elementwise::MIN,
+    &elementwise::ATAN2,
+    &elementwise::INT_DIV,
+    &elementwise::MOD,
+    &elementwise::LT,
+    &elementwise::LE,
+    &elementwise::EQ,
+    &elementwise::NE,
+    &elementwise::AND,
+    &elementwise::OR,
+    &elementwise::NOT,
+    &elementwise::SELECT,
+    &elementwise::CONVERT,
+    &elementwise::STOP_GRADIENT,
+    &structure::BROADCAST,
+    &structure::RESHAPE,
+    &structure::PERMUTE,
+    &structure::SLICE,
+    &structure::PAD,
+    &structure::CONCAT,
+    &structure::REVERSE,
+    &structure::IOTA,
+    &indexing::GATHER,
+    &indexing::SCATTER_ADD,
+    &indexing::UPDATE,
+    &reductions::SUM,
+    &reductions::PROD,
+    &reductions::REDUCE_MAX,
+    &reductions::REDUCE_MIN,
+    &reductions::ARG_MAX,
+    &reductions::ARG_MIN,
+    &reductions::ALL,
+    &reductions::ANY,
+    &reductions::CUM_SUM,
+    &reductions::SORT,
+    &products::DOT,
+    &linalg::SVD,
+    &linalg::SOLVE,
+    &random::NORMAL,
+    &random::UNIFORM,
+    &random::SPLIT,
+    &random::FOLD_IN,
+    &random::PERMUTATION,
+    &control::SCAN,
+    &control::COND,
+    &control::CALL,
+    &control::GUARD,
+];
+
+#[cfg(test)]
+mod tests;
