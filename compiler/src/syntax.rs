@@ -36,3 +36,6 @@ pub fn parse_text(sources: &mut SourceMap, name: &str, text: &str) -> (ast::Modu
     let file = sources.add(name, None, text);
     parse(sources, file)
 }
+
+#[cfg(test)]
+mod tests;

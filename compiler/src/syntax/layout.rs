@@ -130,6 +130,10 @@ struct Frame<'s> {
     open: Option<(Token<'s>, Span)>,
     /// A `{` that holds statements (a record does not), or the file.
     statements: bool,
+    /// A `{` that holds items, or the file.
+    items: bool,
+    /// The statement being read is a `test`, `for` or `if`, whose braces hold items.
+    opens_items: bool,
     /// Offset and column of the start of the statement being read.
     statement: Option<(u32, u32)>,
     /// The statement before it.
@@ -140,8 +144,17 @@ struct Frame<'s> {
 }
 
 impl<'s> Frame<'s> {
-    fn new(open: Option<(Token<'s>, Span)>, statements: bool, column: u32) -> Frame<'s> {
-        Frame { open, statements, statement: None, last_statement: None, column, nesting: Nesting::default() }
+    fn new(open: Option<(Token<'s>, Span)>, statements: bool, items: bool, column: u32) -> Frame<'s> {
+        Frame {
+            open,
+            statements,
+            items,
+            opens_items: false,
+            statement: None,
+            last_statement: None,
+            column,
+            nesting: Nesting::default(),
+        }
     }
 }
 
@@ -211,7 +224,7 @@ fn arrange<'s>(pieces: &[Piece<'s>], by_indentation: bool, diagnostics: &mut Vec
         end: Trivia::default(),
         damage: Vec::new(),
     };
-    let frames = vec![Frame::new(None, true, 0)];
+    let frames = vec![Frame::new(None, true, true, 0)];
     let mut a = Arranger { result, frames, item_start: 0, refused: false, open_brace: false, diagnostics };
     let (last, before) = pieces.split_last().expect("internal error: the end of the file is a piece");
     for (i, piece) in before.iter().enumerate() {
@@ -270,6 +283,15 @@ fn starts_item(piece: &Piece, next: Option<&Piece>) -> bool {
     }
 }
 
+/// Of the tokens that start items, those that cannot stand in a block.
+fn starts_definition(token: Token) -> bool {
+    match token {
+        Token::Fn => true,
+        Token::Keyword(word) => !matches!(word, Word::Param | Word::State | Word::Print | Word::Assert),
+        _ => false,
+    }
+}
+
 fn closes(token: Token) -> bool {
     matches!(token, Token::RParen | Token::RBracket | Token::RBrace)
 }
@@ -296,10 +318,11 @@ impl<'s> Arranger<'s, '_> {
         self.frames.iter().rposition(|f| f.statements).map_or(1, |i| i + 1)
     }
 
-    /// The number of frames that a line indented this far can belong to.
-    fn depth_by_column(&self, column: u32) -> usize {
+    /// The number of frames that a line indented this far can belong to. A definition may stand in items anywhere.
+    fn depth_by_column(&self, column: u32, definition: bool) -> usize {
         let open_brace = |f: &Frame| matches!(f.open, Some((Token::LBrace, _)));
-        let outer = self.frames.iter().position(|f| open_brace(f) && f.column >= column);
+        let holds = |f: &Frame| f.column < column || (definition && f.items);
+        let outer = self.frames.iter().position(|f| open_brace(f) && !holds(f));
         outer.unwrap_or(self.frames.len())
     }
 
@@ -311,8 +334,9 @@ impl<'s> Arranger<'s, '_> {
             let depth = self.depth_of_statements();
             self.close_until(depth, piece.span, Some("a new statement begins here"));
         }
-        if by_indentation && !closes(piece.token) {
-            let depth = self.depth_by_column(piece.column);
+        let misplaced = starts_anew && starts_definition(piece.token) && self.frames.iter().any(|f| !f.items);
+        if (by_indentation || misplaced) && !closes(piece.token) {
+            let depth = self.depth_by_column(piece.column, misplaced);
             self.close_until(depth, piece.span, Some("this line is not indented as a part of it"));
         }
         if self.innermost_is_round() {
@@ -442,6 +466,7 @@ impl<'s> Arranger<'s, '_> {
         let frame = self.frame();
         if frame.statements && frame.statement.is_none() {
             frame.statement = Some((span.start, column));
+            frame.opens_items = frame.items && matches!(token, Token::For | Token::If | Token::Keyword(Word::Test));
         }
         frame.nesting.take(token, after_operand);
         if matches!(token, Token::LParen | Token::LBracket | Token::LBrace) {
@@ -451,7 +476,8 @@ impl<'s> Arranger<'s, '_> {
             };
             let column = self.frames.iter().rev().find_map(|f| f.statement).map_or(0, |(_, column)| column);
             let statements = token == Token::LBrace && !record;
-            self.frames.push(Frame::new(Some((token, span)), statements, column));
+            let items = statements && self.frame().opens_items;
+            self.frames.push(Frame::new(Some((token, span)), statements, items, column));
             if token == Token::LBrace && record {
                 self.result.tokens.push((Token::RecordBrace, span));
                 self.limit(span);

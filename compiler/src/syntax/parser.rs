@@ -121,8 +121,10 @@ fn names<'s>() -> impl Parser<'s, Tokens<'s>, Vec<Name>, Extra<'s>> + Clone {
     name().separated_by(token(Token::Comma)).at_least(1).collect()
 }
 
-/// Statements, clauses or fields of solvers in braces. `None` stands for one that did not parse and was reported.
+/// Statements, clauses or parts of solvers in braces; the braces themselves may be wanted as something else.
+/// `None` stands for a line that did not parse and was reported.
 fn braces<'s, T: 's>(
+    want: Want,
     line: impl Parser<'s, Tokens<'s>, T, Extra<'s>> + Clone + 's,
 ) -> impl Parser<'s, Tokens<'s>, Vec<Option<T>>, Extra<'s>> + Clone {
     let over = one(Want::EndOfLine, |found| matches!(found, Token::End | Token::RBrace).then_some(())).rewind();
@@ -134,12 +136,13 @@ fn braces<'s, T: 's>(
             Ok(None)
         })))
         .boxed();
-    let nothing = token(Token::LBrace).then(token(Token::RBrace)).map(|_| Vec::new());
+    let open = one(want, |found| (found == Token::LBrace).then_some(()));
+    let nothing = open.clone().then(token(Token::RBrace)).map(|_| Vec::new());
     let lines = line
         .separated_by(just(Token::End))
         .at_least(1)
         .collect()
-        .delimited_by(token(Token::LBrace), token(Token::RBrace));
+        .delimited_by(open, token(Token::RBrace));
     nothing.or(lines)
 }
 

@@ -216,6 +216,16 @@ impl<'s> Token<'s> {
         matches!(self, Token::Word(found) | Token::Keyword(found) if found == word)
     }
 
+    /// A word that can be no name.
+    pub fn is_reserved(self) -> bool {
+        match self {
+            Token::Let | Token::Fn | Token::If | Token::Then | Token::Else | Token::For | Token::In => true,
+            Token::Loop | Token::Until | Token::Each | Token::And | Token::Or | Token::Not => true,
+            Token::True | Token::False | Token::Blank => true,
+            _ => false,
+        }
+    }
+
     /// Every operator with an operand on both sides, and `and`, `or`.
     pub fn is_binary_operator(self) -> bool {
         match self {
@@ -256,15 +266,15 @@ impl fmt::Display for Token<'_> {
     /// The token as a message names it.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let text = match self {
-            Token::Name(text) => return write!(f, "the name `{text}`"),
+            Token::Name(text) => return write!(f, "name `{text}`"),
             Token::Word(word) | Token::Keyword(word) => return write!(f, "`{}`", word.text()),
-            Token::Int(value) => return write!(f, "the number {value}"),
+            Token::Int(value) => return write!(f, "number {value}"),
             Token::Real(number) | Token::OpenNumber(number) | Token::BareFraction(number) => {
-                return write!(f, "the number {}", number.text);
+                return write!(f, "number {}", number.text);
             }
-            Token::Str(_) | Token::OpenString(_) => return f.write_str("a string"),
-            Token::End | Token::Newline => return f.write_str("the end of the line"),
-            Token::Comment(_) => return f.write_str("a comment"),
+            Token::Str(_) | Token::OpenString(_) => return f.write_str("string"),
+            Token::End | Token::Newline => return f.write_str("end of the line"),
+            Token::Comment(_) => return f.write_str("comment"),
             Token::Let => "let",
             Token::Fn => "fn",
             Token::If => "if",

@@ -210,6 +210,9 @@ pub fn explain(mistake: Mistake, tokens: &[(Token, Span)]) -> Diagnostic {
     if wants.len() > 1 {
         wants.retain(|want| *want != Want::Operator);
     }
+    if mistake.wants(Want::Clause) {
+        wants.retain(|want| *want != Want::Item);
+    }
     let expected = match wants.as_slice() {
         [] => String::new(),
         [only] => format!("expected {}", only.text()),
@@ -298,10 +301,15 @@ fn hint(place: &Place, mistake: &Mistake) -> Option<String> {
         let operator = operator.trim_matches('`');
         return Some(format!("there is no `{operator}=`; in `step` and `loop` write `x <- x {operator} ...`"));
     }
+    if found.is_reserved() && mistake.wants(Want::Name) && !mistake.wants(Want::Expression) {
+        return Some(format!("{found} is a reserved word and cannot be a name"));
+    }
     match found {
+        Token::Eq if place.after == Some(Token::Gt) => {
+            return Some("a function is `fn(x) = ...`, at least is `>=`".to_string());
+        }
         Token::Eq if mistake.wants(Want::Operator) => {
-            let state = matches!(first_of_line, Some(Token::Name(_) | Token::Word(_) | Token::Keyword(_)));
-            if state && !place.statement().any(|t| matches!(t, Token::If | Token::Until | Token::LParen)) {
+            if matches!(first_of_line, Some(Token::Name(_) | Token::Word(_))) {
                 return Some("`let x = ...` names a value, `x <- ...` assigns a state, `==` compares".to_string());
             }
             return Some("`==` compares".to_string());
@@ -310,9 +318,6 @@ fn hint(place: &Place, mistake: &Mistake) -> Option<String> {
         Token::Assign => {
             let comparison = "for a comparison with a negative number put blanks: `a < -b`";
             return Some(format!("`<-` assigns, in `step`, `loop` and `update`; {comparison}"));
-        }
-        Token::Gt if before == Some(Token::Eq) => {
-            return Some("a function is `fn(x) = ...`, at least is `>=`".to_string());
         }
         Token::Eq if before == Some(Token::Colon) => return Some("a name is given by `let x = ...`".to_string()),
         Token::Lt | Token::Le | Token::Gt | Token::Ge | Token::EqEq | Token::NotEq => {
@@ -338,8 +343,18 @@ fn hint(place: &Place, mistake: &Mistake) -> Option<String> {
         Token::Prime => {
             return Some("strings stand in double quotes; `'` transposes what stands before it".to_string());
         }
-        Token::Let | Token::For => {}
         _ => {}
+    }
+    if before == Some(Token::Else) && mistake.wants(Want::LBrace) {
+        return Some("after `then {` the branch of `else` needs braces as well".to_string());
+    }
+    // A misspelled word at its place.
+    if let Some(text) = found.name() {
+        let words = WORDS.iter().copied().filter(|word| mistake.wants(Want::Word(*word)));
+        let clauses = CLAUSES.iter().copied().filter(|_| mistake.wants(Want::Clause));
+        if let Some(word) = words.chain(clauses).find(|word| similar(word.text(), text)) {
+            return Some(format!("did you mean `{}`?", word.text()));
+        }
     }
     // Two operands side by side.
     let starts_operand = found.starts_operand();
@@ -368,10 +383,26 @@ fn hint(place: &Place, mistake: &Mistake) -> Option<String> {
             return Some(format!("did you mean `{near}`?"));
         }
     }
-    if found == Token::Comma && place.after == Some(Token::End) {
-        return None;
-    }
     None
+}
+
+/// The words that begin clauses of `train`.
+const CLAUSES: [Word; 11] = [
+    Word::Batch,
+    Word::State,
+    Word::Minimize,
+    Word::Maximize,
+    Word::Using,
+    Word::Epochs,
+    Word::Steps,
+    Word::Update,
+    Word::Record,
+    Word::Keep,
+    Word::Every,
+];
+
+fn similar(word: &str, text: &str) -> bool {
+    strsim::damerau_levenshtein(word, text) <= 1 + word.len() / 6
 }
 
 /// A word that starts items and is spelled much like this.
@@ -395,5 +426,5 @@ fn nearest_item_word(text: &str) -> Option<&'static str> {
         "derive",
         "unroll",
     ];
-    STARTS.into_iter().find(|start| strsim::damerau_levenshtein(start, text) <= 1 + start.len() / 6)
+    STARTS.into_iter().find(|start| similar(start, text))
 }

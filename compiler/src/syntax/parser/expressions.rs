@@ -58,7 +58,7 @@ fn ladder<'s>(expr: Rule<'s, Expr>) -> Rules<'s> {
     let inits = inits(expr.clone(), ty.clone()).boxed();
     let let_ = let_statement(&expr, &inits).boxed();
     let line = line(&expr, &inits, &let_).boxed();
-    let pass = braces(line.clone()).validate(|lines, _, emitter| pass_lines(lines, emitter)).boxed();
+    let pass = braces(Want::LBrace, line.clone()).validate(|lines, _, emitter| pass_lines(lines, emitter)).boxed();
     let assign = line.clone().try_map(|line, _| assignment(line)).boxed();
     let block = block(line).boxed();
     let record = record(&expr).boxed();
@@ -421,7 +421,8 @@ fn line<'s>(
     let let_ = let_.clone().map(|let_| Ok(StmtKind::Let(let_)));
     let param =
         keyword(Word::Param, Want::Expression).ignore_then(inits.clone()).map(|inits| Ok(StmtKind::Param(inits)));
-    let assign = one(Want::Assign, |t| (t == Token::Assign).then_some(())).ignore_then(expr.clone());
+    // Whether a line may be an assignment, its block says.
+    let assign = one(Want::Operator, |t| (t == Token::Assign).then_some(())).ignore_then(expr.clone());
     let rest = expr.clone().then(assign.or_not()).try_map(|(first, value), span| match value {
         None => Ok(Err(first)),
         Some(value) => match place_of(first) {
@@ -506,7 +507,7 @@ fn assignment<'s>(line: Line) -> Result<Stmt, Mistake<'s>> {
 
 /// `{ let ... END value }`
 fn block<'s>(line: Rule<'s, Line>) -> impl Parser<'s, Tokens<'s>, Block, Extra<'s>> + Clone {
-    braces(line).validate(|lines, e, emitter| {
+    braces(Want::Expression, line).validate(|lines, e, emitter| {
         let span: Span = e.span();
         let mut block = Block { stmts: Vec::new(), value: None, value_trivia: Trivia::default(), span };
         let count = lines.len();

@@ -23,7 +23,7 @@ fn item_word<'s>(word: Word) -> impl Parser<'s, Tokens<'s>, (), Extra<'s>> + Clo
 pub fn item<'s>(rules: &Rules<'s>) -> Rule<'s, Item> {
     let rules = rules.clone();
     recursive(move |item| {
-        let items = braces(item.boxed()).map(|items| items.into_iter().flatten().collect::<Vec<Item>>()).boxed();
+        let items = braces(Want::LBrace, item.boxed()).map(|items| items.into_iter().flatten().collect::<Vec<Item>>()).boxed();
         choice((definition(&rules), statement(&rules, items)))
             .map_with(|kind, e| {
                 let span: Span = e.span();
@@ -264,7 +264,7 @@ fn problem<'s>(rules: &Rules<'s>, params: Rule<'s, Vec<Param>>) -> Rule<'s, Item
     item_word(Word::Problem)
         .ignore_then(name())
         .then(params)
-        .then(braces(line))
+        .then(braces(Want::LBrace, line))
         .validate(|((name, params), lines), e, emitter| match assemble_problem(name, params, lines, e.span()) {
             Ok(problem) => ItemKind::Problem(Rc::new(problem)),
             Err(mistake) => {
@@ -366,7 +366,7 @@ fn solver_body<'s>(rules: &Rules<'s>) -> impl Parser<'s, Tokens<'s>, SolverBody,
             let span = e.span();
             SolverLine::Until(Until { cond, within, span, trivia: trivia(e.state(), span) })
         });
-    braces(choice((let_, state, step.boxed(), until))).validate(|lines, e, emitter| {
+    braces(Want::LBrace, choice((let_, state, step.boxed(), until))).validate(|lines, e, emitter| {
         let mut body = SolverBody {
             lets: Vec::new(),
             states: Vec::new(),

@@ -15,7 +15,7 @@ fn start<'s>(start: Word) -> impl Parser<'s, Tokens<'s>, (), Extra<'s>> + Clone 
 
 pub fn train<'s>(rules: &Rules<'s>) -> impl Parser<'s, Tokens<'s>, Train, Extra<'s>> + Clone + use<'s> {
     let clause = clause(rules).boxed();
-    keyword(Word::Train, Want::Expression).ignore_then(rules.paths.clone()).then(braces(clause)).map_with(
+    keyword(Word::Train, Want::Expression).ignore_then(rules.paths.clone()).then(braces(Want::LBrace, clause)).map_with(
         |(paths, clauses), e| {
             // A clause that did not parse was reported; the tree goes on without it.
             Train { paths, clauses: clauses.into_iter().flatten().collect(), span: e.span() }
