@@ -1,7 +1,9 @@
 //! The Graph and what reads and writes it.
 
 pub mod builder;
+pub mod eval;
 pub mod graph;
+pub mod text;
 
 use crate::source::Span;
 use dp_runtime::fault::FaultKind;

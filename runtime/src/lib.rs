@@ -4,3 +4,7 @@
 pub mod tensor;
 pub mod fault;
 pub mod lanes;
+pub mod interrupt;
+pub mod linalg;
+pub mod math;
+pub mod random;

@@ -1,0 +1,100 @@
+//! Decompositions on known and random matrices, and on bad input.
+
+use dp_runtime::fault::FaultKind;
+use dp_runtime::linalg::*;
+use dp_runtime::random;
+
+fn matrix(key: u64, n: usize) -> Vec<f64> {
+    let mut out = vec![0.0; n];
+    random::normal_f64(key, &mut out);
+    out
+}
+
+/// `a^T b` or `a b` in row-major order.
+fn product(a: &[f64], b: &[f64], m: usize, k: usize, n: usize) -> Vec<f64> {
+    (0..m * n).map(|at| (0..k).map(|l| a[at / n * k + l] * b[l * n + at % n]).sum()).collect()
+}
+
+fn transposed(a: &[f64], m: usize, n: usize) -> Vec<f64> {
+    (0..m * n).map(|at| a[at % m * n + at / m]).collect()
+}
+
+fn assert_close(a: &[f64], b: &[f64], tolerance: f64) {
+    assert_eq!(a.len(), b.len());
+    for (x, y) in a.iter().zip(b) {
+        assert!((x - y).abs() <= tolerance, "{x} against {y}");
+    }
+}
+
+fn identity(n: usize) -> Vec<f64> {
+    (0..n * n).map(|at| if at / n == at % n { 1.0 } else { 0.0 }).collect()
+}
+
+#[test]
+fn svd_gives_back_the_matrix_with_orthonormal_factors_and_unique_signs() {
+    for (m, n) in [(1, 1), (3, 3), (5, 2), (2, 5), (40, 17), (17, 40), (1, 6), (6, 1), (80, 80)] {
+        let a = matrix((m * 100 + n) as u64, m * n);
+        let k = m.min(n);
+        let (u, s, v) = svd_f64(&a, m, n);
+        assert_eq!((u.len(), s.len(), v.len()), (m * k, k, n * k));
+        assert!(s.windows(2).all(|w| w[0] >= w[1]) && s.iter().all(|&x| x >= 0.0), "{s:?}");
+        let us: Vec<f64> = u.iter().enumerate().map(|(at, x)| x * s[at % k]).collect();
+        assert_close(&product(&us, &transposed(&v, n, k), m, k, n), &a, 1e-13 * s[0] * 10.0);
+        assert_close(&product(&transposed(&u, m, k), &u, k, m, k), &identity(k), 1e-13);
+        assert_close(&product(&transposed(&v, n, k), &v, k, n, k), &identity(k), 1e-13);
+        for j in 0..k {
+            let column: Vec<f64> = (0..m).map(|i| u[i * k + j]).collect();
+            let largest = column.iter().fold(0.0f64, |a, &b| if b.abs() > a.abs() { b } else { a });
+            assert!(largest > 0.0);
+        }
+        assert_eq!(svd_f64(&a, m, n), (u, s.clone(), v), "the same bits again");
+        let narrow: Vec<f32> = a.iter().map(|&x| x as f32).collect();
+        let (_, s32, _) = svd_f32(&narrow, m, n);
+        for (x, y) in s32.iter().zip(&s) {
+            assert!((f64::from(*x) - y).abs() < 1e-5 * s[0]);
+        }
+    }
+}
+
+#[test]
+fn svd_of_odd_matrices() {
+    assert_eq!(svd_f64(&[], 0, 3), (vec![], vec![], vec![]));
+    assert_eq!(svd_f64(&[], 3, 0), (vec![], vec![], vec![]));
+    let (u, s, v) = svd_f64(&[0.0; 6], 3, 2);
+    assert_eq!(s, [0.0, 0.0]);
+    assert!(u.iter().chain(&v).all(|x| x.is_finite()));
+    let (u, s, v) = svd_f64(&[1.0, f64::NAN, 0.0, 1.0], 2, 2);
+    assert!(u.iter().chain(&s).chain(&v).all(|x| x.is_nan()));
+    let (_, s, _) = svd_f64(&[1e300, 0.0, 0.0, 1e-300], 2, 2);
+    assert_close(&[s[0] / 1e300], &[1.0], 1e-14);
+    // diag(-3, 2): the sign goes to v.
+    let (u, s, v) = svd_f64(&[-3.0, 0.0, 0.0, 2.0], 2, 2);
+    assert_close(&u, &identity(2), 1e-15);
+    assert_close(&s, &[3.0, 2.0], 1e-15);
+    assert_close(&v, &[-1.0, 0.0, 0.0, 1.0], 1e-15);
+}
+
+#[test]
+fn solve_solves() {
+    for (n, p) in [(1, 1), (2, 3), (7, 1), (50, 4), (0, 2), (3, 0)] {
+        let (a, x) = (matrix(n as u64, n * n), matrix(99, n * p));
+        let b = product(&a, &x, n, n, p);
+        let solved = solve_f64(&a, &b, n, p).expect("not singular");
+        assert_close(&solved, &x, 1e-10);
+        let narrow = |v: &[f64]| v.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+        let solved: Vec<f64> =
+            solve_f32(&narrow(&a), &narrow(&b), n, p).expect("not singular").into_iter().map(f64::from).collect();
+        assert_close(&solved, &x, 2e-2);
+    }
+    // Needs a row exchange.
+    assert_eq!(solve_f64(&[0.0, 2.0, 4.0, 0.0], &[2.0, 4.0], 2, 1), Ok(vec![1.0, 1.0]));
+}
+
+#[test]
+fn solve_refuses_a_singular_matrix_and_passes_nan_on() {
+    assert_eq!(solve_f64(&[1.0, 2.0, 2.0, 4.0], &[1.0, 1.0], 2, 1), Err(FaultKind::Singular));
+    assert_eq!(solve_f64(&[0.0; 9], &[1.0; 3], 3, 1), Err(FaultKind::Singular));
+    assert_eq!(solve_f32(&[0.0], &[1.0], 1, 1), Err(FaultKind::Singular));
+    let x = solve_f64(&[1.0, 0.0, 0.0, 1.0], &[f64::NAN, 1.0], 2, 1).expect("not singular");
+    assert!(x[0].is_nan());
+}
