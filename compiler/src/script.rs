@@ -13,7 +13,6 @@ use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind, ItemKind, LetKind};
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::{DType, Tensor};
-use std::path::PathBuf;
 use std::time::Instant;
 
 pub use show::show;
@@ -38,11 +37,13 @@ pub struct Script<'a> {
     pub sandbox: Option<&'a Sandbox>,
     pub overwrite: bool,
     pub resume: bool,
-    /// Where checkpoints of training go, below the script's folder.
-    pub checkpoints: PathBuf,
+    /// What the names of checkpoint files start with: the script's name.
+    pub checkpoints: String,
     /// `--name value` pairs for `arg` items; what is used is removed.
     pub args: Vec<(String, String)>,
     pub out: &'a mut dyn Output,
+    /// Trainings that ended in this run.
+    pub trained: Vec<train::Finished>,
     /// Tests counted while running with `tests` set.
     pub run_tests: bool,
     pub tests: Vec<TestResult>,
@@ -292,7 +293,7 @@ impl<'a> Script<'a> {
                 if let ExprKind::Name(name) = &func.kind
                     && self.scope.find(name).is_none()
                     && let Some(builtin) = builtins::find(name)
-                    && matches!(builtin, Builtin::Load | Builtin::Save | Builtin::Plot | Builtin::Files | Builtin::CheckGrad)
+                    && matches!(builtin, Builtin::Load | Builtin::LoadImages | Builtin::Save | Builtin::Plot | Builtin::Files | Builtin::CheckGrad)
                 {
                     return self.effect(builtin, args, e.span);
                 }

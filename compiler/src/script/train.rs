@@ -4,6 +4,8 @@
 mod graphs;
 mod step;
 
+pub use step::Finished;
+
 use super::Script;
 use crate::lower::value::{Net, Value, static_int};
 use crate::lower::{Res, fail, lower_with};
