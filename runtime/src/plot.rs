@@ -106,7 +106,9 @@ pub fn svg(plot: &Plot) -> Result<String, String> {
         let why = if plot.log_x || plot.log_y { " (a logarithmic axis shows positive values only)" } else { "" };
         return Err(format!("there is no finite point to plot{why}"));
     }
-    let x_axis = Axis::new(points.iter().map(|p| p.0), plot.log_x, 0.0);
+    // Points at the ends are to be seen whole; lines alone may use the full width.
+    let x_margin = if plot.curves.iter().any(|c| c.mark != Mark::Line) { 0.02 } else { 0.0 };
+    let x_axis = Axis::new(points.iter().map(|p| p.0), plot.log_x, x_margin);
     let y_axis = Axis::new(points.iter().map(|p| p.1), plot.log_y, 0.04);
     let (x_ticks, y_ticks) = (x_axis.ticks(), y_axis.ticks());
 
@@ -272,7 +274,7 @@ fn legend(area: &Area<'_>, plot: &Plot, frame: Frame, pixels: &[(i32, i32)]) -> 
 
 /// The width of a text in units of the picture, a little too large rather than too small.
 fn text_width(text: &str, size: i32) -> i32 {
-    text.chars().count() as i32 * size * 58 / 100 + 1
+    text.chars().count() as i32 * size * 62 / 100 + 1
 }
 
 fn stroke(colour: RGBColor, width: f64) -> ShapeStyle {
