@@ -1,7 +1,10 @@
 //! The Graph and what reads and writes it.
 
 pub mod builder;
+pub mod eval;
 pub mod graph;
+pub mod text;
+pub mod verify;
 
 use crate::source::Span;
 use dp_runtime::fault::FaultKind;

@@ -4,4 +4,5 @@ pub mod diagnostic;
 pub mod syntax;
 pub mod ir;
 pub mod prims;
+pub mod ad;
 pub mod builtins;

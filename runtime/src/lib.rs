@@ -5,6 +5,8 @@ pub mod tensor;
 pub mod fault;
 pub mod lanes;
 pub mod checkpoint;
+pub mod kernels;
+pub mod abi;
 pub mod interrupt;
 pub mod io;
 pub mod linalg;

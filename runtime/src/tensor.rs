@@ -171,6 +171,18 @@ impl Tensor {
         T::array(self).as_slice().expect("tensors are in standard layout")
     }
 
+    /// The elements in row-major order; nothing is copied if no other tensor shares them.
+    ///
+    /// # Panics
+    /// If the tensor holds another kind.
+    pub fn into_vec<T: Element>(self) -> Vec<T> {
+        let array = T::array(&self).clone();
+        drop(self);
+        let (data, offset) = array.into_owned().into_raw_vec_and_offset();
+        assert_eq!(offset.unwrap_or(0), 0, "tensors own whole vectors");
+        data
+    }
+
     /// The elements as f64 in row-major order (bool as 0 and 1, keys rounded).
     pub fn to_f64_vec(&self) -> Vec<f64> {
         match self {
