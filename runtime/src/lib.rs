@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod io;
 pub mod linalg;
 pub mod math;
+pub mod plot;
 pub mod progress;
 pub mod random;
 pub mod table;
