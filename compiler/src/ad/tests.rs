@@ -9,6 +9,7 @@ use super::{grad_graph, jvp_graph, vjp_graph};
 use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
 use crate::ir::graph::{Graph, Op, Type, Var};
+use crate::ir::verify::verify;
 use crate::prims::sample::Rng;
 use dp_runtime::tensor::{DType, Tensor};
 
@@ -21,7 +22,7 @@ fn graph_of(op: &Op, args: &[Tensor]) -> Graph {
 }
 
 fn show(graph: &Graph) -> String {
-    format!("{graph:#?}").lines().take(200).collect::<Vec<_>>().join("\n")
+    crate::ir::text::print(graph)
 }
 
 fn floats(args: &[Tensor]) -> Vec<bool> {
@@ -29,6 +30,9 @@ fn floats(args: &[Tensor]) -> Vec<bool> {
 }
 
 fn run(graph: &Graph, args: &[Tensor]) -> Vec<Tensor> {
+    if let Err(reason) = verify(graph) {
+        panic!("{reason} in\n{}", show(graph));
+    }
     eval(graph, args).unwrap_or_else(|fault| panic!("{fault:?} in\n{}", show(graph)))
 }
 
