@@ -4,6 +4,7 @@
 //! linear map round (reverse mode); `batch` maps a Graph over a new leading axis. They compose in any order,
 //! so that second derivatives, Jacobians and per-sample gradients need nothing further.
 
+pub mod batch;
 pub mod linearize;
 pub mod transpose;
 
@@ -83,3 +84,6 @@ fn finish(b: Builder, results: Vec<Var>) -> Graph {
     flow::remove_dead(&mut graph);
     graph
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,3 +6,4 @@ pub mod ir;
 pub mod prims;
 pub mod ad;
 pub mod builtins;
+pub mod types;

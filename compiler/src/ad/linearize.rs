@@ -29,7 +29,7 @@ pub struct Linearized {
 #[derive(Clone, PartialEq, Debug)]
 pub struct NotDifferentiable {
     pub span: Span,
-    pub what: String,
+    pub reason: String,
 }
 
 /// Linearizes a Graph. `active[i]` says that parameter i has a tangent; only floating parameters may.
@@ -44,8 +44,8 @@ pub fn linearize(graph: &Graph, active: &[bool]) -> Result<Linearized, NotDiffer
     for (&param, &flag) in graph.params.iter().zip(active) {
         let dtype = graph.ty(param).dtype;
         if flag && !dtype.is_float() {
-            let what = format!("a value of kind {} has no derivative", dtype.name());
-            return Err(NotDifferentiable { span: Span::NONE, what });
+            let reason = format!("a value of kind {} has no derivative", dtype.name());
+            return Err(NotDifferentiable { span: Span::NONE, reason });
         }
     }
     let floats: Vec<bool> = graph.results.iter().map(|&r| graph.ty(r).dtype.is_float()).collect();
