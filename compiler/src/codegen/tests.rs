@@ -1,0 +1,1 @@
+//! Compiled code against the reference evaluator.
