@@ -4,6 +4,7 @@ pub mod builder;
 pub mod eval;
 pub mod graph;
 pub mod text;
+pub mod verify;
 
 use crate::source::Span;
 use dp_runtime::fault::FaultKind;
