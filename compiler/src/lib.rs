@@ -5,3 +5,4 @@ pub mod syntax;
 pub mod ir;
 pub mod prims;
 pub mod builtins;
+pub mod opt;
