@@ -3,7 +3,7 @@ pub mod source;
 pub mod diagnostic;
 pub mod syntax;
 pub mod builtins;
-// pub mod types;
+pub mod types;
 pub mod lower;
 pub mod ad;
 pub mod ir;

@@ -98,15 +98,17 @@ impl Rewrite {
     }
 
     /// The scalar that fills a variable, if it is known: of a short constant, or of one that is broadcast.
-    pub fn uniform(&mut self, var: Var) -> Option<Tensor> {
-        match self.def(var) {
-            Some(Eqn { op: Op::Const(value), .. }) => uniform(value),
-            Some(Eqn { op: Op::Broadcast { .. } | Op::Reshape { .. }, args, .. }) => {
-                let inner = args[0];
-                self.uniform(inner)
+    pub fn uniform(&mut self, mut var: Var) -> Option<Tensor> {
+        // Longer chains of views are left to the rules that shorten them.
+        const LOOK_BACK: usize = 8;
+        for _ in 0..LOOK_BACK {
+            match self.def(var)? {
+                Eqn { op: Op::Const(value), .. } => return uniform(value),
+                Eqn { op: Op::Broadcast { .. } | Op::Reshape { .. }, args, .. } => var = args[0],
+                _ => return None,
             }
-            Some(_) | None => None,
         }
+        None
     }
 
     /// A scalar constant, broadcast.

@@ -240,8 +240,8 @@ fn broadcast(rw: &mut Rewrite, x: Var, shape: &[usize], axes: &[usize]) -> Optio
         return Some(rw.b.broadcast(inner, shape, &axes));
     }
     // New axes of size 1 only.
-    if rw.b.ty(x).len() == shape.iter().product::<usize>() {
-        return Some(rw.b.reshape(x, shape));
+    if rw.b.ty(x).len() == shape.iter().product() {
+        return Some(reshaped(rw, x, shape));
     }
     None
 }
@@ -254,6 +254,11 @@ fn reshape(rw: &mut Rewrite, x: Var, shape: &[usize]) -> Option<Var> {
         return Some(rw.b.reshape(inner, shape));
     }
     moved_scalar(rw, x, shape)
+}
+
+/// `reshape`, or a new equation.
+fn reshaped(rw: &mut Rewrite, x: Var, shape: &[usize]) -> Var {
+    reshape(rw, x, shape).unwrap_or_else(|| rw.b.reshape(x, shape))
 }
 
 /// Moving equal elements gives equal elements.
@@ -273,7 +278,7 @@ fn permute(rw: &mut Rewrite, x: Var, perm: &[usize]) -> Option<Var> {
     // Only axes of size 1 move.
     let long: Vec<usize> = perm.iter().copied().filter(|&p| from[p] != 1).collect();
     if long.windows(2).all(|w| w[0] < w[1]) {
-        return Some(rw.b.reshape(x, &shape));
+        return Some(reshaped(rw, x, &shape));
     }
     moved_scalar(rw, x, &shape)
 }
@@ -314,7 +319,7 @@ fn gather(rw: &mut Rewrite, args: &[Var]) -> Option<Var> {
         stop[axis] = value + 1;
     }
     let part = rw.b.op(Op::Slice { start, stop, stride: vec![1; from.rank()] }, &args[..1]);
-    Some(rw.b.reshape(part, &from.shape[args.len() - 1..]))
+    Some(reshaped(rw, part, &from.shape[args.len() - 1..]))
 }
 
 /// A loop that never runs gives its first carries, and stacks of zeros.
