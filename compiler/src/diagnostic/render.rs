@@ -33,7 +33,9 @@ pub fn render(sources: &SourceMap, diagnostic: &Diagnostic, color: bool) -> Stri
         let color = if i == 0 { accent } else { Color::Cyan };
         // Ariadne marks only what has a text.
         let text = if label.text.is_empty() { "here" } else { &label.text };
-        report.add_label(Label::new(bytes(sources, label.span)).with_message(text).with_color(color).with_order(i as i32));
+        report.add_label(
+            Label::new(bytes(sources, label.span)).with_message(text).with_color(color).with_order(i as i32),
+        );
     }
 
     let mut buffer = Vec::new();
@@ -163,7 +165,10 @@ mod tests {
     fn without_a_place() {
         let (sources, _) = sources("x");
         let diagnostic = Diagnostic::error("E0601", Span::NONE, "no memory").here("in the kernel").help("less");
-        assert_eq!(render(&sources, &diagnostic, false), "error[E0601]: no memory\n  note: in the kernel\n  help: less\n");
+        assert_eq!(
+            render(&sources, &diagnostic, false),
+            "error[E0601]: no memory\n  note: in the kernel\n  help: less\n"
+        );
     }
 
     #[test]

@@ -136,25 +136,35 @@ struct Frame<'s> {
     opens_items: bool,
     /// Offset and column of the start of the statement being read.
     statement: Option<(u32, u32)>,
-    /// The statement before it.
+    /// The statement that opened the bracket.
+    owner: Option<(u32, u32)>,
+    /// The statement before the one being read.
     last_statement: Option<(u32, u32)>,
-    /// Column of the statement that opened the bracket.
-    column: u32,
     nesting: Nesting,
 }
 
 impl<'s> Frame<'s> {
-    fn new(open: Option<(Token<'s>, Span)>, statements: bool, items: bool, column: u32) -> Frame<'s> {
+    fn new(open: Option<(Token<'s>, Span)>, statements: bool, items: bool, owner: Option<(u32, u32)>) -> Frame<'s> {
         Frame {
             open,
             statements,
             items,
             opens_items: false,
             statement: None,
+            owner,
             last_statement: None,
-            column,
             nesting: Nesting::default(),
         }
+    }
+
+    /// Offset and column of the innermost statement around the next token.
+    fn current(&self) -> Option<(u32, u32)> {
+        self.statement.or(self.owner)
+    }
+
+    /// Column of the statement that opened the bracket.
+    fn column(&self) -> u32 {
+        self.owner.map_or(0, |(_, column)| column)
     }
 }
 
@@ -224,7 +234,7 @@ fn arrange<'s>(pieces: &[Piece<'s>], by_indentation: bool, diagnostics: &mut Vec
         end: Trivia::default(),
         damage: Vec::new(),
     };
-    let frames = vec![Frame::new(None, true, true, 0)];
+    let frames = vec![Frame::new(None, true, true, None)];
     let mut a = Arranger { result, frames, item_start: 0, refused: false, open_brace: false, diagnostics };
     let (last, before) = pieces.split_last().expect("internal error: the end of the file is a piece");
     for (i, piece) in before.iter().enumerate() {
@@ -321,7 +331,7 @@ impl<'s> Arranger<'s, '_> {
     /// The number of frames that a line indented this far can belong to. A definition may stand in items anywhere.
     fn depth_by_column(&self, column: u32, definition: bool) -> usize {
         let open_brace = |f: &Frame| matches!(f.open, Some((Token::LBrace, _)));
-        let holds = |f: &Frame| f.column < column || (definition && f.items);
+        let holds = |f: &Frame| f.column() < column || (definition && f.items);
         let outer = self.frames.iter().position(|f| open_brace(f) && !holds(f));
         outer.unwrap_or(self.frames.len())
     }
@@ -334,7 +344,7 @@ impl<'s> Arranger<'s, '_> {
             let depth = self.depth_of_statements();
             self.close_until(depth, piece.span, Some("a new statement begins here"));
         }
-        let misplaced = starts_anew && starts_definition(piece.token) && self.frames.iter().any(|f| !f.items);
+        let misplaced = starts_anew && starts_definition(piece.token) && !self.frame().items;
         if (by_indentation || misplaced) && !closes(piece.token) {
             let depth = self.depth_by_column(piece.column, misplaced);
             self.close_until(depth, piece.span, Some("this line is not indented as a part of it"));
@@ -474,10 +484,9 @@ impl<'s> Arranger<'s, '_> {
                 (Some(name), Some(colon)) => name.token.name().is_some() && colon.token == Token::Colon,
                 _ => false,
             };
-            let column = self.frames.iter().rev().find_map(|f| f.statement).map_or(0, |(_, column)| column);
             let statements = token == Token::LBrace && !record;
-            let items = statements && self.frame().opens_items;
-            self.frames.push(Frame::new(Some((token, span)), statements, items, column));
+            let (items, owner) = (statements && self.frame().opens_items, self.frame().current());
+            self.frames.push(Frame::new(Some((token, span)), statements, items, owner));
             if token == Token::LBrace && record {
                 self.result.tokens.push((Token::RecordBrace, span));
                 self.limit(span);
@@ -493,7 +502,7 @@ impl<'s> Arranger<'s, '_> {
         let frame = self.frame();
         let begins = frame.statements && frame.statement.is_none();
         let before = frame.last_statement;
-        let current = self.frames.iter().rev().find_map(|f| f.statement).map(|(start, _)| start);
+        let current = frame.current().map(|(start, _)| start);
         let after_brace = matches!(self.result.tokens.last(), Some((Token::LBrace, _)));
         let around = &mut self.result.around;
         if begins && piece.blank_line && !after_brace && !closes(piece.token) {

@@ -138,11 +138,7 @@ fn braces<'s, T: 's>(
         .boxed();
     let open = one(want, |found| (found == Token::LBrace).then_some(()));
     let nothing = open.clone().then(token(Token::RBrace)).map(|_| Vec::new());
-    let lines = line
-        .separated_by(just(Token::End))
-        .at_least(1)
-        .collect()
-        .delimited_by(open, token(Token::RBrace));
+    let lines = line.separated_by(just(Token::End)).at_least(1).collect().delimited_by(open, token(Token::RBrace));
     nothing.or(lines)
 }
 
@@ -177,9 +173,7 @@ fn inits<'s>(expr: Rule<'s, Expr>, ty: Rule<'s, Type>) -> impl Parser<'s, Tokens
 fn path<'s>(indices: Rule<'s, Vec<Index>>) -> impl Parser<'s, Tokens<'s>, Path, Extra<'s>> + Clone {
     let field = operator(Token::Dot).ignore_then(name()).map(PathPart::Field);
     let part = field.or(indices.map(PathPart::Index));
-    name()
-        .then(part.repeated().collect())
-        .map_with(|(root, parts), e| Path { root, parts, span: e.span() })
+    name().then(part.repeated().collect()).map_with(|(root, parts), e| Path { root, parts, span: e.span() })
 }
 
 /// Comments and blank lines around the statement that starts at this span.

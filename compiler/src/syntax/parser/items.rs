@@ -23,7 +23,8 @@ fn item_word<'s>(word: Word) -> impl Parser<'s, Tokens<'s>, (), Extra<'s>> + Clo
 pub fn item<'s>(rules: &Rules<'s>) -> Rule<'s, Item> {
     let rules = rules.clone();
     recursive(move |item| {
-        let items = braces(Want::LBrace, item.boxed()).map(|items| items.into_iter().flatten().collect::<Vec<Item>>()).boxed();
+        let items =
+            braces(Want::LBrace, item.boxed()).map(|items| items.into_iter().flatten().collect::<Vec<Item>>()).boxed();
         choice((definition(&rules), statement(&rules, items)))
             .map_with(|kind, e| {
                 let span: Span = e.span();
