@@ -191,7 +191,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             Some(Ty::shaped(Kind::Bool, array.dims))
         }
         Builtin::At | Builtin::First => network(ctx, builtin, given),
-        Builtin::Load => {
+        Builtin::Load | Builtin::LoadImages => {
             given.effect(ctx)?;
             given.count(ctx, 1..=usize::MAX, given::ANY_NAME)?;
             None
