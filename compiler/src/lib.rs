@@ -4,5 +4,6 @@ pub mod diagnostic;
 pub mod syntax;
 pub mod ir;
 pub mod prims;
+pub mod ad;
 pub mod builtins;
 pub mod codegen;
