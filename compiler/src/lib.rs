@@ -7,3 +7,4 @@ pub mod prims;
 pub mod ad;
 pub mod builtins;
 pub mod codegen;
+pub mod opt;
