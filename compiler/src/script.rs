@@ -41,6 +41,8 @@ pub struct Script<'a> {
     pub checkpoints: String,
     /// `--name value` pairs for `arg` items; what is used is removed.
     pub args: Vec<(String, String)>,
+    /// The command line chose the precision.
+    pub precision_given: bool,
     pub out: &'a mut dyn Output,
     /// Trainings that ended in this run.
     pub trained: Vec<train::Finished>,
@@ -144,6 +146,7 @@ impl<'a> Script<'a> {
 
     fn precision(&mut self, name: &ast::Name) -> Res<()> {
         match &*name.text {
+            "f32" | "f64" if self.precision_given => {}
             "f32" => self.session.real = DType::F32,
             "f64" => self.session.real = DType::F64,
             other => return fail("E0332", name.span, format!("the precision is f32 or f64, not `{other}`")),
@@ -304,6 +307,15 @@ impl<'a> Script<'a> {
         let lowered = lower_expr(&mut self.session, &self.scope, e)?;
         self.runner.timings.lower += start.elapsed();
         self.runner.value(lowered, e.span)
+    }
+
+    /// A script that ended needs its checkpoints no longer.
+    pub fn remove_checkpoints(&mut self) {
+        let Some(files) = self.sandbox else { return };
+        for finished in &self.trained {
+            // A file that cannot be removed does no harm: the next training of this name replaces it.
+            let _ = dp_runtime::checkpoint::remove_all(files, &finished.name);
+        }
     }
 
     /// Shows warnings and dumps that wait.

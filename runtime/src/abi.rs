@@ -7,9 +7,11 @@
 
 use crate::fault::FaultKind;
 use crate::kernels::index::Access;
+use crate::kernels::standard::{self, Decompose};
 use crate::kernels::{Layout, Real, copy, dot, index, order, reduce, walk};
 use crate::lanes::{F32Lane, F64Lane};
 use crate::math;
+use crate::random;
 use crate::tensor::DType;
 
 /// What one run of a compiled function works on. Compiled code reads the pointers by their offsets.
@@ -22,6 +24,8 @@ pub struct Frame {
     /// One pointer to each large buffer outside the arena.
     pub buffers: *const *mut u8,
     pub arena: *mut u8,
+    /// Slots of scalars that several functions of the program use.
+    pub scalars: *mut u64,
     /// The failing equation, where the status is not zero.
     pub eqn: u32,
     pub fault: Option<FaultKind>,
@@ -60,6 +64,20 @@ pub enum Kernel {
     Update,
     /// -> out (i64)
     Iota { axis: usize },
+    /// keys -> out, `each` draws for each key. Here and below operands are row-major without gaps.
+    Normal { each: usize },
+    /// The same.
+    Uniform { each: usize },
+    /// keys -> keys
+    Split { n: usize },
+    /// keys, ints -> keys
+    FoldIn,
+    /// keys -> permutations (i64)
+    Permutation { n: usize },
+    /// a -> u, s, v
+    Svd,
+    /// a, b -> x
+    Solve,
 }
 
 /// What a reduction other than a sum computes.
@@ -258,6 +276,29 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 let out = at[0] as *mut i64;
                 walk::walk(shape, [strides, &along], [0, 0], &mut |[o, i]| *out.offset(o) = i as i64);
             }
+            Kernel::Normal { each } => match layouts[1].dtype {
+                DType::F32 => draw::<f32>(*each, layouts, at, random::normal_f32),
+                DType::F64 => draw::<f64>(*each, layouts, at, random::normal_f64),
+                other => wrong_kind(kernel, other),
+            },
+            Kernel::Uniform { each } => match layouts[1].dtype {
+                DType::F32 => draw::<f32>(*each, layouts, at, random::uniform_f32),
+                DType::F64 => draw::<f64>(*each, layouts, at, random::uniform_f64),
+                other => wrong_kind(kernel, other),
+            },
+            Kernel::Split { n } => standard::split(input(layouts, at, 0), *n, output(layouts, at, 1)),
+            Kernel::FoldIn => standard::fold_in(input(layouts, at, 0), input(layouts, at, 1), output(layouts, at, 2)),
+            Kernel::Permutation { n } => standard::permutations(input(layouts, at, 0), *n, output(layouts, at, 1)),
+            Kernel::Svd => match dtype {
+                DType::F32 => svd::<f32>(layouts, at),
+                DType::F64 => svd::<f64>(layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::Solve => match dtype {
+                DType::F32 => solve::<f32>(layouts, at)?,
+                DType::F64 => solve::<f64>(layouts, at)?,
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
         }
     }
     Ok(())
@@ -332,4 +373,35 @@ unsafe fn access<T: Copy>(
         *slot = (start as *const i64, layout);
     }
     unsafe { index::access(how, (x.0 as *mut T, x.1), (u.0 as *mut T, u.1), &list[..count], add) }
+}
+
+/// Operand `i` as a slice.
+unsafe fn input<'a, T>(layouts: &[Layout], at: &[*mut u8], i: usize) -> &'a [T] {
+    unsafe { standard::slice(at[i], layouts[i].len()) }
+}
+
+/// Operand `i` as a slice to write to.
+unsafe fn output<'a, T>(layouts: &[Layout], at: &[*mut u8], i: usize) -> &'a mut [T] {
+    unsafe { standard::slice_mut(at[i], layouts[i].len()) }
+}
+
+unsafe fn draw<T>(each: usize, layouts: &[Layout], at: &[*mut u8], draw: impl Fn(u64, &mut [T])) {
+    unsafe { standard::for_keys(input(layouts, at, 0), each, output(layouts, at, 1), draw) };
+}
+
+/// The number of matrices in an operand, and the sizes of its last two axes.
+fn matrices(layout: &Layout) -> (usize, usize, usize) {
+    let rank = layout.shape.len();
+    (layout.shape[..rank - 2].iter().product(), layout.shape[rank - 2], layout.shape[rank - 1])
+}
+
+unsafe fn svd<T: Decompose>(layouts: &[Layout], at: &[*mut u8]) {
+    unsafe {
+        let (u, s, v) = (output(layouts, at, 1), output(layouts, at, 2), output(layouts, at, 3));
+        standard::svd::<T>(matrices(&layouts[0]), input(layouts, at, 0), u, s, v);
+    }
+}
+
+unsafe fn solve<T: Decompose>(layouts: &[Layout], at: &[*mut u8]) -> Result<(), FaultKind> {
+    unsafe { standard::solve::<T>(matrices(&layouts[1]), input(layouts, at, 0), input(layouts, at, 1), output(layouts, at, 2)) }
 }

@@ -15,6 +15,7 @@ pub mod index;
 pub mod matvec;
 pub mod order;
 pub mod reduce;
+pub mod standard;
 pub mod walk;
 
 use crate::tensor::DType;

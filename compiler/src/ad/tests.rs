@@ -2,6 +2,7 @@
 
 mod batches;
 mod loops;
+mod programs;
 mod table;
 
 use super::batch::batch;

@@ -89,6 +89,8 @@ impl Planner {
             let row = as_view(scope.home(arg), ty.rank()).row(counter);
             if ty.rank() > 1 {
                 homes.push(Home::Array(row));
+            } else if let Some(scalar) = row.as_splat() {
+                homes.push(Home::Scalar(scalar));
             } else {
                 let out = self.reg(ty.dtype);
                 self.push(&mut inner, Step::Load { from: row, out });
