@@ -71,8 +71,20 @@ enum End {
     Interrupted,
 }
 
+/// The passes recur over trees as deep as the text nests: deeper than the stack of the first thread allows in a build
+/// without optimization. The pages that are not used cost nothing.
+const STACK: usize = 512 << 20;
+
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
+    match std::thread::Builder::new().stack_size(STACK).spawn(command) {
+        // A panic has been reported by the thread.
+        Ok(thread) => thread.join().unwrap_or(ExitCode::from(101)),
+        Err(_) => command(),
+    }
+}
+
+fn command() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version are no mistakes; clap knows the stream for each.
