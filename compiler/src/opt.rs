@@ -29,7 +29,7 @@ pub fn optimize(graph: &Graph) -> Graph {
 }
 
 /// The passes that may run before and between differentiations: calls and `StopGradient` stay.
-pub fn tidy(graph: &Graph) -> Graph {
+pub fn before_derivatives(graph: &Graph) -> Graph {
     checked(dce::dce(&cse::cse(&loops::loops(&local(graph)))))
 }
 

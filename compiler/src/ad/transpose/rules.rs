@@ -1,0 +1,244 @@
+//! The transpose of each operation that may occur in a tangent Graph.
+
+use super::cotangents::{Part, transposed};
+use super::{At, NotLinear};
+use crate::ad::flow;
+use crate::ad::rules::arrays::spread;
+use crate::ir::graph::Var;
+use crate::ir::graph::{CallRule, Graph, Op, Type};
+use crate::prims;
+
+/// Hands the cotangent of an equation's result to its linear operands.
+///
+/// # Panics
+/// If the operation is not linear in them.
+pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
+    match op {
+        Op::Neg => {
+            let ct = at.b.neg(ct);
+            at.give(0, ct);
+        }
+        Op::Add => {
+            at.give(0, ct);
+            at.give(1, ct);
+        }
+        Op::Sub => {
+            at.give(0, ct);
+            if at.is_linear(1) {
+                let ct = at.b.neg(ct);
+                at.give(1, ct);
+            }
+        }
+        Op::Mul | Op::MulZ => {
+            let linear = one_linear(at);
+            let factor = at.known(1 - linear);
+            let ct = at.b.op(op.clone(), &if linear == 0 { [ct, factor] } else { [factor, ct] });
+            at.give(linear, ct);
+        }
+        Op::Div => {
+            let divisor = at.known(1);
+            let ct = at.b.div(ct, divisor);
+            at.give(0, ct);
+        }
+        Op::Select => {
+            let mask = at.known(0);
+            let ty = at.b.ty(ct).clone();
+            let zero = at.b.zeros(&ty);
+            if at.is_linear(1) {
+                let yes = at.b.select(mask, ct, zero);
+                at.give(1, yes);
+            }
+            if at.is_linear(2) {
+                let no = at.b.select(mask, zero, ct);
+                at.give(2, no);
+            }
+        }
+        Op::Convert(_) => {
+            let ct = at.b.convert(ct, operand_type(at, 0).dtype);
+            at.give(0, ct);
+        }
+        Op::Broadcast { shape, axes } => {
+            let new: Vec<usize> = (0..shape.len()).filter(|i| !axes.contains(i)).collect();
+            let ct = at.b.sum(ct, &new);
+            at.give(0, ct);
+        }
+        Op::Reshape { .. } => {
+            let shape = operand_type(at, 0).shape;
+            let ct = at.b.reshape(ct, &shape);
+            at.give(0, ct);
+        }
+        Op::Permute { perm } => {
+            let mut inverse = vec![0; perm.len()];
+            for (i, &p) in perm.iter().enumerate() {
+                inverse[p] = i;
+            }
+            let ct = at.b.permute(ct, &inverse);
+            at.give(0, ct);
+        }
+        Op::Slice { start, stop, stride } => {
+            let shape = operand_type(at, 0).shape;
+            if at.b.ty(ct).is_empty() {
+                return;
+            }
+            let taken: Vec<usize> = at.b.shape(ct).to_vec();
+            debug_assert!(stop.len() == taken.len());
+            let interior: Vec<usize> = stride.iter().map(|s| s - 1).collect();
+            let high = (0..shape.len()).map(|i| shape[i] - (start[i] + (taken[i] - 1) * stride[i] + 1)).collect();
+            let ct = at.b.op(Op::Pad { low: start.clone(), high, interior }, &[ct]);
+            at.give(0, ct);
+        }
+        Op::Pad { low, interior, .. } => {
+            let shape = operand_type(at, 0).shape;
+            if shape.contains(&0) {
+                return;
+            }
+            let stride: Vec<usize> = interior.iter().map(|i| i + 1).collect();
+            let stop = (0..shape.len()).map(|i| low[i] + (shape[i] - 1) * stride[i] + 1).collect();
+            let ct = at.b.op(Op::Slice { start: low.clone(), stop, stride }, &[ct]);
+            at.give(0, ct);
+        }
+        Op::Concat { axis } => {
+            let whole = at.b.shape(ct).to_vec();
+            let mut first = 0;
+            for i in 0..at.eqn.args.len() {
+                let size = operand_type(at, i).shape[*axis];
+                if at.is_linear(i) {
+                    let mut start = vec![0; whole.len()];
+                    let mut stop = whole.clone();
+                    start[*axis] = first;
+                    stop[*axis] = first + size;
+                    let part = at.b.op(Op::Slice { start, stop, stride: vec![1; whole.len()] }, &[ct]);
+                    at.give(i, part);
+                }
+                first += size;
+            }
+        }
+        Op::Reverse { .. } => {
+            let ct = at.b.op(op.clone(), &[ct]);
+            at.give(0, ct);
+        }
+        Op::Gather => {
+            let indices = (1..at.eqn.args.len()).map(|i| at.known(i)).collect();
+            at.cts.add_part(at.eqn.args[0], Part::Scatter { u: ct, indices });
+        }
+        Op::ScatterAdd => {
+            at.give(0, ct);
+            give_gathered(at, ct);
+        }
+        Op::Update => {
+            if at.is_linear(0) {
+                let ty = operand_type(at, 1);
+                let mut operands = vec![ct, at.b.zeros(&ty)];
+                operands.extend((2..at.eqn.args.len()).map(|i| at.known(i)));
+                let kept = at.b.op(Op::Update, &operands);
+                at.give(0, kept);
+            }
+            give_gathered(at, ct);
+        }
+        Op::Sum { axes } => {
+            let shape = operand_type(at, 0).shape;
+            let ct = spread(at.b, ct, &shape, axes);
+            at.give(0, ct);
+        }
+        Op::CumSum { axis, reverse } => {
+            let ct = at.b.op(Op::CumSum { axis: *axis, reverse: !reverse }, &[ct]);
+            at.give(0, ct);
+        }
+        // y = a b: ct_a = ct b', ct_b = a' ct, both kept as sums of outer products.
+        Op::Dot { batch } => {
+            let linear = one_linear(at);
+            let (a, b) = if linear == 0 {
+                let other = at.known(1);
+                (transposed(at.b, ct), transposed(at.b, other))
+            } else {
+                (at.known(0), ct)
+            };
+            at.cts.add_part(at.eqn.args[linear], Part::Outer { batch: *batch, a, b });
+        }
+        // x = A^-1 b: ct_b = A'^-1 ct.
+        Op::Solve => {
+            let matrix = at.known(0);
+            let turned = at.b.transpose_last(matrix);
+            let ct = at.b.op(Op::Solve, &[turned, ct]);
+            at.give(1, ct);
+        }
+        Op::Scan(_) | Op::Cond { .. } | Op::Guard(_) | Op::Call { .. } => {
+            panic!("internal error: `{}` has a transpose of its own", prims::name(op))
+        }
+        _ if !is_linear_op(op) => panic!("internal error: `{}` is not linear", prims::name(op)),
+        _ => panic!("internal error: `{}` has no transpose", prims::name(op)),
+    }
+}
+
+/// Each operation: may it take linear operands at all?
+fn is_linear_op(op: &Op) -> bool {
+    match op {
+        Op::Neg | Op::Add | Op::Sub | Op::Mul | Op::MulZ | Op::Div | Op::Select => true,
+        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Pad { .. } => true,
+        Op::Concat { .. } | Op::Reverse { .. } | Op::Gather | Op::ScatterAdd | Op::Update => true,
+        Op::Sum { .. } | Op::CumSum { .. } | Op::Dot { .. } | Op::Solve => true,
+        Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => true,
+        Op::Convert(to) => to.is_float(),
+        Op::Const(_) | Op::Abs | Op::Sign | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => false,
+        Op::Sin | Op::Cos | Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan => false,
+        Op::Floor | Op::Ceil | Op::Round | Op::Pow | Op::Max | Op::Min | Op::Atan2 | Op::IntDiv | Op::Mod => false,
+        Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not | Op::StopGradient | Op::Iota { .. } => false,
+        Op::Prod { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } | Op::ArgMax { .. } | Op::ArgMin { .. } => false,
+        Op::All { .. } | Op::Any { .. } | Op::Sort | Op::Svd | Op::Normal { .. } | Op::Uniform { .. } => false,
+        Op::Split { .. } | Op::FoldIn | Op::Permutation { .. } => false,
+    }
+}
+
+/// The operand of a bilinear operation that is linear.
+fn one_linear(at: &At) -> usize {
+    assert!(!(at.is_linear(0) && at.is_linear(1)), "internal error: a product of two linear values");
+    usize::from(at.is_linear(1))
+}
+
+fn operand_type(at: &At, i: usize) -> Type {
+    at.graph.ty(at.eqn.args[i]).clone()
+}
+
+/// The cotangent of what was written at indices is what lies there.
+fn give_gathered(at: &mut At, ct: Var) {
+    if at.is_linear(1) {
+        let mut operands = vec![ct];
+        operands.extend((2..at.eqn.args.len()).map(|i| at.known(i)));
+        let part = at.b.op(Op::Gather, &operands);
+        at.give(1, part);
+    }
+}
+
+/// Is every use of a linear value linear? Sums of a linear and a known value are not.
+pub fn check(graph: &Graph, flags: &[bool]) -> Result<(), NotLinear> {
+    let linear = flow::depends(graph, flags);
+    for eqn in &graph.eqns {
+        let args: Vec<bool> = eqn.args.iter().map(|a| linear[a.0 as usize]).collect();
+        if !args.contains(&true) {
+            continue;
+        }
+        let fits = match &eqn.op {
+            Op::Mul | Op::MulZ | Op::Dot { .. } => args[0] != args[1],
+            Op::Div => !args[1],
+            Op::Solve => !args[0],
+            Op::Call { body, rule: CallRule::Inline | CallRule::Recompute | CallRule::Tangent(_) } => {
+                return check(body, &args);
+            }
+            Op::Cond { then, otherwise } => {
+                check(then, &args[1..])?;
+                check(otherwise, &args[1..])?;
+                true
+            }
+            Op::Scan(scan) => {
+                let carries = flow::carries_depend(scan, &args);
+                check(&scan.body, &flow::body_flags(scan, &args, &carries, false))?;
+                true
+            }
+            op => is_linear_op(op),
+        };
+        if !fits {
+            return Err(NotLinear { span: eqn.span, op: prims::name(&eqn.op).to_string() });
+        }
+    }
+    Ok(())
+}

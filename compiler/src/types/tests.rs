@@ -1,0 +1,1 @@
+//! Small programs, right and wrong.
