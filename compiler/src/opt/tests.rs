@@ -20,7 +20,7 @@ const PASSES: [(&str, Pass); 9] = [
     ("simplify", simplify::simplify),
     ("loops", loops::loops),
     ("hoist", hoist::hoist),
-    ("before_derivatives", before_derivatives),
+    ("tidy", tidy),
     ("optimize", optimize),
 ];
 
@@ -323,7 +323,8 @@ fn calls_are_inlined_by_optimize_and_kept_by_tidy() {
     let text = "graph(x: f64) { a: f64 = call[rule=recompute](x) body(u: f64) { v: f64 = exp(u) return v }
           b: f64 = stop_gradient(a) return b }";
     expect(optimize, text, "graph(x: f64) { v: f64 = exp(x) return v }");
-    expect(before_derivatives, text, text);
+    expect(tidy, text, text);
+    expect(tidy, &text.replace("recompute", "inline"), "graph(x: f64) { v: f64 = exp(x) b: f64 = stop_gradient(v) return b }");
 }
 
 #[test]
