@@ -51,7 +51,7 @@ pub struct Runner {
     pub dump: Option<String>,
     pub timings: Timings,
     /// Solvers already warned about, by place.
-    warned: HashSet<Span>,
+    pub warned: HashSet<Span>,
     /// Warnings and dumps that wait to be shown.
     pub messages: Vec<Message>,
 }
@@ -117,11 +117,12 @@ impl Runner {
     pub fn call(&mut self, prepared: &Prepared, inputs: &[Tensor], span: Span) -> Res<Vec<Tensor>> {
         let start = Instant::now();
         let mut warnings = Vec::new();
+        let mut report = |event| match event {
+            eval::Event::Unconverged { solver, span } => warnings.push((solver.to_string(), span)),
+        };
         let result = match &prepared.code {
-            Some(code) => code.run_with(inputs, &mut |w| warnings.push((w.solver.to_string(), w.span))),
-            None => eval::eval_with(&prepared.graph, inputs, &mut |event| match event {
-                eval::Event::Unconverged { solver, span } => warnings.push((solver.to_string(), span)),
-            }),
+            Some(code) => code.run_with(inputs, &mut report),
+            None => eval::eval_with(&prepared.graph, inputs, &mut report),
         };
         self.timings.run += start.elapsed();
         for (solver, place) in warnings {
