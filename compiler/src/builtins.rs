@@ -53,7 +53,7 @@ pub enum Builtin {
     At, First,
     /// Effects, top level only: `load(file)`, `save(file, x)`, `plot(y, ..., file:)`, `files(folder)`: sorted list of paths,
     /// `patches(img, p, stride: s)` lives in std. `check_grad(f, x)`: compares derivatives, error if they disagree.
-    Load, Save, Plot, Files, CheckGrad,
+    Load, LoadImages, Save, Plot, Files, CheckGrad,
 }
 
 /// One row: the name in source, the function, how it is called.
@@ -96,7 +96,7 @@ rows! {
     "jacobian" Jacobian "jacobian(f)(x)"; "hessian" Hessian "hessian(f)(x)"; "hvp" Hvp "hvp(f)(x, v)";
     "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
     "at" At "at(net, p)"; "first" First "first(net, k)";
-    "load" Load "load(file)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
+    "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
 }
 
 /// Named real constants: `pi`, `inf`, and those of the precision: `tol` (1e-8 or 1e-4), `eps` (machine epsilon).

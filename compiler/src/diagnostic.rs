@@ -1,5 +1,6 @@
 //! What the compiler says to its user, as data. Rendering (ariadne) is in `diagnostic/render.rs`.
 
+pub mod codes;
 pub mod render;
 
 use crate::source::Span;

@@ -1,2 +1,41 @@
-//! Text to tree.
+//! Text to tree: tokens (logos), their layout, the parser (chumsky).
+
+pub mod token;
+pub mod layout;
+pub mod parser;
 pub mod ast;
+
+use crate::diagnostic::Diagnostic;
+use crate::source::{FileId, SourceMap, Span};
+use std::collections::HashSet;
+
+/// The tree of a file, and everything that is wrong in its text, in the order of the text. There is always a tree;
+/// what did not parse is an error node in it. Codes: E02xx.
+pub fn parse(sources: &SourceMap, file: FileId) -> (ast::Module, Vec<Diagnostic>) {
+    let text = sources.file(file).text.as_str();
+    let mut diagnostics = Vec::new();
+    let tokens = token::lex(file, text, &mut diagnostics);
+    let mut damage: Vec<u32> = diagnostics.iter().map(|d| d.span().start).collect();
+    let layout = layout::layout(&tokens, Span::new(file, text.len(), text.len()), &mut diagnostics);
+    damage.extend(&layout.damage);
+    let (items, mistakes) = parser::items(&layout);
+
+    // Where a token or a bracket was wrong, the parser need not say that it stumbled over it.
+    let newlines: Vec<u32> = text.bytes().zip(0..).filter(|(byte, _)| *byte == b'\n').map(|(_, at)| at).collect();
+    let line = |offset: u32| newlines.partition_point(|at| *at < offset);
+    let damaged: HashSet<usize> = damage.iter().map(|offset| line(*offset)).collect();
+    let mistakes = mistakes.into_iter().filter(|mistake| !damaged.contains(&line(mistake.span.start)));
+    diagnostics.extend(mistakes.map(|mistake| parser::explain::explain(mistake, &layout.tokens)));
+    diagnostics.sort_by_key(|d| (d.span().start, d.span().end));
+    diagnostics.dedup();
+    (ast::Module { items, end: layout.end }, diagnostics)
+}
+
+/// The same for a text that is in no file, such as a line typed by the user; it is added to the files under a name.
+pub fn parse_text(sources: &mut SourceMap, name: &str, text: &str) -> (ast::Module, Vec<Diagnostic>) {
+    let file = sources.add(name, None, text);
+    parse(sources, file)
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,14 @@
 pub mod tensor;
 pub mod fault;
 pub mod lanes;
+pub mod checkpoint;
+pub mod kernels;
+pub mod abi;
 pub mod interrupt;
+pub mod io;
 pub mod linalg;
 pub mod math;
+pub mod plot;
+pub mod progress;
 pub mod random;
+pub mod table;

@@ -593,6 +593,7 @@ impl<'s> Ctx<'s> {
                 }
             }
             Builtin::Load => self.effect("load"),
+            Builtin::LoadImages => self.effect("load_images"),
             Builtin::Save => self.effect("save"),
             Builtin::Plot => self.effect("plot"),
             Builtin::Files => self.effect("files"),

@@ -3,12 +3,12 @@
 use super::binding::Fit;
 use super::value::{Func, NetBody, PartialArg, Scope, SolverForm, Value, fill};
 use super::{Ctx, Res, fail};
+use super::reduce::map_lanes;
 use crate::ad::batch;
 use crate::diagnostic::Diagnostic;
 use crate::ir::graph::{CallRule, Op, Type, Var};
 use crate::source::Span;
 use crate::syntax::ast::{self, ArgValue, ScalarKind, Symbol, TypeKind};
-use dp_runtime::tensor::DType;
 use std::rc::Rc;
 
 /// One evaluated argument.
@@ -131,13 +131,45 @@ impl<'s> Ctx<'s> {
             shape.extend(&ty.shape);
             self.check_size(&shape, ty.dtype)?;
         }
-        let mut lanes = vec![batch::Lane::Shared; body.captures.len()];
+        let mut lanes = vec![batch::Lane::Same; body.captures.len()];
         lanes.extend(vec![batch::Lane::Mapped; types.len()]);
-        let graph = batch::batch_lanes(&body.graph, &lanes, count);
+        let graph = map_lanes(&body.graph, &lanes, count);
         let mut inputs = body.captures.clone();
         inputs.extend(leaves.iter().map(|v| self.var(v)).collect::<Res<Vec<Var>>>()?);
         let outs = self.inline(&graph, &inputs);
         Ok(fill(&template, &outs))
+    }
+
+    /// Maps a function of the compiler over the leading axes of arrays, taken together.
+    pub fn map_each(&mut self, arrays: &[Value], body: &dyn for<'a, 'b> Fn(&'a mut Ctx<'b>, &[Value]) -> Res<Value>) -> Res<Value> {
+        let mut types = Vec::new();
+        let mut vars = Vec::new();
+        let mut count = 0;
+        for array in arrays {
+            let ty = self.ty(array)?;
+            count = ty.shape[0];
+            types.push(Type::new(ty.dtype, &ty.shape[1..]));
+            vars.push(self.var(array)?);
+        }
+        let (traced, template) = self.body(&types, |ctx, rows| {
+            let value = body(ctx, rows)?;
+            let mut out = Vec::new();
+            let template = ctx.all_leaves(&value, &mut out)?;
+            Ok((out, template))
+        })?;
+        let mut lanes = vec![batch::Lane::Same; traced.captures.len()];
+        lanes.extend(vec![batch::Lane::Mapped; types.len()]);
+        let graph = map_lanes(&traced.graph, &lanes, count);
+        let mut inputs = traced.captures;
+        inputs.extend(vars);
+        let outs = self.inline(&graph, &inputs);
+        Ok(fill(&template, &outs))
+    }
+
+    /// A static or concrete number as a variable.
+    pub fn dynamic(&mut self, value: &Value) -> Res<Value> {
+        let var = self.var(value)?;
+        Ok(Value::Var { level: self.level(), var })
     }
 
     /// Calls a function value with plain values.
@@ -195,6 +227,10 @@ impl<'s> Ctx<'s> {
                     self.run_solver(decl, scope, values, &super::value::Mode::Converge, None)
                 }
                 Func::SolverForm(form) => self.call_form(form, args),
+                Func::Native(native) => {
+                    let values: Vec<Value> = args.into_iter().map(|a| a.value).collect();
+                    (native.call)(self, &values)
+                }
                 Func::Template { decl, .. } => fail(
                     "E0316",
                     self.span,
@@ -486,9 +522,9 @@ impl<'s> Ctx<'s> {
         // Innermost axis first; an operand of lower rank is shared along the outer axes.
         let ranks: Vec<usize> = lifted.iter().map(|&i| self.shape(&values[i]).map(|s| s.len())).collect::<Res<_>>()?;
         for (done, &extent) in shape.iter().rev().enumerate() {
-            let mut lanes = vec![batch::Lane::Shared; captures];
-            lanes.extend(ranks.iter().map(|&rank| if rank > done { batch::Lane::Mapped } else { batch::Lane::Shared }));
-            graph = batch::batch_lanes(&graph, &lanes, extent);
+            let mut lanes = vec![batch::Lane::Same; captures];
+            lanes.extend(ranks.iter().map(|&rank| if rank > done { batch::Lane::Mapped } else { batch::Lane::Same }));
+            graph = map_lanes(&graph, &lanes, extent);
         }
         let mut args = body.captures.clone();
         for &i in &lifted {
@@ -606,9 +642,4 @@ fn wrt_names(e: &ast::Expr) -> Res<Value> {
         ast::ExprKind::Tuple(items) => Ok(Value::tuple(items.iter().map(name).collect::<Res<Vec<_>>>()?)),
         _ => name(e),
     }
-}
-
-/// For messages about keys given as arrays.
-pub(crate) fn is_key(ty: &Type) -> bool {
-    ty.dtype == DType::Key
 }

@@ -3,6 +3,7 @@
 use super::call::Arg;
 use super::value::{Func, Value, fill};
 use super::{Body, Ctx, Res, fail};
+use super::reduce::map_lanes;
 use crate::ad::{batch, linearize, transpose};
 use crate::diagnostic::Diagnostic;
 use crate::ir::graph::{Graph, Op, Type, Var};
@@ -78,7 +79,7 @@ impl<'s> Ctx<'s> {
         let mut active = vec![false; traced.body.captures.len()];
         active.extend(vec![true; traced.inputs.len()]);
         // Calls by name and invariants are settled first, so that their derivative is taken once.
-        let graph = crate::opt::before_derivatives(&traced.body.graph);
+        let graph = crate::opt::tidy(&traced.body.graph);
         linearize::linearize(&graph, &active).map_err(|reason| {
             let span = if reason.span.is_none() { self.span } else { reason.span };
             Box::new(Diagnostic::error("E0325", span, format!("no derivative here: {}", reason.reason)))
@@ -144,7 +145,13 @@ impl<'s> Ctx<'s> {
         let mut args = residuals.iter().map(|v| self.var(v)).collect::<Res<Vec<Var>>>()?;
         args.push(self.var(&one)?);
         let gradients = self.inline(&pullback, &args);
-        Ok((fill(&traced.output, &outs), fill(&traced.inputs_template, &gradients)))
+        let value = fill(&traced.output, &outs);
+        if let Value::Func(func) = f
+            && let Func::Native(native) = &**func
+        {
+            native.value.borrow_mut().get_or_insert(value.clone());
+        }
+        Ok((value, fill(&traced.inputs_template, &gradients)))
     }
 
     pub(crate) fn call_jvp(&mut self, f: &Value, args: Vec<Arg>) -> Res<Value> {
@@ -267,7 +274,7 @@ impl<'s> Ctx<'s> {
         let lin = self.linearized(&traced)?;
         let (_, residuals) = self.inline_primal(&traced, &lin);
         let mut args = residuals.iter().map(|v| self.var(v)).collect::<Res<Vec<Var>>>()?;
-        let mut lanes = vec![batch::Lane::Shared; lin.residuals];
+        let mut lanes = vec![batch::Lane::Same; lin.residuals];
         lanes.push(batch::Lane::Mapped);
         let reverse = output.len() <= input_type.len();
         let (graph, basis_type) = if reverse {
@@ -277,7 +284,7 @@ impl<'s> Ctx<'s> {
         };
         let basis = self.basis(&basis_type)?;
         args.push(self.var(&basis)?);
-        let graph = batch::batch_lanes(&graph, &lanes, basis_type.len());
+        let graph = map_lanes(&graph, &lanes, basis_type.len());
         let rows = self.inline(&graph, &args).swap_remove(0);
         let mut shape = output.shape.clone();
         shape.extend(&input_type.shape);

@@ -5,6 +5,7 @@ use super::value::{Scope, Value, fill, static_int};
 use super::{Body, Ctx, Res, fail};
 use crate::ad::batch;
 use crate::builtins::Builtin;
+use crate::ir::builder::Builder;
 use crate::ir::graph::{Graph, Op, Type, Var};
 use crate::syntax::ast::{self, BinaryOp, ExprKind};
 use dp_runtime::tensor::DType;
@@ -190,9 +191,32 @@ impl<'s> Ctx<'s> {
 
 /// Batches over one scalar index parameter, which becomes 0, 1, ..., count-1 and leaves the signature.
 fn batch_over_index(graph: &Graph, index: usize, count: usize) -> Graph {
-    let mut batched = vec![batch::Lane::Shared; graph.params.len()];
-    batched[index] = batch::Lane::Iota;
-    batch::batch_lanes(graph, &batched, count)
+    let mut batched = vec![batch::Lane::Same; graph.params.len()];
+    batched[index] = batch::Lane::Index;
+    map_lanes(graph, &batched, count)
+}
+
+/// Maps a Graph over lanes; every result has the leading axis, also those that are the same in all lanes.
+pub(crate) fn map_lanes(graph: &Graph, lanes: &[batch::Lane], size: usize) -> Graph {
+    let (mut mapped, flags) = batch::batch_lanes(graph, lanes, size);
+    if flags.iter().all(|&flag| flag) {
+        return mapped;
+    }
+    let results = std::mem::take(&mut mapped.results);
+    let mut builder = Builder { graph: mapped, span: crate::source::Span::NONE };
+    let results = results
+        .into_iter()
+        .zip(flags)
+        .map(|(var, flag)| {
+            if flag {
+                return var;
+            }
+            let mut shape = vec![size];
+            shape.extend(builder.shape(var));
+            builder.broadcast_leading(var, &shape)
+        })
+        .collect();
+    builder.finish(results)
 }
 
 /// Which variables depend on one.

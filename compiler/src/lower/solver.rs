@@ -4,6 +4,7 @@ use super::call::Arg;
 use super::loops::{Iterated, Pass, PassResult, State};
 use super::value::{Func, Lift, LiftPlace, Mode, PartialArg, Scope, Value, static_int};
 use super::{Ctx, Res, fail};
+use super::reduce::map_lanes;
 use crate::ad::{batch, linearize};
 use crate::diagnostic::Diagnostic;
 use crate::ir::graph::{CallRule, Guard, Op, Type, Var};
@@ -359,7 +360,7 @@ impl<'a> Running<'a> {
         let mut active = active_capture.clone();
         active.extend(&taking);
         active.push(false);
-        let step_graph = crate::opt::before_derivatives(&step.graph);
+        let step_graph = crate::opt::tidy(&step.graph);
         let lin = linearize::linearize(&step_graph, &active).map_err(|reason| {
             Box::new(Diagnostic::error("E0325", span, format!("no derivative here: {}", reason.reason)))
         })?;
@@ -399,13 +400,13 @@ impl<'a> Running<'a> {
             let right = ctx.pack(&sides, &types, &taking, None)?;
             // The matrix: the step's derivative along each unit state, all at once.
             let mut args = super::loops::vars_of(ctx, residuals)?;
-            let mut lanes = vec![batch::Lane::Shared; residuals.len()];
+            let mut lanes = vec![batch::Lane::Same; residuals.len()];
             for (v, &on) in step.captures.iter().zip(&active_capture) {
                 if on {
                     let shape = ctx.shape(&tangent_of(v))?;
                     let value = ctx.broadcast_to(&zero, &shape)?;
                     args.push(ctx.var(&value)?);
-                    lanes.push(batch::Lane::Shared);
+                    lanes.push(batch::Lane::Same);
                 }
             }
             let identity = ctx.identity(total)?;
@@ -420,7 +421,7 @@ impl<'a> Running<'a> {
                 lanes.push(batch::Lane::Mapped);
                 offset += ty.len();
             }
-            let batched = batch::batch_lanes(&lin.tangent, &lanes, total);
+            let batched = map_lanes(&lin.tangent, &lanes, total);
             let columns = ctx.inline(&batched, &args);
             let matrix = ctx.pack(&columns, &types, &taking, Some(total))?;
             let matrix = ctx.transpose(&matrix)?;

@@ -126,6 +126,23 @@ pub enum Func {
     SolverForm(Rc<SolverForm>),
     /// A network written by hand with two parameter lists, before its instantiation.
     Template { decl: Rc<ast::Network>, scope: Scope },
+    /// A function that the compiler makes: the objective of a training step.
+    Native(Native),
+}
+
+/// See `Func::Native`.
+pub struct Native {
+    pub call: Rc<NativeFn>,
+    /// The value found where the gradient was first taken.
+    pub value: RefCell<Option<Value>>,
+}
+
+pub type NativeFn = dyn for<'a, 's> Fn(&'a mut super::Ctx<'s>, &[Value]) -> Res<Value>;
+
+impl Func {
+    pub fn native(call: Rc<NativeFn>) -> Func {
+        Func::Native(Native { call, value: RefCell::new(None) })
+    }
 }
 
 impl Func {
@@ -148,6 +165,7 @@ impl Func {
             Func::Solver { decl, .. } => format!("solver `{}`", decl.name.text),
             Func::SolverForm(form) => format!("unrolled `{}`", form.decl.name.text),
             Func::Template { decl, .. } => format!("network template `{}`", decl.name.text),
+            Func::Native(_) => "`objective`".to_string(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Uses of the primitives for tests: random ones and awkward ones.
 
+pub mod graphs;
+
 use crate::ir::graph::Op;
 use dp_runtime::tensor::{DType, Element, Tensor};
 

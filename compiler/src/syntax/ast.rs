@@ -21,6 +21,10 @@ pub struct Trivia {
     pub comments: Vec<String>,
     /// A comment at the end of its last line.
     pub trailing: Option<String>,
+    /// A comment after the `{` of its first block.
+    pub opening: Option<String>,
+    /// Comment lines before the `}` of its blocks.
+    pub closing: Vec<String>,
     /// An empty line stood before it (and before its comments).
     pub blank_before: bool,
 }
@@ -110,8 +114,11 @@ pub struct Problem {
     pub lets: Vec<Let>,
     pub maximize: bool,
     pub over: Vec<Binder>,
+    pub over_trivia: Trivia,
     pub objective: Expr,
+    pub objective_trivia: Trivia,
     pub constraints: Vec<Constraint>,
+    pub constraints_trivia: Trivia,
 }
 
 /// An inequality, or `expr in set`.
@@ -150,10 +157,13 @@ pub struct Solver {
 pub struct SolverBody {
     pub lets: Vec<Let>,
     pub states: Vec<Init>,
+    /// For each line of `state`: the number of states before it, and what stands around it.
+    pub state_trivia: Vec<(usize, Trivia)>,
     /// `step k { ... }`: the number of passes done before.
     pub counter: Option<Name>,
     /// Lets and assignments only.
     pub step: Vec<Stmt>,
+    pub step_trivia: Trivia,
     pub until: Option<Until>,
 }
 
@@ -162,6 +172,7 @@ pub struct Until {
     pub cond: Expr,
     pub within: Option<Expr>,
     pub span: Span,
+    pub trivia: Trivia,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -205,6 +216,7 @@ pub struct Block {
     pub stmts: Vec<Stmt>,
     /// The last expression; absent only after a reported mistake.
     pub value: Option<Box<Expr>>,
+    pub value_trivia: Trivia,
     pub span: Span,
 }
 

@@ -46,6 +46,9 @@ const ATAN_64: [f64; 12] = [
 const ATAN_32: [f64; 5] =
     [-0.33333316445350647, 0.1999853253364563, -0.14244507253170013, 0.10600119829177856, -0.06092536076903343];
 
+/// A value and its correction.
+type Pair<V> = (V, V);
+
 /// An angle brought near zero: `x = (4 n + quadrant) pi/2 + r + r_low`.
 struct Reduced<V> {
     /// 0, 1, 2 or 3.
@@ -85,8 +88,7 @@ fn reduce<L: Lanes>(l: &mut L, x: L::V) -> Reduced<L::V> {
 }
 
 /// `sin(r + r_low)` and `cos(r + r_low)`, each as a value and its correction.
-#[allow(clippy::type_complexity)]
-fn sin_cos_pairs<L: Lanes>(l: &mut L, r: L::V, r_low: L::V) -> ((L::V, L::V), (L::V, L::V)) {
+fn sin_cos_pairs<L: Lanes>(l: &mut L, r: L::V, r_low: L::V) -> (Pair<L::V>, Pair<L::V>) {
     let (one, half) = (l.splat(1.0), l.splat(0.5));
     let z = l.mul(r, r);
     let half_z = l.mul(half, z);

@@ -1,0 +1,226 @@
+//! Groups the equations of one Graph into units: runs of elementwise equations of one shape, which become one loop
+//! nest each, and single equations.
+//!
+//! A group stays open while later equations may join it, and is placed where it closes: before the first
+//! equation that needs it. Open groups never depend on one another.
+
+use crate::ir::graph::{Eqn, Graph, Op};
+use dp_runtime::tensor::DType;
+
+/// The most equations in one group: longer bodies run out of registers.
+const GROUP: usize = 64;
+/// The most groups open at once.
+const OPEN: usize = 8;
+
+/// What is planned and placed as one.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Unit {
+    /// Elementwise equations of one shape (of rank at least 1), in order.
+    Nest(Vec<usize>),
+    Single(usize),
+}
+
+/// The width of the elements that a group works on, which decides how many go side by side.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Width {
+    /// Bools only: goes with any other.
+    Any,
+    Bytes4,
+    Bytes8,
+    /// One element at a time.
+    One,
+}
+
+/// True for operations that compute each element from the elements at the same place.
+pub fn is_elementwise(op: &Op) -> bool {
+    match op {
+        Op::Neg
+        | Op::Abs
+        | Op::Sign
+        | Op::Exp
+        | Op::Expm1
+        | Op::Log
+        | Op::Log1p
+        | Op::Sqrt
+        | Op::Sin
+        | Op::Cos
+        | Op::Tan
+        | Op::Tanh
+        | Op::Sigmoid
+        | Op::Softplus
+        | Op::Erf
+        | Op::Atan
+        | Op::Floor
+        | Op::Ceil
+        | Op::Round
+        | Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::MulZ
+        | Op::Div
+        | Op::Pow
+        | Op::Max
+        | Op::Min
+        | Op::Atan2
+        | Op::IntDiv
+        | Op::Mod
+        | Op::Lt
+        | Op::Le
+        | Op::Eq
+        | Op::Ne
+        | Op::And
+        | Op::Or
+        | Op::Not
+        | Op::Select
+        | Op::Convert(_)
+        | Op::StopGradient => true,
+        Op::Const(_)
+        | Op::Broadcast { .. }
+        | Op::Reshape { .. }
+        | Op::Permute { .. }
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Reverse { .. }
+        | Op::Iota { .. }
+        | Op::Gather
+        | Op::ScatterAdd
+        | Op::Update
+        | Op::Sum { .. }
+        | Op::Prod { .. }
+        | Op::ReduceMax { .. }
+        | Op::ReduceMin { .. }
+        | Op::ArgMax { .. }
+        | Op::ArgMin { .. }
+        | Op::All { .. }
+        | Op::Any { .. }
+        | Op::CumSum { .. }
+        | Op::Sort
+        | Op::Dot { .. }
+        | Op::Svd
+        | Op::Solve
+        | Op::Normal { .. }
+        | Op::Uniform { .. }
+        | Op::Split { .. }
+        | Op::FoldIn
+        | Op::Permutation { .. }
+        | Op::Scan(_)
+        | Op::Cond { .. }
+        | Op::Call { .. }
+        | Op::Guard(_) => false,
+    }
+}
+
+/// True for operations whose result is a view of the first operand, or may be.
+pub fn is_view(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Reverse { .. }
+    )
+}
+
+fn width_of(dtype: DType) -> Width {
+    match dtype {
+        DType::Bool => Width::Any,
+        DType::F32 => Width::Bytes4,
+        DType::F64 | DType::I64 | DType::Key => Width::Bytes8,
+    }
+}
+
+/// The width of both together, if they go together.
+fn join(a: Width, b: Width) -> Option<Width> {
+    match (a, b) {
+        (Width::Any, other) | (other, Width::Any) => Some(other),
+        _ if a == b => Some(a),
+        _ => None,
+    }
+}
+
+/// The width in which an elementwise equation works.
+pub fn width(graph: &Graph, eqn: &Eqn) -> Width {
+    if matches!(eqn.op, Op::IntDiv | Op::Mod) {
+        return Width::One;
+    }
+    let out = graph.ty(eqn.outs[0]).dtype;
+    if let Op::Convert(_) = eqn.op {
+        let from = graph.ty(eqn.args[0]).dtype;
+        // Between numbers of different kinds there are no vector conversions to rely on.
+        if from != out && from != DType::Bool && out != DType::Bool {
+            return Width::One;
+        }
+    }
+    eqn.args.iter().chain(&eqn.outs).try_fold(Width::Any, |w, &v| join(w, width_of(graph.ty(v).dtype))).unwrap_or(Width::One)
+}
+
+struct Open<'g> {
+    eqns: Vec<usize>,
+    shape: &'g [usize],
+    width: Width,
+}
+
+/// The units of a Graph, in an order that respects all dependences.
+pub fn units(graph: &Graph) -> Vec<Unit> {
+    let mut units = Vec::with_capacity(graph.eqns.len());
+    let mut open: Vec<Option<Open>> = Vec::new();
+    // The open group that computes a variable.
+    let mut owner: Vec<Option<usize>> = vec![None; graph.types.len()];
+    let mut live: Vec<usize> = Vec::new();
+    let close = |group: usize, open: &mut Vec<Option<Open>>, live: &mut Vec<usize>, units: &mut Vec<Unit>| {
+        if let Some(group) = open[group].take() {
+            units.push(Unit::Nest(group.eqns));
+        }
+        live.retain(|&g| g != group);
+    };
+    for (i, eqn) in graph.eqns.iter().enumerate() {
+        let owners: Vec<usize> = {
+            let mut list: Vec<usize> =
+                eqn.args.iter().filter_map(|a| owner[a.0 as usize]).filter(|&g| open[g].is_some()).collect();
+            list.sort_unstable();
+            list.dedup();
+            list
+        };
+        let out = eqn.outs.first().map(|&v| graph.ty(v));
+        let shape = match out {
+            Some(ty) if is_elementwise(&eqn.op) && ty.rank() > 0 => ty.shape.as_slice(),
+            _ => {
+                for group in owners {
+                    close(group, &mut open, &mut live, &mut units);
+                }
+                units.push(Unit::Single(i));
+                continue;
+            }
+        };
+        let own = width(graph, eqn);
+        let fits = |g: usize| {
+            open[g].as_ref().is_some_and(|o| o.shape == shape && o.eqns.len() < GROUP && join(o.width, own).is_some())
+        };
+        let target = owners.iter().copied().find(|&g| fits(g)).or_else(|| live.iter().copied().find(|&g| fits(g)));
+        for group in owners {
+            if Some(group) != target {
+                close(group, &mut open, &mut live, &mut units);
+            }
+        }
+        let group = match target {
+            Some(group) => group,
+            None => {
+                if live.len() >= OPEN {
+                    close(live[0], &mut open, &mut live, &mut units);
+                }
+                open.push(Some(Open { eqns: Vec::new(), shape, width: Width::Any }));
+                live.push(open.len() - 1);
+                open.len() - 1
+            }
+        };
+        if let Some(o) = &mut open[group] {
+            o.width = join(o.width, own).unwrap_or(Width::One);
+            o.eqns.push(i);
+        }
+        for v in &eqn.outs {
+            owner[v.0 as usize] = Some(group);
+        }
+    }
+    while let Some(&group) = live.first() {
+        close(group, &mut open, &mut live, &mut units);
+    }
+    units
+}

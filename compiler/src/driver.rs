@@ -1,0 +1,355 @@
+//! The pipeline as one readable function: read, parse, check, then run statement by statement.
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::lower::value::Scope;
+use crate::lower::{Limits, Session};
+use crate::run::{Engine, Message, Runner, Timings};
+use crate::script::{Output, Script, TestResult};
+use crate::source::{FileId, SourceMap, Span};
+use crate::syntax::{self, ast};
+use crate::{stdlib, types};
+use ast::ItemKind;
+use dp_runtime::io::Sandbox;
+use dp_runtime::tensor::DType;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Settings of a run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Overrides the script's `precision`.
+    pub precision: Option<DType>,
+    pub seed: u64,
+    pub engine: Engine,
+    pub check_nan: bool,
+    pub dump: Option<String>,
+    /// Folders besides the script's own in which files may be read and written.
+    pub allow: Vec<PathBuf>,
+    pub overwrite: bool,
+    pub resume: bool,
+    pub max_bytes: Option<u64>,
+    /// Values for the script's `arg` items.
+    pub args: Vec<(String, String)>,
+    pub run_tests: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            precision: None,
+            seed: 1,
+            engine: Engine::Native,
+            check_nan: false,
+            dump: None,
+            allow: Vec::new(),
+            overwrite: false,
+            resume: false,
+            max_bytes: None,
+            args: Vec::new(),
+            run_tests: false,
+        }
+    }
+}
+
+/// The texts of a run and what was found in them.
+pub struct Outcome {
+    pub sources: Rc<SourceMap>,
+    /// Errors and warnings that were not shown while running.
+    pub diagnostics: Vec<Diagnostic>,
+    pub timings: Timings,
+    pub tests: Vec<TestResult>,
+}
+
+impl Outcome {
+    pub fn failed(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+    }
+}
+
+/// Shows a script's output; it is given the texts before anything runs, for the places of warnings.
+pub trait Sink: Output {
+    fn sources(&mut self, sources: Rc<SourceMap>);
+}
+
+/// A file that is parsed, with the modules it uses, each parsed once.
+struct Program {
+    sources: SourceMap,
+    std: Vec<ast::Module>,
+    modules: Vec<(String, ast::Module)>,
+    main: ast::Module,
+    diagnostics: Vec<Diagnostic>,
+    timings: Timings,
+}
+
+/// The largest source file that is read.
+const MAX_SOURCE: u64 = 16 << 20;
+
+fn read_source(sources: &mut SourceMap, path: &Path) -> Result<FileId, Box<Diagnostic>> {
+    let shown = path.display().to_string();
+    let failure = |problem: String| {
+        Box::new(Diagnostic::error("E0101", Span::NONE, format!("cannot read `{shown}`: {problem}")))
+    };
+    let size = std::fs::metadata(path).map_err(|e| failure(plain_error(&e)))?;
+    if size.is_dir() {
+        return Err(failure("it is a folder, a script is a file".to_string()));
+    }
+    if size.len() > MAX_SOURCE {
+        return Err(failure(format!("it has {} MiB, a script has at most {} MiB", size.len() >> 20, MAX_SOURCE >> 20)));
+    }
+    let bytes = std::fs::read(path).map_err(|e| failure(plain_error(&e)))?;
+    let text = String::from_utf8(bytes).map_err(|e| failure(format!("it is not text in UTF-8 (byte {})", e.utf8_error().valid_up_to())))?;
+    Ok(sources.add(shown, Some(path.to_path_buf()), text))
+}
+
+fn plain_error(e: &std::io::Error) -> String {
+    match e.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_string(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
+        _ => e.to_string(),
+    }
+}
+
+/// Reads and parses std, the file, and the modules that it uses (files beside it).
+fn load(path: &Path) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
+    let start = Instant::now();
+    let mut sources = SourceMap::default();
+    let mut diagnostics = Vec::new();
+    let mut std = Vec::new();
+    for (name, text) in stdlib::MODULES {
+        let file = sources.add(format!("std/{name}.dp"), None, *text);
+        let (module, mut found) = syntax::parse(&sources, file);
+        diagnostics.append(&mut found);
+        std.push(module);
+    }
+    let file = match read_source(&mut sources, path) {
+        Ok(file) => file,
+        Err(d) => return Err((sources, d)),
+    };
+    let (main, mut found) = syntax::parse(&sources, file);
+    diagnostics.append(&mut found);
+    let mut modules = Vec::new();
+    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    load_used(&mut sources, &folder, &main, &mut modules, &mut diagnostics, &mut Vec::new());
+    let timings = Timings { parse: start.elapsed(), ..Timings::default() };
+    Ok(Program { sources, std, modules, main, diagnostics, timings })
+}
+
+/// Modules that a module names with `use`, those they use first.
+fn load_used(
+    sources: &mut SourceMap,
+    folder: &Path,
+    module: &ast::Module,
+    modules: &mut Vec<(String, ast::Module)>,
+    diagnostics: &mut Vec<Diagnostic>,
+    open: &mut Vec<String>,
+) {
+    for item in &module.items {
+        let ItemKind::Use(path) = &item.kind else { continue };
+        let name = use_name(path);
+        if stdlib::MODULES.iter().any(|(std, _)| *std == name) || modules.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        if open.contains(&name) {
+            diagnostics.push(Diagnostic::error("E0102", path.span, format!("modules use each other in a circle: {} -> {name}", open.join(" -> "))));
+            continue;
+        }
+        let file = folder.join(format!("{}.dp", name.replace('.', "/")));
+        match read_source(sources, &file) {
+            Ok(id) => {
+                let (inner, mut found) = syntax::parse(sources, id);
+                diagnostics.append(&mut found);
+                open.push(name.clone());
+                load_used(sources, folder, &inner, modules, diagnostics, open);
+                open.pop();
+                modules.push((name, inner));
+            }
+            Err(d) => diagnostics.push(Diagnostic { labels: vec![crate::diagnostic::Label { span: path.span, text: String::new() }], ..*d }),
+        }
+    }
+}
+
+/// The dotted name after `use`.
+fn use_name(path: &ast::Path) -> String {
+    let mut name = path.root.text.to_string();
+    for part in &path.parts {
+        if let ast::PathPart::Field(field) = part {
+            name.push('.');
+            name.push_str(&field.text);
+        }
+    }
+    name
+}
+
+/// Checks names, types and dimensions of everything; std is known to be right.
+fn check(program: &mut Program) {
+    let start = Instant::now();
+    let mut env = types::Env::new();
+    for module in &program.std {
+        program.diagnostics.append(&mut types::check_module(&mut env, module));
+    }
+    for (_, module) in &program.modules {
+        program.diagnostics.append(&mut types::check_module(&mut env, module));
+    }
+    program.diagnostics.append(&mut types::check_module(&mut env, &program.main));
+    program.timings.check = start.elapsed();
+}
+
+/// Parses and checks a file without running it.
+pub fn check_file(path: &Path) -> Outcome {
+    let mut program = match load(path) {
+        Ok(program) => program,
+        Err((sources, d)) => return failure(sources, *d),
+    };
+    check(&mut program);
+    Outcome { sources: Rc::new(program.sources), diagnostics: program.diagnostics, timings: program.timings, tests: Vec::new() }
+}
+
+fn failure(sources: SourceMap, diagnostic: Diagnostic) -> Outcome {
+    Outcome { sources: Rc::new(sources), diagnostics: vec![diagnostic], timings: Timings::default(), tests: Vec::new() }
+}
+
+/// One `arg` of a script, for `--help`.
+pub struct ScriptArg {
+    pub name: String,
+    pub ty: String,
+    pub default: Option<String>,
+    pub doc: String,
+}
+
+/// The arguments that a script declares.
+pub fn script_args(path: &Path) -> Result<Vec<ScriptArg>, Outcome> {
+    let program = load(path).map_err(|(sources, d)| failure(sources, *d))?;
+    let text = |span: Span| program.sources.text(span).to_string();
+    Ok(program
+        .main
+        .items
+        .iter()
+        .filter_map(|item| match &item.kind {
+            ItemKind::Arg { binder, default } => Some(ScriptArg {
+                name: binder.name.text.to_string(),
+                ty: binder.ty.as_ref().map_or_else(|| "string".to_string(), |ty| text(ty.span)),
+                default: default.as_ref().map(|e| text(e.span)),
+                doc: item.doc.first().cloned().or_else(|| item.trivia.trailing.clone()).unwrap_or_default(),
+            }),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Reads, checks and runs a script.
+pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
+    let mut program = match load(path) {
+        Ok(program) => program,
+        Err((sources, d)) => return failure(sources, *d),
+    };
+    if !program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        check(&mut program);
+    }
+    let sources = Rc::new(program.sources);
+    if program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        return Outcome { sources, diagnostics: program.diagnostics, timings: program.timings, tests: Vec::new() };
+    }
+    out.sources(sources.clone());
+    for warning in program.diagnostics.drain(..) {
+        out.message(&Message::Warning(Box::new(warning)));
+    }
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let sandbox = match Sandbox::new(&folder, &options.allow) {
+        Ok(sandbox) => sandbox,
+        Err(e) => return Outcome { sources, diagnostics: vec![Diagnostic::error("E0805", Span::NONE, e.to_string())], timings: program.timings, tests: Vec::new() },
+    };
+    let mut session = Session::new(options.precision.unwrap_or(DType::F64), options.seed);
+    if let Some(bytes) = options.max_bytes {
+        session.limits = Limits { bytes, ..session.limits };
+    }
+    // The script's own `precision` holds from the start, for std too.
+    if options.precision.is_none()
+        && let Some(name) = program.main.items.iter().find_map(|i| if let ItemKind::Precision(name) = &i.kind { Some(name) } else { None })
+        && &*name.text == "f32"
+    {
+        session.real = DType::F32;
+    }
+    let runner = Runner {
+        engine: options.engine,
+        check_nan: options.check_nan,
+        max_bytes: options.max_bytes,
+        dump: options.dump.clone(),
+        timings: program.timings.clone(),
+        ..Runner::default()
+    };
+    let stem = path.file_stem().map_or_else(|| "script".to_string(), |s| s.to_string_lossy().to_string());
+    let std_scope = Scope::default();
+    let mut script = Script {
+        session,
+        scope: std_scope.clone(),
+        runner,
+        sandbox: Some(&sandbox),
+        overwrite: options.overwrite,
+        resume: options.resume,
+        checkpoints: stem,
+        args: options.args.clone(),
+        precision_given: options.precision.is_some(),
+        out,
+        trained: Vec::new(),
+        run_tests: false,
+        tests: Vec::new(),
+    };
+    let result = run_all(&mut script, &program.std, &program.modules, &program.main, options.run_tests);
+    let (timings, tests) = (script.runner.timings.clone(), std::mem::take(&mut script.tests));
+    if result.is_ok() {
+        script.remove_checkpoints();
+    }
+    let diagnostics = result.err().map(|d| *d).into_iter().collect();
+    Outcome { sources, diagnostics, timings, tests }
+}
+
+fn run_all(
+    script: &mut Script,
+    std: &[ast::Module],
+    modules: &[(String, ast::Module)],
+    main: &ast::Module,
+    run_tests: bool,
+) -> crate::lower::Res<()> {
+    let std_scope = script.scope.clone();
+    for module in std {
+        script.run(module)?;
+    }
+    let mut scopes: HashMap<&str, Scope> = HashMap::new();
+    for (name, module) in modules {
+        script.scope = std_scope.inner();
+        import(script, module, &scopes);
+        script.run(module)?;
+        scopes.insert(name, script.scope.clone());
+    }
+    script.scope = std_scope.inner();
+    import(script, main, &scopes);
+    script.run_tests = run_tests;
+    script.run(main)?;
+    if let Some((name, _)) = script.args.first() {
+        return Err(Box::new(
+            Diagnostic::error("E0801", Span::NONE, format!("the script has no argument --{name}"))
+                .help("`dp run FILE --help` lists the script's arguments"),
+        ));
+    }
+    Ok(())
+}
+
+/// Binds the names of used modules.
+fn import(script: &Script, module: &ast::Module, scopes: &HashMap<&str, Scope>) {
+    for item in &module.items {
+        if let ItemKind::Use(path) = &item.kind
+            && let Some(used) = scopes.get(use_name(path).as_str())
+        {
+            for name in used.names_here() {
+                if let Some(value) = used.find_here(&name) {
+                    script.scope.bind(&name, value);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Runs lowered statements: optimize, compile to native code (or evaluate), report faults and warnings in the user's words.
+
+use crate::codegen;
+use crate::diagnostic::Diagnostic;
+use crate::ir::Fault;
+use crate::ir::eval;
+use crate::ir::graph::Graph;
+use crate::lower::value::{Value, fill};
+use crate::lower::{Lowered, Res};
+use crate::opt;
+use crate::source::Span;
+use dp_runtime::fault::FaultKind;
+use dp_runtime::tensor::Tensor;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// What computes the numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Engine {
+    /// Native code by Cranelift.
+    #[default]
+    Native,
+    /// The reference evaluator: slower, the same bits.
+    Reference,
+}
+
+/// Time spent in each pass, and sizes, over all statements.
+#[derive(Clone, Debug, Default)]
+pub struct Timings {
+    pub parse: Duration,
+    pub check: Duration,
+    pub lower: Duration,
+    pub optimize: Duration,
+    pub compile: Duration,
+    pub run: Duration,
+    /// Graphs compiled, their equations after optimization, and the bytes of their code.
+    pub graphs: usize,
+    pub equations: usize,
+    pub code_bytes: usize,
+    /// The largest arena of intermediate values.
+    pub arena_bytes: u64,
+}
+
+/// Settings and figures of all runs of a session.
+#[derive(Clone, Debug, Default)]
+pub struct Runner {
+    pub engine: Engine,
+    pub check_nan: bool,
+    pub max_bytes: Option<u64>,
+    /// `--dump`: stages whose Graphs are shown.
+    pub dump: Option<String>,
+    pub timings: Timings,
+    /// Solvers already warned about, by place.
+    pub warned: HashSet<Span>,
+    /// Warnings and dumps that wait to be shown.
+    pub messages: Vec<Message>,
+}
+
+/// Something to show besides results.
+#[derive(Clone, Debug)]
+pub enum Message {
+    Warning(Box<Diagnostic>),
+    Dump(String),
+}
+
+/// A Graph that is ready to run many times.
+pub struct Prepared {
+    graph: Graph,
+    code: Option<codegen::Executable>,
+}
+
+impl Prepared {
+    /// The optimized Graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+}
+
+impl Runner {
+    /// Optimizes and compiles a Graph.
+    pub fn prepare(&mut self, graph: &Graph, span: Span) -> Res<Prepared> {
+        if self.dump.as_deref() == Some("lowered") {
+            self.messages.push(Message::Dump(crate::ir::text::print(graph)));
+        }
+        let start = Instant::now();
+        let graph = opt::optimize(graph);
+        self.timings.optimize += start.elapsed();
+        self.timings.graphs += 1;
+        self.timings.equations += graph.count_eqns();
+        if self.dump.as_deref() == Some("graph") {
+            self.messages.push(Message::Dump(crate::ir::text::print(&graph)));
+        }
+        if cfg!(debug_assertions)
+            && let Err(reason) = crate::ir::verify::verify(&graph)
+        {
+            panic!("internal error: the Graph is not well formed: {reason}\n{}", crate::ir::text::print(&graph));
+        }
+        let code = match self.engine {
+            Engine::Reference => None,
+            Engine::Native => {
+                let start = Instant::now();
+                let mut options = codegen::Options::default();
+                if let Some(bytes) = self.max_bytes {
+                    options.memory_limit = bytes;
+                }
+                let code = codegen::compile_with(&graph, &options).map_err(|e| Box::new(compile_failure(&e, span)))?;
+                self.timings.compile += start.elapsed();
+                self.timings.code_bytes += code.code_bytes();
+                self.timings.arena_bytes = self.timings.arena_bytes.max(code.arena_bytes() as u64);
+                Some(code)
+            }
+        };
+        Ok(Prepared { graph, code })
+    }
+
+    /// Runs a prepared Graph.
+    pub fn call(&mut self, prepared: &Prepared, inputs: &[Tensor], span: Span) -> Res<Vec<Tensor>> {
+        let start = Instant::now();
+        let mut warnings = Vec::new();
+        let mut report = |event| match event {
+            eval::Event::Unconverged { solver, span } => warnings.push((solver.to_string(), span)),
+        };
+        let result = match &prepared.code {
+            Some(code) => code.run_with(inputs, &mut report),
+            None => eval::eval_with(&prepared.graph, inputs, &mut report),
+        };
+        self.timings.run += start.elapsed();
+        for (solver, place) in warnings {
+            if self.warned.insert(place) {
+                let message = format!("solver `{solver}` stopped at its cap without meeting its rule");
+                let warning = Diagnostic::warning("E0503", place, message)
+                    .here("not met")
+                    .help("raise `within`, loosen the rule, or run a fixed number of passes with `unroll`");
+                self.messages.push(Message::Warning(Box::new(warning)));
+            }
+        }
+        let outs = result.map_err(|fault| Box::new(fault_message(&fault, span)))?;
+        if self.check_nan {
+            self.refuse_nan(prepared, inputs, &outs, span)?;
+        }
+        Ok(outs)
+    }
+
+    /// Lowers nothing, runs everything: the value of a lowered statement.
+    pub fn value(&mut self, lowered: Lowered, span: Span) -> Res<Value> {
+        // What is already known needs no code.
+        if lowered.graph.eqns.is_empty() {
+            let leaves = lowered
+                .graph
+                .results
+                .iter()
+                .map(|r| {
+                    let at = lowered.graph.params.iter().position(|p| p == r).expect("a result is a parameter");
+                    Value::Tensor(lowered.inputs[at].clone())
+                })
+                .collect::<Vec<_>>();
+            return Ok(fill(&lowered.value, &leaves));
+        }
+        let prepared = self.prepare(&lowered.graph, span)?;
+        let outs = self.call(&prepared, &lowered.inputs, span)?;
+        let leaves: Vec<Value> = outs.into_iter().map(Value::Tensor).collect();
+        Ok(fill(&lowered.value, &leaves))
+    }
+
+    /// Names the expression that made the first NaN or infinity, if a result has one.
+    pub fn refuse_nan(&mut self, prepared: &Prepared, inputs: &[Tensor], outs: &[Tensor], span: Span) -> Res<()> {
+        if outs.iter().all(is_finite) {
+            return Ok(());
+        }
+        Err(Box::new(self.nan_origin(prepared, inputs, span)))
+    }
+
+    /// Replays in the evaluator (the same bits) to find where a NaN or infinity first appeared.
+    pub fn nan_origin(&mut self, prepared: &Prepared, inputs: &[Tensor], span: Span) -> Diagnostic {
+        match eval::first_nan(&prepared.graph, inputs) {
+            Some(origin) => {
+                let place = if origin.span.is_none() { span } else { origin.span };
+                let what = if origin.nan { "a NaN" } else { "an infinity" };
+                Diagnostic::error("E0504", place, format!("{what} appeared here first, in `{}`", origin.op))
+            }
+            None => Diagnostic::error("E0504", span, "a result is NaN or infinite because an input is"),
+        }
+    }
+}
+
+/// No NaN and no infinity.
+pub fn is_finite(tensor: &Tensor) -> bool {
+    match tensor {
+        Tensor::F32(a) => a.iter().all(|v| v.is_finite()),
+        Tensor::F64(a) => a.iter().all(|v| v.is_finite()),
+        Tensor::I64(_) | Tensor::Bool(_) | Tensor::Key(_) => true,
+    }
+}
+
+fn compile_failure(error: &codegen::CodegenError, span: Span) -> Diagnostic {
+    match error {
+        codegen::CodegenError::Memory { bytes, limit } => Diagnostic::error(
+            "E0602",
+            span,
+            format!("intermediate values need {} MiB, the limit is {} MiB", bytes >> 20, limit >> 20),
+        )
+        .help("use smaller arrays or batches, `checkpoint`, or raise the limit with --max-mem"),
+        other => Diagnostic::error("E0699", span, other.to_string()),
+    }
+}
+
+/// A run-time failure in the user's words.
+pub fn fault_message(fault: &Fault, span: Span) -> Diagnostic {
+    let place = if fault.span.is_none() { span } else { fault.span };
+    match &fault.kind {
+        FaultKind::IndexOutOfRange { .. } => {
+            Diagnostic::error("E0502", place, fault.kind.to_string()).note("indices start at 0")
+        }
+        FaultKind::DivisionByZero => Diagnostic::error("E0501", place, fault.kind.to_string()),
+        FaultKind::Singular => Diagnostic::error("E0505", place, fault.kind.to_string()),
+        FaultKind::Interrupted => Diagnostic::error("E0506", place, "interrupted"),
+        FaultKind::Unconverged { solver } => Diagnostic::error(
+            "E0507",
+            place,
+            format!("solver `{solver}` did not reach its fixed point, so it has no implicit derivative"),
+        )
+        .help("raise `within`, or unroll the solver instead"),
+        FaultKind::Degenerate { .. } => Diagnostic::error("E0508", place, fault.kind.to_string()),
+        FaultKind::Memory { .. } => Diagnostic::error("E0602", place, fault.kind.to_string()),
+    }
+}

@@ -1,0 +1,432 @@
+//! Runs a training: batches, steps, records, the best parameters, checkpoints, interruption.
+
+use super::{Data, Plan, Source, gather_slots, graphs, scatter_slots};
+use crate::diagnostic::Diagnostic;
+use crate::ir::graph::Type;
+use crate::lower::value::Value;
+use crate::lower::{Res, fail};
+use crate::run::{Message, Prepared, is_finite};
+use crate::script::Script;
+use crate::syntax::ast;
+use dp_runtime::checkpoint::{self, Checkpoint};
+use dp_runtime::progress::{Progress, Standing};
+use dp_runtime::random;
+use dp_runtime::tensor::Tensor;
+use std::time::{Duration, Instant};
+
+/// A lowered and compiled part, with the tensors that it takes after its own parameters.
+struct Part {
+    code: Prepared,
+    inputs: Vec<Tensor>,
+}
+
+impl Part {
+    fn new(script: &mut Script, lowered: crate::lower::Lowered, plan: &Plan) -> Res<Part> {
+        Ok(Part { code: script.runner.prepare(&lowered.graph, plan.span)?, inputs: lowered.inputs })
+    }
+
+    fn call(&self, script: &mut Script, own: &[Tensor], plan: &Plan) -> Res<Vec<Tensor>> {
+        script.runner.call(&self.code, &self.all(own), plan.span)
+    }
+
+    fn all(&self, own: &[Tensor]) -> Vec<Tensor> {
+        let mut all = own.to_vec();
+        all.extend(self.inputs.iter().cloned());
+        all
+    }
+}
+
+/// Everything that changes from step to step, and is in a checkpoint.
+struct Standings {
+    step: usize,
+    flat: Tensor,
+    /// For each objective and group, the states of its optimizer.
+    optimizers: Vec<Vec<Tensor>>,
+    states: Vec<Tensor>,
+    /// Sum and number of losses since the last record.
+    loss_sum: f64,
+    loss_count: usize,
+    last_loss: f64,
+    /// Recorded rows: the loss first, then the fields.
+    records: Vec<Vec<Tensor>>,
+    /// The best value and parameters so far, and records since.
+    best: Option<(f64, Tensor)>,
+    stale: usize,
+    finished: bool,
+}
+
+/// How often an unfinished training is saved.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+
+pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
+    let real = script.session.real;
+    let scope = script.scope.clone();
+    let base = random::fold_in(random::fold_in(script.session.seed, 0x7472_6169_6e00), u64::from(plan.span.start));
+
+    let lowered = graphs::train_states(&mut script.session, &scope, plan)?;
+    let states = tensors(script.lowered(lowered, plan.span)?);
+    let state_types: Vec<Type> = states.iter().map(Type::of).collect();
+
+    let mut now = Standings {
+        step: 0,
+        flat: gather_slots(plan, real),
+        optimizers: Vec::new(),
+        states,
+        loss_sum: 0.0,
+        loss_count: 0,
+        last_loss: f64::NAN,
+        records: Vec::new(),
+        best: None,
+        stale: 0,
+        finished: false,
+    };
+    let batches = Batches { plan, base };
+
+    // Compile everything before the first step.
+    let mut steps = Vec::new();
+    for objective in &plan.objectives {
+        for group in &objective.groups {
+            let lowered = graphs::optimizer_start(&mut script.session, &scope, plan, objective, group, &state_types)?;
+            let part = Part::new(script, lowered, plan)?;
+            let own = part.call(script, &common(&now, &batches, 0), plan)?;
+            let types: Vec<Type> = own.iter().map(Type::of).collect();
+            let lowered = graphs::optimizer_step(&mut script.session, &scope, plan, objective, group, &state_types, &types)?;
+            steps.push(Part::new(script, lowered, plan)?);
+            now.optimizers.push(own);
+        }
+    }
+    let observe = |script: &mut Script, exprs: &[ast::Expr]| -> Res<Option<Part>> {
+        if exprs.is_empty() {
+            return Ok(None);
+        }
+        let lowered = graphs::observe(&mut script.session, &scope, plan, &state_types, exprs)?;
+        Part::new(script, lowered, plan).map(Some)
+    };
+    let fields: Vec<ast::Expr> = plan.record.iter().flat_map(|r| r.fields.iter().map(|(_, e)| e.clone())).collect();
+    let record = observe(script, &fields)?;
+    let until = observe(script, plan.until.as_slice())?;
+    let update = if plan.update.is_empty() {
+        None
+    } else {
+        let lowered = graphs::update(&mut script.session, &scope, plan, &state_types)?;
+        Some(Part::new(script, lowered, plan)?)
+    };
+
+    let name = format!("{}.train-{}", script.checkpoints, plan.span.start);
+    if script.resume {
+        restore(script, &name, &mut now, plan)?;
+    }
+    let every = plan.record.as_ref().map_or_else(|| plan.steps_per_epoch.unwrap_or(plan.steps / 100).max(1), |r| r.every);
+    let mut progress = script.out.draws_progress().then(|| Progress::start("train", now.step as u64, Some(plan.steps as u64)));
+    let mut saved = Instant::now();
+    let single = plan.objectives.len() == 1 && plan.objectives[0].groups.len() == 1 && plan.objectives[0].repeat == 1;
+
+    while now.step < plan.steps && !now.finished {
+        let outcome = one_step(script, plan, &steps, update.as_ref(), &batches, &mut now);
+        let stop = match outcome {
+            Ok(stop) => stop,
+            Err(d) if d.code.0 == "E0506" => {
+                scatter_slots(plan, &now.flat);
+                return Err(interrupted(script, plan, &name, &now));
+            }
+            Err(d) => {
+                scatter_slots(plan, &now.flat);
+                return Err(d);
+            }
+        };
+        if now.step.is_multiple_of(every) || now.step == plan.steps {
+            let done = take_record(script, plan, record.as_ref(), &batches, &mut now)?;
+            now.finished |= done;
+        }
+        if stop && single && plan.data.as_ref().is_none_or(|d| d.batch.is_none()) {
+            now.finished = true;
+        }
+        if let Some(until) = &until {
+            let mut own = common(&now, &batches, now.step - 1);
+            own.push(Tensor::scalar_of(real, now.last_loss));
+            let rule = until.call(script, &own, plan)?;
+            now.finished |= rule.first().is_some_and(|t| t.to_f64_vec().iter().all(|&v| v != 0.0));
+        }
+        if let Some(progress) = &mut progress {
+            let epoch = plan.steps_per_epoch.map(|per| ((now.step.max(1) - 1) as u64 / per as u64 + 1, plan.steps.div_ceil(per) as u64));
+            progress.report(Standing { step: now.step as u64, epoch, values: &[("loss", now.last_loss)] });
+        }
+        if saved.elapsed() > SAVE_EVERY {
+            save(script, &name, &now)?;
+            saved = Instant::now();
+        }
+        if dp_runtime::interrupt::requested() {
+            scatter_slots(plan, &now.flat);
+            return Err(interrupted(script, plan, &name, &now));
+        }
+    }
+    if let Some(progress) = progress {
+        progress.finish();
+    }
+    now.finished = true;
+    let flat = match (&plan.keep, &now.best) {
+        (Some(_), Some((_, best))) => best.clone(),
+        _ => now.flat.clone(),
+    };
+    scatter_slots(plan, &flat);
+    script.trained.push(Finished { name, checkpoint: checkpoint_of(&now) });
+    result(plan, &now)
+}
+
+/// A training that ended, to be saved if a later one in the script is interrupted.
+pub struct Finished {
+    pub name: String,
+    pub checkpoint: Checkpoint,
+}
+
+/// Which samples and keys a step uses: a function of seed, place and step only.
+struct Batches<'a> {
+    plan: &'a Plan,
+    base: u64,
+}
+
+impl Batches<'_> {
+    fn key(&self, step: usize) -> Tensor {
+        Tensor::scalar(random::fold_in(random::fold_in(self.base, 2), step as u64))
+    }
+
+    /// The indices of a step's samples: each epoch is a permutation of all, of which the last part that fills no
+    /// batch is left out.
+    fn indices(&self, step: usize) -> Option<Tensor> {
+        let Some(Data { source: Source::Arrays { count, .. }, batch: Some(size), .. }) = &self.plan.data else {
+            return None;
+        };
+        let per = (count / size).max(1);
+        let (epoch, within) = (step / per, step % per);
+        let order = random::permutation(random::fold_in(random::fold_in(self.base, 1), epoch as u64), *count);
+        Some(Tensor::from_vec(&[*size], order[within * size..(within + 1) * size].to_vec()))
+    }
+}
+
+/// The common parameters of all Graphs at a step.
+fn common(now: &Standings, batches: &Batches, step: usize) -> Vec<Tensor> {
+    let mut own = vec![now.flat.clone(), Tensor::scalar(step as i64), batches.key(step)];
+    own.extend(batches.indices(step));
+    own.extend(now.states.iter().cloned());
+    own
+}
+
+fn one_step(script: &mut Script, plan: &Plan, steps: &[Part], update: Option<&Part>, batches: &Batches, now: &mut Standings) -> Res<bool> {
+    let mut at = 0;
+    let mut stop = false;
+    let mut loss = f64::NAN;
+    // Written back only when the whole step is done: an interrupted step leaves nothing behind.
+    let (mut flat, mut optimizers) = (now.flat.clone(), now.optimizers.clone());
+    for (nth, objective) in plan.objectives.iter().enumerate() {
+        for _ in 0..objective.repeat {
+            for group in 0..objective.groups.len() {
+                let part = &steps[at + group];
+                let mut own = common(now, batches, now.step);
+                own[0] = flat.clone();
+                own.extend(optimizers[at + group].iter().cloned());
+                let mut outs = part.call(script, &own, plan)?;
+                let next = outs.split_off(3);
+                let value = outs[1].item();
+                if !value.is_finite() || !is_finite(&outs[0]) {
+                    let mut origin = script.runner.nan_origin(&part.code, &part.all(&own), plan.span);
+                    origin.code = crate::diagnostic::Code("E0701");
+                    origin.message = format!("training stopped at step {}: {}", now.step + 1, origin.message);
+                    origin.help = Some("lower the learning rate, clip gradients, or guard the expression; the parameters are those before this step".to_string());
+                    return Err(Box::new(origin));
+                }
+                if nth == 0 && group == 0 {
+                    loss = value;
+                }
+                stop |= outs[2].item() != 0.0;
+                flat = outs.swap_remove(0);
+                optimizers[at + group] = next;
+            }
+        }
+        at += objective.groups.len();
+    }
+    let mut states = now.states.clone();
+    if let Some(update) = update {
+        let mut own = common(now, batches, now.step);
+        own[0] = flat.clone();
+        own.push(Tensor::scalar_of(script.session.real, loss));
+        states = update.call(script, &own, plan)?;
+    }
+    (now.flat, now.optimizers, now.states) = (flat, optimizers, states);
+    now.last_loss = loss;
+    now.loss_sum += loss;
+    now.loss_count += 1;
+    now.step += 1;
+    Ok(stop)
+}
+
+/// Evaluates what is recorded; true if patience has run out.
+fn take_record(script: &mut Script, plan: &Plan, record: Option<&Part>, batches: &Batches, now: &mut Standings) -> Res<bool> {
+    let real = script.session.real;
+    let loss = now.loss_sum / now.loss_count.max(1) as f64;
+    (now.loss_sum, now.loss_count) = (0.0, 0);
+    let mut row = vec![Tensor::scalar_of(real, loss)];
+    if let Some(record) = record {
+        let mut own = common(now, batches, now.step - 1);
+        own.push(Tensor::scalar_of(real, loss));
+        row.extend(record.call(script, &own, plan)?);
+    }
+    let mut done = false;
+    if let Some(keep) = &plan.keep {
+        let at = plan.record.iter().flat_map(|r| &r.fields).position(|(n, _)| n.text == keep.name.text);
+        let value = &row[at.map_or(0, |i| i + 1)];
+        if value.len() != 1 {
+            return fail("E0703", keep.name.span, format!("`{}` is not one number", keep.name.text));
+        }
+        let value = value.item();
+        let better = match &now.best {
+            Some((best, _)) => (keep.highest && value > *best) || (!keep.highest && value < *best),
+            None => value.is_finite(),
+        };
+        if better {
+            now.best = Some((value, now.flat.clone()));
+            now.stale = 0;
+        } else {
+            now.stale += 1;
+        }
+        done = keep.patience.is_some_and(|n| now.stale >= n);
+    }
+    now.records.push(row);
+    Ok(done)
+}
+
+fn interrupted(script: &mut Script, plan: &Plan, name: &str, now: &Standings) -> Box<Diagnostic> {
+    let mut diagnostic = Diagnostic::error("E0506", plan.span, format!("interrupted after step {} of {}", now.step, plan.steps));
+    for finished in &script.trained {
+        if let Some(files) = script.sandbox {
+            // The one that failed to be written is reported below by the save of the current one.
+            let _ = checkpoint::save(files, &finished.name, &finished.checkpoint);
+        }
+    }
+    match save(script, name, now) {
+        Ok(true) => diagnostic = diagnostic.help("run the same command with --resume to go on from here"),
+        Ok(false) => {}
+        Err(problem) => diagnostic.notes.push(problem.message.clone()),
+    }
+    Box::new(diagnostic)
+}
+
+/// Writes a checkpoint; false if the script has no folder.
+fn save(script: &mut Script, name: &str, now: &Standings) -> Res<bool> {
+    let Some(files) = script.sandbox else { return Ok(false) };
+    match checkpoint::save(files, name, &checkpoint_of(now)) {
+        Ok(()) => Ok(true),
+        Err(e) => fail("E0705", crate::source::Span::NONE, format!("the checkpoint could not be written: {e}")),
+    }
+}
+
+fn checkpoint_of(now: &Standings) -> Checkpoint {
+    let mut tensors = vec![("flat".to_string(), now.flat.clone())];
+    for (i, states) in now.optimizers.iter().enumerate() {
+        for (j, state) in states.iter().enumerate() {
+            tensors.push((format!("optimizer.{i}.{j}"), state.clone()));
+        }
+    }
+    for (i, state) in now.states.iter().enumerate() {
+        tensors.push((format!("state.{i}"), state.clone()));
+    }
+    for (i, row) in now.records.iter().enumerate() {
+        for (j, value) in row.iter().enumerate() {
+            tensors.push((format!("record.{i}.{j}"), value.clone()));
+        }
+    }
+    let numbers = vec![now.loss_sum, now.loss_count as f64, now.last_loss, now.stale as f64, f64::from(u8::from(now.finished))];
+    tensors.push(("numbers".to_string(), Tensor::from_vec(&[numbers.len()], numbers)));
+    if let Some((value, best)) = &now.best {
+        tensors.push(("best.value".to_string(), Tensor::scalar(*value)));
+        tensors.push(("best.flat".to_string(), best.clone()));
+    }
+    Checkpoint { step: now.step as u64, tensors, metadata: Vec::new() }
+}
+
+/// Goes back to the last checkpoint of this training, if there is one.
+fn restore(script: &mut Script, name: &str, now: &mut Standings, plan: &Plan) -> Res<()> {
+    let Some(files) = script.sandbox else { return Ok(()) };
+    let recovered = match checkpoint::load_last(files, name) {
+        Ok(Some(recovered)) => recovered,
+        Ok(None) => return Ok(()),
+        Err(e) => return fail("E0705", plan.span, format!("the checkpoint cannot be used: {e}")),
+    };
+    for refused in &recovered.refused {
+        let warning = Diagnostic::warning("E0705", plan.span, format!("a damaged checkpoint was passed over: {refused}"));
+        script.out.message(&Message::Warning(Box::new(warning)));
+    }
+    let saved = recovered.checkpoint;
+    let find = |name: &str| saved.tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t.clone());
+    let wrong = || {
+        fail::<()>("E0705", plan.span, "the checkpoint belongs to another version of this training: its arrays do not fit")
+    };
+    let same = |a: &Tensor, b: &Tensor| a.shape() == b.shape() && a.dtype() == b.dtype();
+    match find("flat") {
+        Some(flat) if same(&flat, &now.flat) => now.flat = flat,
+        _ => return wrong(),
+    }
+    for (i, states) in now.optimizers.iter_mut().enumerate() {
+        for (j, state) in states.iter_mut().enumerate() {
+            match find(&format!("optimizer.{i}.{j}")) {
+                Some(value) if same(&value, state) => *state = value,
+                _ => return wrong(),
+            }
+        }
+    }
+    for (i, state) in now.states.iter_mut().enumerate() {
+        match find(&format!("state.{i}")) {
+            Some(value) if same(&value, state) => *state = value,
+            _ => return wrong(),
+        }
+    }
+    let width = 1 + plan.record.as_ref().map_or(0, |r| r.fields.len());
+    while let Some(row) = (0..width).map(|j| find(&format!("record.{}.{j}", now.records.len()))).collect::<Option<Vec<_>>>() {
+        now.records.push(row);
+    }
+    if let Some(numbers) = find("numbers") {
+        let numbers = numbers.to_f64_vec();
+        if let [loss_sum, loss_count, last_loss, stale, finished] = numbers[..] {
+            (now.loss_sum, now.loss_count, now.last_loss) = (loss_sum, loss_count as usize, last_loss);
+            (now.stale, now.finished) = (stale as usize, finished != 0.0);
+        }
+    }
+    if let (Some(value), Some(best)) = (find("best.value"), find("best.flat")) {
+        now.best = Some((value.item(), best));
+    }
+    now.step = saved.step as usize;
+    Ok(())
+}
+
+fn tensors(value: Value) -> Vec<Tensor> {
+    match value {
+        Value::Tuple(items) => items.iter().flat_map(|v| tensors(v.clone())).collect(),
+        Value::Tensor(t) => vec![t],
+        _ => Vec::new(),
+    }
+}
+
+/// The record that `train` gives: losses, recorded arrays, states, the number of steps.
+fn result(plan: &Plan, now: &Standings) -> Res<Value> {
+    let mut fields = Vec::new();
+    let column = |j: usize| stack(&now.records.iter().map(|row| row[j].clone()).collect::<Vec<_>>());
+    fields.push(("loss".into(), Value::Tensor(column(0))));
+    for (j, (name, _)) in plan.record.iter().flat_map(|r| &r.fields).enumerate() {
+        if &*name.text != "loss" {
+            fields.push((name.text.clone(), Value::Tensor(column(j + 1))));
+        }
+    }
+    for (init, state) in plan.states.iter().zip(&now.states) {
+        fields.push((init.binder.name.text.clone(), Value::Tensor(state.clone())));
+    }
+    fields.push(("steps".into(), Value::Int(now.step as i64)));
+    Ok(Value::Record(fields.into()))
+}
+
+/// Equal tensors along a new leading axis.
+fn stack(rows: &[Tensor]) -> Tensor {
+    let Some(first) = rows.first() else { return Tensor::full(dp_runtime::tensor::DType::F64, &[0], 0.0) };
+    let mut shape = vec![rows.len()];
+    shape.extend(first.shape());
+    let all: Vec<f64> = rows.iter().flat_map(Tensor::to_f64_vec).collect();
+    Tensor::from_vec(&shape, all).convert(first.dtype())
+}

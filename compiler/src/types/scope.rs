@@ -1,0 +1,205 @@
+//! Names: local ones in a shared list (a lambda keeps the list of its place), global ones in the `Env`.
+
+use super::Ctx;
+use super::ty::Ty;
+use crate::builtins;
+use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+use crate::syntax::ast::{Name, Symbol};
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+
+/// The local names that are visible at a place, innermost first.
+#[derive(Clone, Default)]
+pub struct Scope(Option<Rc<Node>>);
+
+struct Node {
+    entry: Entry,
+    parent: Scope,
+}
+
+enum Entry {
+    Var(Var),
+    /// Any name may be defined here: those of a solver that is not known.
+    Anything,
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scope")
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub struct Var {
+    pub name: Symbol,
+    pub ty: Ty,
+    /// Where it was declared.
+    pub span: Span,
+    pub role: Role,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// A parameter, a let, an index: it keeps its value.
+    Value,
+    /// May be assigned with `<-`, and has a previous value.
+    State,
+}
+
+/// What a look-up finds.
+pub enum Found {
+    Var(Var),
+    /// A name that may be anything; nothing is to be reported.
+    Anything,
+    Nothing,
+}
+
+impl Scope {
+    pub fn with(&self, var: Var) -> Scope {
+        Scope(Some(Rc::new(Node { entry: Entry::Var(var), parent: self.clone() })))
+    }
+
+    /// A value that is not a state.
+    pub fn with_value(&self, name: &Name, ty: Ty) -> Scope {
+        self.with(Var { name: name.text.clone(), ty, span: name.span, role: Role::Value })
+    }
+
+    /// From here outward every name may mean something.
+    pub fn with_anything(&self) -> Scope {
+        Scope(Some(Rc::new(Node { entry: Entry::Anything, parent: self.clone() })))
+    }
+
+    pub fn find(&self, name: &str) -> Found {
+        let mut at = self;
+        while let Some(node) = &at.0 {
+            match &node.entry {
+                Entry::Var(var) if &*var.name == name => return Found::Var(var.clone()),
+                Entry::Var(_) => {}
+                Entry::Anything => return Found::Anything,
+            }
+            at = &node.parent;
+        }
+        Found::Nothing
+    }
+
+    /// The names in it.
+    pub fn names(&self) -> Vec<Symbol> {
+        let mut names = Vec::new();
+        let mut at = self;
+        while let Some(node) = &at.0 {
+            if let Entry::Var(var) = &node.entry {
+                names.push(var.name.clone());
+            }
+            at = &node.parent;
+        }
+        names
+    }
+
+    /// The names that may be assigned.
+    pub fn states(&self) -> Vec<Symbol> {
+        let mut names = Vec::new();
+        let mut at = self;
+        while let Some(node) = &at.0 {
+            if let Entry::Var(var) = &node.entry
+                && var.role == Role::State
+            {
+                names.push(var.name.clone());
+            }
+            at = &node.parent;
+        }
+        names
+    }
+}
+
+/// A name of the top level.
+#[derive(Clone, Debug)]
+pub struct Global {
+    pub ty: Ty,
+    pub span: Span,
+}
+
+/// The names of the modules checked so far. A later module may use them and define them anew.
+#[derive(Clone, Debug, Default)]
+pub struct Env {
+    pub(super) globals: HashMap<Symbol, Global>,
+    pub(super) next_id: u32,
+}
+
+impl Env {
+    /// An environment in which only the built-in names are known.
+    pub fn new() -> Env {
+        Env::default()
+    }
+
+    /// The type of a top-level name, as shown to the user.
+    pub fn type_of_name(&self, name: &str) -> Option<String> {
+        self.globals.get(name).map(|global| global.ty.to_string())
+    }
+}
+
+/// What a name stands for at a place; reports it if it stands for nothing.
+pub fn lookup(ctx: &mut Ctx, scope: &Scope, name: &str, span: Span) -> Option<Var> {
+    match scope.find(name) {
+        Found::Var(var) => return Some(var),
+        Found::Anything => return None,
+        Found::Nothing => {}
+    }
+    match lookup_global(ctx, name, span) {
+        Found::Var(var) => Some(var),
+        Found::Anything => None,
+        Found::Nothing => {
+            let suggestion = similar(name, known_names(ctx, scope).iter().map(|known| &**known));
+            let mut diagnostic =
+                Diagnostic::error("E0301", span, format!("`{name}` is not defined")).here("not found here");
+            if let Some(suggestion) = suggestion {
+                diagnostic = diagnostic.help(format!("did you mean `{suggestion}`?"));
+            }
+            ctx.report(diagnostic);
+            None
+        }
+    }
+}
+
+/// A name of the module, of the modules before it, or of the language.
+pub fn lookup_global(ctx: &mut Ctx, name: &str, span: Span) -> Found {
+    if let Some(found) = super::items::lookup_item(ctx, name, span) {
+        return found;
+    }
+    if let Some(global) = ctx.env.globals.get(name) {
+        let (ty, span) = (global.ty.clone(), global.span);
+        return Found::Var(Var { name: name.into(), ty, span, role: Role::Value });
+    }
+    let ty = match builtins::find(name) {
+        Some(builtin) => Ty::Builtin(builtin),
+        None if builtins::CONSTANTS.contains(&name) => Ty::real(),
+        None => return Found::Nothing,
+    };
+    Found::Var(Var { name: name.into(), ty, span: Span::NONE, role: Role::Value })
+}
+
+fn known_names(ctx: &Ctx, scope: &Scope) -> Vec<Symbol> {
+    let mut names = scope.names();
+    names.extend(ctx.items.keys().cloned());
+    names.extend(ctx.env.globals.keys().cloned());
+    names.extend(builtins::ROWS.iter().map(|row| Symbol::from(row.name)));
+    names.extend(builtins::CONSTANTS.iter().map(|name| Symbol::from(*name)));
+    names.sort();
+    names
+}
+
+/// The name most like a misspelled one, if one is near enough to be meant.
+pub fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let length = name.chars().count();
+    if length < 2 {
+        return None;
+    }
+    known
+        .filter(|candidate| *candidate != name && candidate.chars().count() > 1)
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= (length / 3).max(1))
+        .min()
+        .map(|(_, candidate)| candidate.to_string())
+}

@@ -1,0 +1,407 @@
+//! What compiled code calls, and the memory through which it is called.
+//!
+//! Safety: compiled code passes a `Frame` that lives for the call, a `Call` that its Executable owns, and one
+//! pointer for each of the call's operands, valid for every element that the operand's layout reaches. The
+//! planner guarantees the layouts; element kinds are checked here by match, never assumed. No panic may leave an
+//! `extern "C"` function: the kernels index only by layouts and checked indices, and an abort is what a bug gets.
+
+use crate::fault::FaultKind;
+use crate::kernels::index::Access;
+use crate::kernels::standard::{self, Decompose};
+use crate::kernels::{Layout, Real, copy, dot, index, order, reduce, walk};
+use crate::lanes::{F32Lane, F64Lane};
+use crate::math;
+use crate::random;
+use crate::tensor::DType;
+
+/// What one run of a compiled function works on. Compiled code reads the pointers by their offsets.
+#[repr(C)]
+pub struct Frame {
+    /// One pointer to the elements of each parameter.
+    pub params: *const *const u8,
+    /// One pointer to the elements of each result that is written.
+    pub results: *const *mut u8,
+    /// One pointer to each large buffer outside the arena.
+    pub buffers: *const *mut u8,
+    pub arena: *mut u8,
+    /// Slots of scalars that several functions of the program use.
+    pub scalars: *mut u64,
+    /// The failing equation, where the status is not zero.
+    pub eqn: u32,
+    pub fault: Option<FaultKind>,
+    /// Guards that were not met and only warn, each once.
+    pub warned: Vec<u32>,
+}
+
+/// The kernels, with what they need besides their operands. Operands are inputs, then outputs.
+#[derive(Clone, Debug)]
+pub enum Kernel {
+    /// x -> out, of one (collapsed) shape.
+    Copy,
+    /// -> out
+    Zero,
+    /// count (i64 scalar), stack: zeros rows from `count` on.
+    ZeroTail,
+    /// a, b -> c, with `batch` leading axes.
+    Dot { batch: usize },
+    /// x (kept axes, then summed ones) -> out. Sums over the last axes.
+    SumLast { kept: usize },
+    /// The same for other axes.
+    SumOther { kept: usize },
+    /// x (kept axes, then reduced ones) -> out.
+    Fold { kept: usize, by: FoldBy },
+    /// x (its axis last) -> out (i64).
+    ArgBest { greatest: bool },
+    /// x -> out
+    RunningSum { axis: usize, reverse: bool },
+    /// x -> values, places (contiguous rows).
+    Sort,
+    /// x, indices... -> out
+    Gather,
+    /// u, indices... -> x, which is updated in place.
+    ScatterAdd,
+    /// u, scalar indices... -> x, which is updated in place.
+    Update,
+    /// -> out (i64)
+    Iota { axis: usize },
+    /// keys -> out, `each` draws for each key. Here and below operands are row-major without gaps.
+    Normal { each: usize },
+    /// The same.
+    Uniform { each: usize },
+    /// keys -> keys
+    Split { n: usize },
+    /// keys, ints -> keys
+    FoldIn,
+    /// keys -> permutations (i64)
+    Permutation { n: usize },
+    /// a -> u, s, v
+    Svd,
+    /// a, b -> x
+    Solve,
+}
+
+/// What a reduction other than a sum computes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum FoldBy {
+    Product,
+    Max,
+    Min,
+    All,
+    Any,
+}
+
+/// One call of a kernel: baked into the code by address.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub kernel: Kernel,
+    pub operands: Vec<Layout>,
+    pub eqn: u32,
+}
+
+/// Runs a kernel. Gives 0, or 1 after it has left a fault in the frame.
+///
+/// # Safety
+/// See the module.
+pub unsafe extern "C" fn call(frame: *mut Frame, call: *const Call, operands: *const *mut u8) -> u32 {
+    let call = unsafe { &*call };
+    let operands = unsafe { std::slice::from_raw_parts(operands, call.operands.len()) };
+    match unsafe { run(&call.kernel, &call.operands, operands) } {
+        Ok(()) => 0,
+        Err(fault) => {
+            let frame = unsafe { &mut *frame };
+            frame.fault = Some(fault);
+            frame.eqn = call.eqn;
+            1
+        }
+    }
+}
+
+/// Faults that compiled code finds itself.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[repr(u32)]
+pub enum Inline {
+    DivisionByZero = 0,
+    Interrupted = 1,
+    /// A guard that must hold does not; its name is with the Executable.
+    Guard = 2,
+}
+
+/// Leaves a fault in the frame.
+///
+/// # Safety
+/// See the module.
+pub unsafe extern "C" fn fault(frame: *mut Frame, kind: u32, eqn: u32) {
+    let frame = unsafe { &mut *frame };
+    frame.eqn = eqn;
+    frame.fault = Some(match kind {
+        0 => FaultKind::DivisionByZero,
+        1 => FaultKind::Interrupted,
+        // The Executable puts the solver's name in.
+        _ => FaultKind::Unconverged { solver: String::new() },
+    });
+}
+
+/// Notes a guard that was not met and only warns.
+///
+/// # Safety
+/// See the module.
+pub unsafe extern "C" fn warn(frame: *mut Frame, eqn: u32) {
+    let frame = unsafe { &mut *frame };
+    if !frame.warned.contains(&eqn) {
+        frame.warned.push(eqn);
+    }
+}
+
+/// Runs `$body` with `$T` an unsigned integer of the element's size.
+macro_rules! by_size {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            DType::Bool => {
+                type $T = u8;
+                $body
+            }
+            DType::F32 => {
+                type $T = u32;
+                $body
+            }
+            DType::F64 | DType::I64 | DType::Key => {
+                type $T = u64;
+                $body
+            }
+        }
+    };
+}
+
+fn wrong_kind(kernel: &Kernel, dtype: DType) -> ! {
+    panic!("internal error: kernel {kernel:?} on {}", dtype.name())
+}
+
+/// Runs a kernel on its operands.
+///
+/// # Safety
+/// See the module.
+unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(), FaultKind> {
+    let dtype = layouts[0].dtype;
+    unsafe {
+        match kernel {
+            Kernel::Copy => {
+                let (from, to) = (&layouts[0], &layouts[1]);
+                by_size!(dtype, T => copy::copy(&to.shape, at[0] as *const T, &from.strides, at[1] as *mut T, &to.strides));
+            }
+            Kernel::Zero => {
+                by_size!(dtype, T => copy::fill(&layouts[0].shape, at[0] as *mut T, &layouts[0].strides, 0));
+            }
+            Kernel::ZeroTail => {
+                let stack = &layouts[1];
+                let count = (*(at[0] as *const i64)).max(0) as usize;
+                let rows = stack.shape[0].saturating_sub(count);
+                let shape: Vec<usize> = std::iter::once(rows).chain(stack.shape[1..].iter().copied()).collect();
+                by_size!(stack.dtype, T => {
+                    let from = (at[1] as *mut T).offset(count as isize * stack.strides[0]);
+                    copy::fill(&shape, from, &stack.strides, 0);
+                });
+            }
+            Kernel::Dot { batch } => match dtype {
+                DType::F32 => product::<f32>(*batch, layouts, at),
+                DType::F64 => product::<f64>(*batch, layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::SumLast { kept } | Kernel::SumOther { kept } => match dtype {
+                DType::F32 => sum::<f32>(kernel, *kept, layouts, at),
+                DType::F64 => sum::<f64>(kernel, *kept, layouts, at),
+                DType::I64 => fold::<i64>(*kept, layouts, at, 0, i64::wrapping_add),
+                DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::Fold { kept, by } => match (dtype, by) {
+                (DType::F32, FoldBy::Product) => fold::<f32>(*kept, layouts, at, 1.0, |a, b| a * b),
+                (DType::F64, FoldBy::Product) => fold::<f64>(*kept, layouts, at, 1.0, |a, b| a * b),
+                (DType::I64, FoldBy::Product) => fold::<i64>(*kept, layouts, at, 1, i64::wrapping_mul),
+                (DType::F32, FoldBy::Max) => fold::<f32>(*kept, layouts, at, f32::NEG_INFINITY, |a, b| math::max(&mut F32Lane, a, b)),
+                (DType::F64, FoldBy::Max) => fold::<f64>(*kept, layouts, at, f64::NEG_INFINITY, |a, b| math::max(&mut F64Lane, a, b)),
+                (DType::I64, FoldBy::Max) => fold::<i64>(*kept, layouts, at, i64::MIN, i64::max),
+                (DType::F32, FoldBy::Min) => fold::<f32>(*kept, layouts, at, f32::INFINITY, |a, b| math::min(&mut F32Lane, a, b)),
+                (DType::F64, FoldBy::Min) => fold::<f64>(*kept, layouts, at, f64::INFINITY, |a, b| math::min(&mut F64Lane, a, b)),
+                (DType::I64, FoldBy::Min) => fold::<i64>(*kept, layouts, at, i64::MAX, i64::min),
+                (DType::Bool, FoldBy::All) => fold::<u8>(*kept, layouts, at, 1, |a, b| a & b),
+                (DType::Bool, FoldBy::Any) => fold::<u8>(*kept, layouts, at, 0, |a, b| a | b),
+                _ => wrong_kind(kernel, dtype),
+            },
+            Kernel::ArgBest { greatest } => match dtype {
+                DType::F32 => best::<f32>(layouts, at, *greatest),
+                DType::F64 => best::<f64>(layouts, at, *greatest),
+                DType::I64 => best::<i64>(layouts, at, *greatest),
+                DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::RunningSum { axis, reverse } => match dtype {
+                DType::F32 => running::<f32>(*axis, *reverse, layouts, at, (0.0, |a, b| a + b)),
+                DType::F64 => running::<f64>(*axis, *reverse, layouts, at, (0.0, |a, b| a + b)),
+                DType::I64 => running::<i64>(*axis, *reverse, layouts, at, (0, i64::wrapping_add)),
+                DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::Sort => {
+                let (n, rows) = match layouts[0].shape.split_last() {
+                    Some((&n, outer)) => (n, outer.iter().product()),
+                    None => (1, 1),
+                };
+                match dtype {
+                    DType::F32 => order::sort_rows(rows, n, at[0] as *const f32, at[1] as *mut f32, at[2] as *mut i64),
+                    DType::F64 => order::sort_rows(rows, n, at[0] as *const f64, at[1] as *mut f64, at[2] as *mut i64),
+                    DType::I64 => order::sort_rows(rows, n, at[0] as *const i64, at[1] as *mut i64, at[2] as *mut i64),
+                    DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+                }
+            }
+            Kernel::Gather => {
+                let out = layouts.len() - 1;
+                by_size!(dtype, T => access::<T>(Access::Read, (at[0], &layouts[0]), (at[out], &layouts[out]), &layouts[1..out], &at[1..out], |a, _| a))?;
+            }
+            Kernel::ScatterAdd => {
+                let x = layouts.len() - 1;
+                let (target, part) = ((at[x], &layouts[x]), (at[0], &layouts[0]));
+                let (indices, starts) = (&layouts[1..x], &at[1..x]);
+                match dtype {
+                    DType::F32 => access::<f32>(Access::Add, target, part, indices, starts, |a, b| a + b)?,
+                    DType::F64 => access::<f64>(Access::Add, target, part, indices, starts, |a, b| a + b)?,
+                    DType::I64 => access::<i64>(Access::Add, target, part, indices, starts, i64::wrapping_add)?,
+                    DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+                }
+            }
+            Kernel::Update => {
+                let x = layouts.len() - 1;
+                by_size!(dtype, T => access::<T>(Access::Write, (at[x], &layouts[x]), (at[0], &layouts[0]), &layouts[1..x], &at[1..x], |_, b| b))?;
+            }
+            Kernel::Iota { axis } => {
+                let (shape, strides) = (&layouts[0].shape, &layouts[0].strides);
+                let mut along = vec![0isize; shape.len()];
+                along[*axis] = 1;
+                let out = at[0] as *mut i64;
+                walk::walk(shape, [strides, &along], [0, 0], &mut |[o, i]| *out.offset(o) = i as i64);
+            }
+            Kernel::Normal { each } => match layouts[1].dtype {
+                DType::F32 => draw::<f32>(*each, layouts, at, random::normal_f32),
+                DType::F64 => draw::<f64>(*each, layouts, at, random::normal_f64),
+                other => wrong_kind(kernel, other),
+            },
+            Kernel::Uniform { each } => match layouts[1].dtype {
+                DType::F32 => draw::<f32>(*each, layouts, at, random::uniform_f32),
+                DType::F64 => draw::<f64>(*each, layouts, at, random::uniform_f64),
+                other => wrong_kind(kernel, other),
+            },
+            Kernel::Split { n } => standard::split(input(layouts, at, 0), *n, output(layouts, at, 1)),
+            Kernel::FoldIn => standard::fold_in(input(layouts, at, 0), input(layouts, at, 1), output(layouts, at, 2)),
+            Kernel::Permutation { n } => standard::permutations(input(layouts, at, 0), *n, output(layouts, at, 1)),
+            Kernel::Svd => match dtype {
+                DType::F32 => svd::<f32>(layouts, at),
+                DType::F64 => svd::<f64>(layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::Solve => match dtype {
+                DType::F32 => solve::<f32>(layouts, at)?,
+                DType::F64 => solve::<f64>(layouts, at)?,
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+        }
+    }
+    Ok(())
+}
+
+unsafe fn product<T: Real>(batch: usize, layouts: &[Layout], at: &[*mut u8]) {
+    let [a, b, c] = [0, 1, 2].map(|i| &layouts[i]);
+    let (m, k, n) = (a.shape[batch], a.shape[batch + 1], b.shape[batch + 1]);
+    let outer = [a, b, c].map(|l| &l.strides[..batch]);
+    walk::walk(&a.shape[..batch], outer, [0; 3], &mut |[ao, bo, co]| unsafe {
+        dot::product::<T>(
+            m,
+            k,
+            n,
+            dot::Matrix { at: (at[0] as *const T).offset(ao), row: a.strides[batch], col: a.strides[batch + 1] },
+            dot::Matrix { at: (at[1] as *const T).offset(bo), row: b.strides[batch], col: b.strides[batch + 1] },
+            dot::MatrixMut { at: (at[2] as *mut T).offset(co), row: c.strides[batch], col: c.strides[batch + 1] },
+        );
+    });
+}
+
+unsafe fn sum<T: Real>(kernel: &Kernel, kept: usize, layouts: &[Layout], at: &[*mut u8]) {
+    let (x, out) = (&layouts[0], &layouts[1]);
+    let (kept_shape, summed) = x.shape.split_at(kept);
+    let (kept_strides, summed_strides) = x.strides.split_at(kept);
+    let (from, to) = (at[0] as *const T, at[1] as *mut T);
+    unsafe {
+        if matches!(kernel, Kernel::SumLast { .. }) {
+            reduce::sum_last(kept_shape, summed, from, kept_strides, summed_strides, to, &out.strides);
+        } else {
+            reduce::sum_other(kept_shape, summed, from, kept_strides, summed_strides, to, &out.strides);
+        }
+    }
+}
+
+unsafe fn fold<T: Copy>(kept: usize, layouts: &[Layout], at: &[*mut u8], start: T, f: impl Fn(T, T) -> T) {
+    let (x, out) = (&layouts[0], &layouts[1]);
+    let (kept_shape, reduced) = x.shape.split_at(kept);
+    let (kept_strides, reduced_strides) = x.strides.split_at(kept);
+    let (from, to) = (at[0] as *const T, at[1] as *mut T);
+    unsafe { reduce::fold(kept_shape, reduced, from, kept_strides, reduced_strides, to, &out.strides, start, f) };
+}
+
+unsafe fn best<T: Copy + PartialOrd>(layouts: &[Layout], at: &[*mut u8], greatest: bool) {
+    let (x, out) = (&layouts[0], &layouts[1]);
+    let outer = x.shape.len() - 1;
+    let (n, step) = (x.shape[outer], x.strides[outer]);
+    walk::walk(&x.shape[..outer], [&x.strides[..outer], &out.strides], [0, 0], &mut |[from, to]| unsafe {
+        *(at[1] as *mut i64).offset(to) = order::first_best((n, step), (at[0] as *const T).offset(from), greatest);
+    });
+}
+
+unsafe fn running<T: Copy>(axis: usize, reverse: bool, layouts: &[Layout], at: &[*mut u8], add: (T, impl Fn(T, T) -> T)) {
+    let (x, out) = (&layouts[0], &layouts[1]);
+    unsafe {
+        reduce::running_sum(&x.shape, axis, reverse, (at[0] as *const T, &x.strides), (at[1] as *mut T, &out.strides), add);
+    }
+}
+
+unsafe fn access<T: Copy>(
+    how: Access,
+    x: (*mut u8, &Layout),
+    u: (*mut u8, &Layout),
+    indices: &[Layout],
+    at: &[*mut u8],
+    add: impl Fn(T, T) -> T,
+) -> Result<(), FaultKind> {
+    // Index arrays are few; the list lives on the stack.
+    let mut list = [(std::ptr::null::<i64>(), x.1); index::MAX_INDICES];
+    let count = indices.len();
+    for (slot, (layout, &start)) in list.iter_mut().zip(indices.iter().zip(at)) {
+        *slot = (start as *const i64, layout);
+    }
+    unsafe { index::access(how, (x.0 as *mut T, x.1), (u.0 as *mut T, u.1), &list[..count], add) }
+}
+
+/// Operand `i` as a slice.
+unsafe fn input<'a, T>(layouts: &[Layout], at: &[*mut u8], i: usize) -> &'a [T] {
+    unsafe { standard::slice(at[i], layouts[i].len()) }
+}
+
+/// Operand `i` as a slice to write to.
+unsafe fn output<'a, T>(layouts: &[Layout], at: &[*mut u8], i: usize) -> &'a mut [T] {
+    unsafe { standard::slice_mut(at[i], layouts[i].len()) }
+}
+
+unsafe fn draw<T>(each: usize, layouts: &[Layout], at: &[*mut u8], draw: impl Fn(u64, &mut [T])) {
+    unsafe { standard::for_keys(input(layouts, at, 0), each, output(layouts, at, 1), draw) };
+}
+
+/// The number of matrices in an operand, and the sizes of its last two axes.
+fn matrices(layout: &Layout) -> (usize, usize, usize) {
+    let rank = layout.shape.len();
+    (layout.shape[..rank - 2].iter().product(), layout.shape[rank - 2], layout.shape[rank - 1])
+}
+
+unsafe fn svd<T: Decompose>(layouts: &[Layout], at: &[*mut u8]) {
+    unsafe {
+        let (u, s, v) = (output(layouts, at, 1), output(layouts, at, 2), output(layouts, at, 3));
+        standard::svd::<T>(matrices(&layouts[0]), input(layouts, at, 0), u, s, v);
+    }
+}
+
+unsafe fn solve<T: Decompose>(layouts: &[Layout], at: &[*mut u8]) -> Result<(), FaultKind> {
+    unsafe { standard::solve::<T>(matrices(&layouts[1]), input(layouts, at, 0), input(layouts, at, 1), output(layouts, at, 2)) }
+}

@@ -1,0 +1,179 @@
+//! The numerical kernels that compiled code calls: copies, products, reductions, indexing.
+//!
+//! Operands are pointers with a `Layout` (shape and strides in elements), so that views need no copy.
+//! Every result is a function of logical shapes and values only, never of strides: the order of
+//! operations is the one fixed for the primitive.
+//!
+//! Safety, for this folder: every function that takes a `Ptr` or a raw pointer is `unsafe` with the same
+//! contract. Each pointer must be valid for all elements its layout reaches, inputs are not written
+//! during the call, and an output overlaps no other operand except where a kernel says that it works
+//! in place. The code generator is the only caller; its planner owns the layouts.
+
+pub mod copy;
+pub mod dot;
+pub mod index;
+pub mod matvec;
+pub mod order;
+pub mod reduce;
+pub mod standard;
+pub mod walk;
+
+use crate::tensor::DType;
+
+/// Where the elements of an operand lie, relative to its pointer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Layout {
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+    /// In elements; may be zero or negative.
+    pub strides: Vec<isize>,
+}
+
+impl Layout {
+    /// Row-major, without gaps.
+    pub fn standard(dtype: DType, shape: &[usize]) -> Layout {
+        Layout { dtype, shape: shape.to_vec(), strides: standard_strides(shape) }
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Row-major without gaps (axes of size 1 do not matter).
+    pub fn is_standard(&self) -> bool {
+        is_standard(&self.shape, &self.strides)
+    }
+}
+
+/// The strides of a row-major array without gaps.
+pub fn standard_strides(shape: &[usize]) -> Vec<isize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis].max(1) as isize;
+    }
+    strides
+}
+
+/// True if a view is row-major without gaps.
+pub fn is_standard(shape: &[usize], strides: &[isize]) -> bool {
+    let mut step = 1;
+    for (&size, &stride) in shape.iter().zip(strides).rev() {
+        if size == 0 {
+            return true;
+        }
+        if size > 1 {
+            if stride != step {
+                return false;
+            }
+            step *= size as isize;
+        }
+    }
+    true
+}
+
+/// A float kind, with the number of lanes in which it is summed.
+pub trait Real:
+    Copy + PartialOrd + std::ops::Add<Output = Self> + std::ops::Mul<Output = Self> + Send + Sync + 'static
+{
+    const ZERO: Self;
+    const ONE: Self;
+    const LANES: usize;
+    /// `self * b + c`, rounded once.
+    fn fma(self, b: Self, c: Self) -> Self;
+}
+
+impl Real for f32 {
+    const ZERO: f32 = 0.0;
+    const ONE: f32 = 1.0;
+    const LANES: usize = 32;
+    #[inline(always)]
+    fn fma(self, b: f32, c: f32) -> f32 {
+        self.mul_add(b, c)
+    }
+}
+
+impl Real for f64 {
+    const ZERO: f64 = 0.0;
+    const ONE: f64 = 1.0;
+    const LANES: usize = 16;
+    #[inline(always)]
+    fn fma(self, b: f64, c: f64) -> f64 {
+        self.mul_add(b, c)
+    }
+}
+
+/// The most lanes of any float kind.
+pub const MAX_LANES: usize = 32;
+/// Elements of a chunk of a sum over the last axes.
+pub const SUM_CHUNK: usize = 4096;
+/// Elements of a block of a sum over other axes.
+pub const SUM_BLOCK: usize = 256;
+/// Length of a block of products.
+pub const DOT_BLOCK: usize = 512;
+
+/// The fixed pairwise tree over a sequence of unknown length, fed one value at a time.
+///
+/// `tree(v) = v[0]` for one value, else `tree(v[..p]) + tree(v[p..])`, p the largest power of two below the length.
+/// Complete subtrees are kept as in a binary counter.
+pub struct Tree<T> {
+    parts: [T; 64],
+    used: usize,
+    count: u64,
+}
+
+impl<T: Real> Tree<T> {
+    pub fn new() -> Tree<T> {
+        Tree { parts: [T::ZERO; 64], used: 0, count: 0 }
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, value: T) {
+        let mut value = value;
+        let mut bits = self.count;
+        while bits & 1 == 1 {
+            self.used -= 1;
+            value = self.parts[self.used] + value;
+            bits >>= 1;
+        }
+        self.parts[self.used] = value;
+        self.used += 1;
+        self.count += 1;
+    }
+
+    /// The sum; +0 if nothing was pushed.
+    #[inline(always)]
+    pub fn finish(&self) -> T {
+        if self.used == 0 {
+            return T::ZERO;
+        }
+        let mut total = self.parts[self.used - 1];
+        for part in (0..self.used - 1).rev() {
+            total = self.parts[part] + total;
+        }
+        total
+    }
+}
+
+impl<T: Real> Default for Tree<T> {
+    fn default() -> Tree<T> {
+        Tree::new()
+    }
+}
+
+/// Combines lanes pairwise: l with l + width/2, then width/4, and so on.
+#[inline(always)]
+pub fn combine_lanes<T: Real>(lanes: &mut [T]) -> T {
+    let mut width = lanes.len();
+    while width > 1 {
+        width /= 2;
+        for l in 0..width {
+            lanes[l] = lanes[l] + lanes[l + width];
+        }
+    }
+    lanes[0]
+}
