@@ -20,7 +20,7 @@ pub mod jit;
 use crate::ir::graph::Graph;
 use std::fmt;
 
-pub use jit::{Executable, Warning};
+pub use jit::Executable;
 
 /// What a compilation may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,1 +1,7 @@
-fn main(){}
+//! The command `dp`.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

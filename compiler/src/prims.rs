@@ -148,6 +148,86 @@ pub fn row(op: &Op) -> &'static Prim {
     }
 }
 
+/// Whether each element of the one result depends on the same element of each operand alone.
+pub fn is_elementwise(op: &Op) -> bool {
+    match op {
+        Op::Neg
+        | Op::Abs
+        | Op::Sign
+        | Op::Exp
+        | Op::Expm1
+        | Op::Log
+        | Op::Log1p
+        | Op::Sqrt
+        | Op::Sin
+        | Op::Cos
+        | Op::Tan
+        | Op::Tanh
+        | Op::Sigmoid
+        | Op::Softplus
+        | Op::Erf
+        | Op::Atan
+        | Op::Floor
+        | Op::Ceil
+        | Op::Round
+        | Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::MulZ
+        | Op::Div
+        | Op::Pow
+        | Op::Max
+        | Op::Min
+        | Op::Atan2
+        | Op::IntDiv
+        | Op::Mod
+        | Op::Lt
+        | Op::Le
+        | Op::Eq
+        | Op::Ne
+        | Op::And
+        | Op::Or
+        | Op::Not
+        | Op::Select
+        | Op::Convert(_)
+        | Op::StopGradient
+        | Op::FoldIn => true,
+        Op::Const(_)
+        | Op::Broadcast { .. }
+        | Op::Reshape { .. }
+        | Op::Permute { .. }
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Reverse { .. }
+        | Op::Iota { .. }
+        | Op::Gather
+        | Op::ScatterAdd
+        | Op::Update
+        | Op::Sum { .. }
+        | Op::Prod { .. }
+        | Op::ReduceMax { .. }
+        | Op::ReduceMin { .. }
+        | Op::ArgMax { .. }
+        | Op::ArgMin { .. }
+        | Op::All { .. }
+        | Op::Any { .. }
+        | Op::CumSum { .. }
+        | Op::Sort
+        | Op::Dot { .. }
+        | Op::Svd
+        | Op::Solve
+        | Op::Normal { .. }
+        | Op::Uniform { .. }
+        | Op::Split { .. }
+        | Op::Permutation { .. }
+        | Op::Scan(_)
+        | Op::Cond { .. }
+        | Op::Call { .. }
+        | Op::Guard(_) => false,
+    }
+}
+
 /// All rows.
 pub fn rows() -> &'static [&'static Prim] {
     &ROWS

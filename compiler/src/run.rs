@@ -4,7 +4,7 @@ use crate::codegen;
 use crate::diagnostic::Diagnostic;
 use crate::ir::Fault;
 use crate::ir::eval;
-use crate::ir::graph::Graph;
+use crate::ir::graph::{Graph, Guard};
 use crate::lower::value::{Value, fill};
 use crate::lower::{Lowered, Res};
 use crate::opt;
@@ -51,7 +51,7 @@ pub struct Runner {
     pub dump: Option<String>,
     pub timings: Timings,
     /// Solvers already warned about, by place.
-    warned: HashSet<Span>,
+    pub warned: HashSet<Span>,
     /// Warnings and dumps that wait to be shown.
     pub messages: Vec<Message>,
 }
@@ -118,7 +118,11 @@ impl Runner {
         let start = Instant::now();
         let mut warnings = Vec::new();
         let result = match &prepared.code {
-            Some(code) => code.run_with(inputs, &mut |w| warnings.push((w.solver.to_string(), w.span))),
+            Some(code) => code.run_with(inputs, &mut |warning| match &warning.guard {
+                Guard::Unconverged { solver } | Guard::NotAtFixedPoint { solver } => {
+                    warnings.push((solver.to_string(), warning.span));
+                }
+            }),
             None => eval::eval_with(&prepared.graph, inputs, &mut |event| match event {
                 eval::Event::Unconverged { solver, span } => warnings.push((solver.to_string(), span)),
             }),

@@ -85,6 +85,8 @@ struct Ctx<'a> {
     top: bool,
     /// How deep in applications of lambdas.
     depth: usize,
+    /// States that begin as ints and have no declared type, by their place: whether a pass makes them real.
+    int_states: HashMap<Span, bool>,
 }
 
 impl<'a> Ctx<'a> {
@@ -98,6 +100,7 @@ impl<'a> Ctx<'a> {
             effects: true,
             top: true,
             depth: 0,
+            int_states: HashMap::new(),
         }
     }
 
@@ -125,6 +128,18 @@ impl<'a> Ctx<'a> {
         let result = f(self);
         self.effects = before;
         result
+    }
+
+    /// Checks a loop's states and passes, and again as long as a pass makes a real of a state that began as an int.
+    fn settle<T>(&mut self, mut check: impl FnMut(&mut Ctx<'a>) -> T) -> T {
+        let real = |ctx: &Ctx| ctx.int_states.values().filter(|real| **real).count();
+        loop {
+            let before = real(self);
+            let result = check(self);
+            if real(self) == before {
+                return result;
+            }
+        }
     }
 
     /// What is known of `a == b` here.

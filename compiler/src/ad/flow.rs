@@ -5,6 +5,7 @@ use super::rules::{self, Derivative};
 use crate::ir::builder::Builder;
 use crate::ir::graph::{CallRule, Eqn, Graph, Op, Scan, Trips, Var};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// For each variable of a Graph: does its tangent depend on the tangents of the flagged parameters?
 ///
@@ -180,6 +181,35 @@ pub fn narrow_scan(scan: &Scan, eqn: &Eqn, needed: &[bool]) -> Eqn {
         reverse: scan.reverse,
     });
     Eqn { op, args, outs, span: eqn.span }
+}
+
+/// Computes equal things once. Gives what stands for each variable that was merged into an earlier one.
+///
+/// Looks at equations without sub-Graphs and at constants of few elements only.
+pub fn merge_equal(graph: &mut Graph) -> HashMap<Var, Var> {
+    let mut merged: HashMap<Var, Var> = HashMap::new();
+    let mut seen: HashMap<(String, Vec<Var>), Vec<Var>> = HashMap::new();
+    for mut eqn in std::mem::take(&mut graph.eqns) {
+        for arg in &mut eqn.args {
+            *arg = merged.get(arg).copied().unwrap_or(*arg);
+        }
+        let large = matches!(&eqn.op, Op::Const(value) if value.len() > 4);
+        if large || !eqn.op.subgraphs().is_empty() {
+            graph.eqns.push(eqn);
+            continue;
+        }
+        match seen.entry((format!("{:?}", eqn.op), eqn.args.clone())) {
+            Entry::Occupied(earlier) => merged.extend(eqn.outs.iter().copied().zip(earlier.get().iter().copied())),
+            Entry::Vacant(entry) => {
+                entry.insert(eqn.outs.clone());
+                graph.eqns.push(eqn);
+            }
+        }
+    }
+    for result in &mut graph.results {
+        *result = merged.get(result).copied().unwrap_or(*result);
+    }
+    merged
 }
 
 /// For each variable: is it an argument of an equation or a result?

@@ -103,9 +103,30 @@ pub(super) fn linearize_body(graph: &Graph, active: &[bool], force: &[bool]) -> 
     }
     let mut primal = lin.primal.finish(graph.results.iter().map(|r| map[r]).collect());
     let mut tangent = lin.tangent.finish(results);
+    // Residuals in a set: each value once.
+    let merged = flow::merge_equal(&mut primal);
+    let mut inner_of: HashMap<Var, Var> = HashMap::new();
+    let mut same: HashMap<Var, Var> = HashMap::new();
+    let mut kept: Vec<(Var, Var)> = Vec::new();
+    for (outer, inner) in lin.residuals {
+        let outer = merged.get(&outer).copied().unwrap_or(outer);
+        match inner_of.get(&outer) {
+            Some(&first) => {
+                same.insert(inner, first);
+            }
+            None => {
+                inner_of.insert(outer, inner);
+                kept.push((outer, inner));
+            }
+        }
+    }
+    for var in tangent.eqns.iter_mut().flat_map(|eqn| &mut eqn.args).chain(&mut tangent.results) {
+        *var = same.get(var).copied().unwrap_or(*var);
+    }
+    flow::merge_equal(&mut tangent);
     flow::remove_dead(&mut tangent);
     let used = flow::used_vars(&tangent);
-    let kept: Vec<(Var, Var)> = lin.residuals.into_iter().filter(|(_, inner)| used[inner.0 as usize]).collect();
+    kept.retain(|(_, inner)| used[inner.0 as usize]);
     tangent.params = kept.iter().map(|&(_, inner)| inner).chain(dparams).collect();
     let residuals: Vec<Var> = kept.iter().map(|&(outer, _)| outer).collect();
     remove_dead_but(&mut primal, &residuals);

@@ -73,10 +73,7 @@ pub fn can_fault(op: &Op) -> bool {
 
 /// Does it only spread few numbers over many? Making its result again costs less than reading it.
 pub fn is_filler(op: &Op) -> bool {
-    match op {
-        Op::Const(_) | Op::Iota { .. } | Op::Broadcast { .. } => true,
-        _ => false,
-    }
+    matches!(op, Op::Const(_) | Op::Iota { .. } | Op::Broadcast { .. })
 }
 
 /// Is it so cheap that a reverse loop does it again rather than have its result stored?

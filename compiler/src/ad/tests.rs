@@ -1,6 +1,7 @@
 //! Agreement of independent ways to a derivative: differences, forward, reverse, of second order, batched, looped.
 
 mod batches;
+mod kinks;
 mod loops;
 mod programs;
 mod table;

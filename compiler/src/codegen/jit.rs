@@ -10,6 +10,7 @@ use super::CodegenError;
 use super::emit::{self, Addresses, Pending, Shared};
 use super::plan::{Plan, Source, Step};
 use crate::ir::Fault;
+use crate::ir::eval::Event;
 use crate::ir::graph::{Guard, Type};
 use crate::source::Span;
 use cranelift_codegen::Context;
@@ -24,13 +25,6 @@ use dp_runtime::interrupt;
 use dp_runtime::tensor::{DType, Tensor};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::sync::Mutex;
-
-/// A guard that was not met, but only warns.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Warning {
-    pub guard: Guard,
-    pub span: Span,
-}
 
 /// A compiled Graph.
 pub struct Executable {
@@ -146,7 +140,7 @@ impl Output {
 }
 
 impl Executable {
-    /// Runs the program. Warnings are dropped.
+    /// Runs the program. Events are dropped.
     ///
     /// # Panics
     /// If the inputs are not of the parameters' types: callers have checked them.
@@ -154,11 +148,11 @@ impl Executable {
         self.run_with(inputs, &mut |_| {})
     }
 
-    /// Runs the program; each guard that is not met and only warns is reported once.
+    /// Runs the program; events are reported when it ends.
     ///
     /// # Panics
     /// If the inputs are not of the parameters' types: callers have checked them.
-    pub fn run_with(&self, inputs: &[Tensor], warning: &mut dyn FnMut(Warning)) -> Result<Vec<Tensor>, Fault> {
+    pub fn run_with(&self, inputs: &[Tensor], report: &mut dyn FnMut(Event)) -> Result<Vec<Tensor>, Fault> {
         let plan = &self.plan;
         assert_eq!(inputs.len(), plan.params.len(), "internal error: the number of inputs");
         for (i, (input, ty)) in inputs.iter().zip(&plan.params).enumerate() {
@@ -207,8 +201,11 @@ impl Executable {
         }
         for &eqn in &frame.warned {
             let origin = &plan.origins[eqn as usize];
-            if let Some(guard) = &origin.guard {
-                warning(Warning { guard: guard.clone(), span: origin.span });
+            match &origin.guard {
+                Some(Guard::Unconverged { solver }) => {
+                    report(Event::Unconverged { solver: solver.clone(), span: origin.span });
+                }
+                Some(Guard::NotAtFixedPoint { .. }) | None => {}
             }
         }
         if status != 0 {

@@ -9,11 +9,12 @@ mod nest;
 use super::CodegenError;
 use super::view::View;
 use crate::ir::builder::Builder;
-use crate::ir::graph::{Graph, Guard, Op, Type};
+use crate::ir::graph::{Eqn, Graph, Guard, Op, Type, Var};
 use crate::source::Span;
 use dp_runtime::abi::Call;
 use dp_runtime::kernels::index::MAX_INDICES;
 use dp_runtime::tensor::{DType, Tensor};
+use std::borrow::Cow;
 
 /// A scalar in a register.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -196,7 +197,7 @@ pub struct Planner {
 /// Plans a Graph.
 pub fn plan(graph: &Graph) -> Result<Plan, CodegenError> {
     check(graph)?;
-    let graph = inline_calls(graph);
+    let graph = &*inline_calls(graph);
     let mut planner = Planner::default();
     planner.plan.params = graph.param_types();
     planner.plan.results = graph.result_types();
@@ -215,15 +216,15 @@ pub fn plan(graph: &Graph) -> Result<Plan, CodegenError> {
     let homes: Vec<Home> = homes.collect();
     let mut dests = Vec::new();
     for (i, &v) in graph.results.iter().enumerate() {
-        let source = result_source(&graph, i);
+        let source = result_source(graph, i);
         planner.plan.sources.push(source);
         let written = source == Source::Written;
         dests.push(written.then(|| View::standard(Base::Result(i as u32), graph.shape(v))));
     }
-    planner.body(&graph, homes, &[], &dests, &mut steps);
+    planner.body(graph, homes, &[], &dests, &mut steps);
     for (i, &v) in graph.results.iter().enumerate() {
         if planner.plan.sources[i] == Source::Const(usize::MAX) {
-            let tensor = constant(&graph, v).cloned().expect("the source of the result is a constant");
+            let tensor = constant(graph, v).cloned().expect("the source of the result is a constant");
             planner.plan.sources[i] = Source::Const(planner.plan.consts.len());
             planner.plan.consts.push(tensor);
         }
@@ -247,7 +248,7 @@ fn result_source(graph: &Graph, i: usize) -> Source {
     }
 }
 
-fn constant(graph: &Graph, var: crate::ir::graph::Var) -> Option<&Tensor> {
+fn constant(graph: &Graph, var: Var) -> Option<&Tensor> {
     graph.eqns.iter().find(|eqn| eqn.outs.contains(&var)).and_then(|eqn| match &eqn.op {
         Op::Const(tensor) => Some(tensor),
         _ => None,
@@ -273,17 +274,17 @@ fn check(graph: &Graph) -> Result<(), CodegenError> {
     Ok(())
 }
 
-/// The Graph with the bodies of calls, in it and in its loops and branches, in place of the calls.
-fn inline_calls(graph: &Graph) -> Graph {
+/// The Graph with the bodies of its calls in place of the calls. (Loops and branches are left as they are.)
+fn inline_calls(graph: &Graph) -> Cow<'_, Graph> {
     if !graph.eqns.iter().any(|eqn| matches!(eqn.op, Op::Call { .. })) {
-        return graph.clone();
+        return Cow::Borrowed(graph);
     }
     let mut b = Builder::default();
-    let mut map: Vec<Option<crate::ir::graph::Var>> = vec![None; graph.types.len()];
+    let mut map: Vec<Option<Var>> = vec![None; graph.types.len()];
     for &p in &graph.params {
         map[p.0 as usize] = Some(b.param(graph.ty(p).clone()));
     }
-    let resolve = |map: &[Option<crate::ir::graph::Var>], v: crate::ir::graph::Var| {
+    let resolve = |map: &[Option<Var>], v: Var| {
         map[v.0 as usize].expect("a Graph defines variables before their use")
     };
     for eqn in &graph.eqns {
@@ -292,7 +293,7 @@ fn inline_calls(graph: &Graph) -> Graph {
             Op::Call { body, .. } => b.inline(&inline_calls(body), &args),
             op => {
                 let outs: Vec<_> = eqn.outs.iter().map(|&v| b.graph.fresh(graph.ty(v).clone())).collect();
-                b.graph.eqns.push(crate::ir::graph::Eqn { op: op.clone(), args, outs: outs.clone(), span: eqn.span });
+                b.graph.eqns.push(Eqn { op: op.clone(), args, outs: outs.clone(), span: eqn.span });
                 outs
             }
         };
@@ -301,7 +302,7 @@ fn inline_calls(graph: &Graph) -> Graph {
         }
     }
     let results = graph.results.iter().map(|&v| resolve(&map, v)).collect();
-    b.finish(results)
+    Cow::Owned(b.finish(results))
 }
 
 impl Planner {

@@ -3,8 +3,10 @@
 use super::compile;
 use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
+use crate::ir::text;
 use crate::ir::graph::{Graph, Op, Type};
 use crate::prims;
+use crate::prims::sample::graphs::random_graph;
 use crate::prims::sample::{Rng, same};
 use dp_runtime::tensor::Tensor;
 
@@ -44,5 +46,15 @@ fn every_operation_agrees_with_its_meaning() {
             let (op, args) = (row.sample)(&mut rng);
             agree(&graph_of(&op, &args), &args, &format!("{} {op:?} on {args:?}", row.name));
         }
+    }
+}
+
+#[test]
+fn random_programs_agree_with_the_evaluator() {
+    for seed in 0..400 {
+        let mut rng = Rng::new(seed);
+        let size = rng.range(1, 50);
+        let (graph, inputs) = random_graph(&mut rng, size);
+        agree(&graph, &inputs, &format!("seed {seed}\n{}", text::print(&graph)));
     }
 }

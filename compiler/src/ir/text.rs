@@ -14,7 +14,7 @@
 //! Variables are numbered in the order of their definition, in each Graph from 0; spans are not printed. What `print`
 //! gives, `parse` reads back to a Graph that prints the same.
 
-mod attributes;
+pub mod attributes;
 mod parse;
 
 pub use parse::parse;

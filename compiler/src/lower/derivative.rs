@@ -79,7 +79,7 @@ impl<'s> Ctx<'s> {
         let mut active = vec![false; traced.body.captures.len()];
         active.extend(vec![true; traced.inputs.len()]);
         // Calls by name and invariants are settled first, so that their derivative is taken once.
-        let graph = crate::opt::before_derivatives(&traced.body.graph);
+        let graph = crate::opt::tidy(&traced.body.graph);
         linearize::linearize(&graph, &active).map_err(|reason| {
             let span = if reason.span.is_none() { self.span } else { reason.span };
             Box::new(Diagnostic::error("E0325", span, format!("no derivative here: {}", reason.reason)))

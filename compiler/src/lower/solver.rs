@@ -360,7 +360,7 @@ impl<'a> Running<'a> {
         let mut active = active_capture.clone();
         active.extend(&taking);
         active.push(false);
-        let step_graph = crate::opt::before_derivatives(&step.graph);
+        let step_graph = crate::opt::tidy(&step.graph);
         let lin = linearize::linearize(&step_graph, &active).map_err(|reason| {
             Box::new(Diagnostic::error("E0325", span, format!("no derivative here: {}", reason.reason)))
         })?;

@@ -56,7 +56,7 @@ pub fn resolve(ctx: &mut Ctx, scope: &Scope, ty: &ast::Type, names: &mut DimName
                 Some(kind) => Ty::array(kind, dims),
                 None if dims.is_empty() => Ty::Str,
                 None => {
-                    ctx.report(Diagnostic::error("E0315", ty.span, "strings have no dimensions"));
+                    ctx.report(Diagnostic::error("E0311", ty.span, "strings have no dimensions"));
                     Ty::Unknown
                 }
             }
@@ -82,12 +82,12 @@ pub fn resolve(ctx: &mut Ctx, scope: &Scope, ty: &ast::Type, names: &mut DimName
 pub fn resolve_dim(ctx: &mut Ctx, scope: &Scope, expr: &Expr, names: &mut DimNames) -> Dim {
     match dim_of(ctx, scope, expr, names) {
         Ok(Dim::Known(poly)) if poly.as_constant().is_some_and(|number| number < 0) => {
-            ctx.report(Diagnostic::error("E0408", expr.span, format!("a dimension of {poly} is negative")));
+            ctx.report(Diagnostic::error("E0404", expr.span, format!("a dimension of {poly} is negative")));
             Dim::Unknown
         }
         Ok(dim) => dim,
         Err(Overflow) => {
-            ctx.report(Diagnostic::error("E0408", expr.span, "this dimension is too large"));
+            ctx.report(Diagnostic::error("E0404", expr.span, "this dimension is too large"));
             Dim::Unknown
         }
     }
@@ -122,8 +122,8 @@ fn dim_of(ctx: &mut Ctx, scope: &Scope, expr: &Expr, names: &mut DimNames) -> Re
                 ("min" | "max", Some([a, b])) => {
                     let (a, b) = (dim_of(ctx, scope, a, names)?, dim_of(ctx, scope, b, names)?);
                     match (a.known(), b.known()) {
-                        (Some(a), Some(b)) if &**function == "min" => Ok(Dim::Known(a.min(b)?)),
-                        (Some(a), Some(b)) => Ok(Dim::Known(a.max(b)?)),
+                        (Some(a), Some(b)) if &**function == "min" => Ok(Dim::Known(a.lesser(b)?)),
+                        (Some(a), Some(b)) => Ok(Dim::Known(a.greater(b)?)),
                         _ => Ok(Dim::Unknown),
                     }
                 }
@@ -142,7 +142,7 @@ fn dim_value(ctx: &mut Ctx, scope: &Scope, expr: &Expr) -> Dim {
         Ty::Unknown => Dim::Unknown,
         Ty::Array(Array { kind: Kind::Int, dims, .. }) if dims.as_ref().is_none_or(Vec::is_empty) => ty.value_dim(),
         _ => {
-            ctx.report(Diagnostic::error("E0325", expr.span, format!("a dimension is an int, but this is {ty}")));
+            ctx.report(Diagnostic::error("E0403", expr.span, format!("a dimension is an int, but this is {ty}")));
             Dim::Unknown
         }
     }
@@ -158,7 +158,7 @@ fn dim_operation(ctx: &mut Ctx, op: BinaryOp, a: &Dim, b: &Dim, span: Span) -> R
         BinaryOp::Mod => a.modulo(b)?,
         BinaryOp::Div | BinaryOp::Or | BinaryOp::And => {
             let sign = report::sign(op);
-            let mut diagnostic = Diagnostic::error("E0325", span, format!("`{sign}` does not make a dimension"));
+            let mut diagnostic = Diagnostic::error("E0403", span, format!("`{sign}` does not make a dimension"));
             if op == BinaryOp::Div {
                 diagnostic = diagnostic.help("`//` divides ints");
             }
@@ -169,7 +169,7 @@ fn dim_operation(ctx: &mut Ctx, op: BinaryOp, a: &Dim, b: &Dim, span: Span) -> R
     match quotient {
         Some(poly) => Ok(Dim::Known(poly)),
         None => {
-            ctx.report(Diagnostic::error("E0408", span, "a dimension is divided by zero"));
+            ctx.report(Diagnostic::error("E0404", span, "a dimension is divided by zero"));
             Ok(Dim::Unknown)
         }
     }
@@ -193,7 +193,7 @@ fn dim_name(ctx: &mut Ctx, scope: &Scope, name: &Name, names: &mut DimNames) -> 
                 let ty = Ty::Array(array);
                 let message = format!("`{}` is {ty}, so that it cannot be a dimension", name.text);
                 ctx.report(
-                    Diagnostic::error("E0325", name.span, message).label(span, format!("`{}` is declared here", name.text)),
+                    Diagnostic::error("E0403", name.span, message).label(span, format!("`{}` is declared here", name.text)),
                 );
                 return Dim::Unknown;
             }
@@ -219,7 +219,7 @@ pub fn parameters(ctx: &mut Ctx, outer: &Scope, lists: &[Vec<(Name, Option<&ast:
     for (name, ty, _) in lists.iter().flatten() {
         if let Some(first) = seen.iter().find(|first| first.text == name.text) {
             let message = format!("the parameter `{}` is declared twice", name.text);
-            ctx.report(Diagnostic::error("E0303", name.span, message).label(first.span, "first here"));
+            ctx.report(Diagnostic::error("E0304", name.span, message).label(first.span, "first here"));
         } else {
             seen.push(name.clone());
             if ty.is_some_and(is_int) {
@@ -250,7 +250,7 @@ pub fn parameters(ctx: &mut Ctx, outer: &Scope, lists: &[Vec<(Name, Option<&ast:
             && !param.ty.is_unknown()
         {
             let message = format!("`{text}` is {}, so that it cannot be a dimension", param.ty);
-            ctx.report(Diagnostic::error("E0325", dim.span, message).label(name.span, format!("`{text}` is declared here")));
+            ctx.report(Diagnostic::error("E0403", dim.span, message).label(name.span, format!("`{text}` is declared here")));
         }
         scope = scope.with_value(name, param.ty.clone());
     }
@@ -272,23 +272,14 @@ pub struct Annotated {
     pub names: Vec<Var>,
 }
 
-/// How a value meets its declared type.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Meeting {
-    /// A return type: exactly.
-    Exact,
-    /// A state, a parameter, a let: by the broadcasting rule.
-    Fill,
-}
-
-/// Checks a value against a written type, and binds the names that are not in scope.
+/// Checks a value against a written type, which it may fill by the broadcasting rule, and binds the names that are not in
+/// scope.
 pub fn annotate(
     ctx: &mut Ctx,
     scope: &Scope,
     written: &ast::Type,
     value: Option<(&Expr, &Ty)>,
     name: Option<&Name>,
-    meeting: Meeting,
 ) -> Annotated {
     let mut names = DimNames::checked();
     let declared = resolve(ctx, scope, written, &mut names);
@@ -301,7 +292,7 @@ pub fn annotate(
     }
     let bound = declared.subst(&map);
     if let Some((expr, actual)) = value {
-        check_value(ctx, scope, &bound, expr, actual, written.span, name, meeting);
+        check_value(ctx, scope, &bound, expr, actual, written.span, name);
     }
     let names = names
         .found
@@ -324,7 +315,7 @@ pub fn annotate(
     Annotated { ty, names }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a declared type, a value and how they are to be told to the user")]
+/// Reports a value that does not fill its declared type.
 pub fn check_value(
     ctx: &mut Ctx,
     scope: &Scope,
@@ -333,23 +324,18 @@ pub fn check_value(
     actual: &Ty,
     declared_at: Span,
     name: Option<&Name>,
-    meeting: Meeting,
 ) {
-    let misfit = match meeting {
-        Meeting::Exact => fit::misfit(ctx, declared, actual),
-        Meeting::Fill => fit::fill_misfit(ctx, declared, actual),
-    };
-    let Some(misfit) = misfit else { return };
+    let Some(misfit) = fit::fill_misfit(ctx, declared, actual) else { return };
     let subject = match name {
         Some(name) => format!("`{}` is declared {declared}", name.text),
         None => format!("the declared result is {declared}"),
     };
     let operand = report::operand(ctx, scope, expr, actual);
     let (code, message) = match &misfit {
-        Misfit::Kind => ("E0315", format!("{subject}, but its value is {}", operand.shown())),
-        Misfit::Rank => ("E0404", format!("{subject}, but its value is {}", operand.shown())),
+        Misfit::Kind => ("E0311", format!("{subject}, but its value is {}", operand.shown())),
+        Misfit::Rank => ("E0406", format!("{subject}, but its value is {}", operand.shown())),
         Misfit::Dim(wanted, given) => {
-            ("E0404", format!("{subject}, but its value is {}: {wanted} and {given} differ", operand.shown()))
+            ("E0406", format!("{subject}, but its value is {}: {wanted} and {given} differ", operand.shown()))
         }
     };
     let mut diagnostic = Diagnostic::error(code, expr.span, message)

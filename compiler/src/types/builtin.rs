@@ -139,10 +139,13 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             given.count(ctx, 0..=usize::MAX, &["below", "key"])?;
             given.drawn(ctx)?;
             if let Some(below) = given.named("below") {
-                given.check_int(ctx, below)?;
+                if !matches!(below.ty, Ty::Unknown | Ty::Array(Array { kind: Kind::Int, .. })) {
+                    given.wrong(ctx, below, "an int after `below:`");
+                    return None;
+                }
             } else {
                 let message = "`randint` needs `below:`, the number that its results stay below";
-                ctx.report(Diagnostic::error("E0308", given.span, message));
+                ctx.report(Diagnostic::error("E0321", given.span, message));
                 return None;
             }
             Some(Ty::shaped(Kind::Int, given.sizes(ctx, 0)?))
@@ -188,7 +191,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             Some(Ty::shaped(Kind::Bool, array.dims))
         }
         Builtin::At | Builtin::First => network(ctx, builtin, given),
-        Builtin::Load => {
+        Builtin::Load | Builtin::LoadImages => {
             given.effect(ctx)?;
             given.count(ctx, 1..=usize::MAX, given::ANY_NAME)?;
             None
@@ -240,7 +243,7 @@ fn meet(ctx: &mut Ctx, given: &Given, a: (&Shape, &Arg), b: (&Shape, &Arg)) -> O
                 b.1.operand.shown(),
                 report::why_not(&clash)
             );
-            let diagnostic = Diagnostic::error("E0401", given.span, message).here("these shapes do not meet");
+            let diagnostic = Diagnostic::error("E0402", given.span, message).here("these shapes do not meet");
             let diagnostic = b.1.operand.label(a.1.operand.label(diagnostic));
             ctx.report(diagnostic.note(report::aligned(&a.1.operand, &b.1.operand)));
             None
@@ -259,8 +262,8 @@ fn largest(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
     let dims = meet(ctx, given, (&a.dims, &given.args[0]), (&b.dims, &given.args[1]))?;
     let kind = if a.kind == Kind::Int && b.kind == Kind::Int { Kind::Int } else { Kind::Real };
     let value = match (&a.value, &b.value) {
-        (Some(a), Some(b)) if builtin == Builtin::Max => a.max(b).ok(),
-        (Some(a), Some(b)) => a.min(b).ok(),
+        (Some(a), Some(b)) if builtin == Builtin::Max => a.greater(b).ok(),
+        (Some(a), Some(b)) => a.lesser(b).ok(),
         _ => None,
     };
     Some(Ty::Array(Array { kind, dims, value }))
@@ -278,7 +281,7 @@ fn where_(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
             let (x, y) = (&given.args[1], &given.args[2]);
             let message =
                 format!("`where` picks from values of one type, but these are {} and {}", x.operand.shown(), y.operand.shown());
-            ctx.report(y.operand.label(x.operand.label(Diagnostic::error("E0322", given.span, message))));
+            ctx.report(y.operand.label(x.operand.label(Diagnostic::error("E0319", given.span, message))));
             return None;
         }
     };
@@ -296,7 +299,7 @@ fn convert(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
         Builtin::Int if array.kind == Kind::Real => {
             let operand = &given.args[0].operand;
             let message = format!("`int` takes bools, but {} was given", operand.shown());
-            let diagnostic = operand.label(Diagnostic::error("E0306", given.span, message));
+            let diagnostic = operand.label(Diagnostic::error("E0311", given.span, message));
             ctx.report(diagnostic.help("`round`, `floor` and `ceil` make ints of reals"));
             None
         }
@@ -315,7 +318,7 @@ fn rank(ctx: &mut Ctx, given: &Given, i: usize, array: &Array, rank: usize, what
         Some(dims) if dims.len() < rank => {
             let operand = &given.args[i].operand;
             let message = format!("`{}` takes {what}, but {} was given", given.name, operand.shown());
-            ctx.report(operand.label(Diagnostic::error("E0403", given.args[i].span, message)));
+            ctx.report(operand.label(Diagnostic::error("E0406", given.args[i].span, message)));
             None
         }
         Some(_) | None => Some(()),
@@ -329,7 +332,7 @@ fn svd(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     let real = |dims: Option<Vec<Dim>>| Ty::shaped(Kind::Real, dims);
     let (u, s, v) = match matrix.dims.as_deref() {
         Some([m, n]) => {
-            let k = m.combine(n, Poly::min);
+            let k = m.combine(n, Poly::lesser);
             (Some(vec![m.clone(), k.clone()]), Some(vec![k.clone()]), Some(vec![n.clone(), k]))
         }
         Some(_) | None => (None, None, None),
@@ -349,7 +352,7 @@ fn solve(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     let (a, b) = (&given.args[0], &given.args[1]);
     if ctx.differ(n, columns) {
         let message = format!("`solve` takes a square matrix, but {} was given: {n} and {columns} differ", a.operand.shown());
-        ctx.report(a.operand.label(Diagnostic::error("E0403", a.span, message)));
+        ctx.report(a.operand.label(Diagnostic::error("E0406", a.span, message)));
         return None;
     }
     if dims.len() <= 2 && ctx.differ(n, &dims[0]) {
@@ -359,7 +362,7 @@ fn solve(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
             b.operand.shown(),
             dims[0]
         );
-        ctx.report(b.operand.label(a.operand.label(Diagnostic::error("E0403", given.span, message))));
+        ctx.report(b.operand.label(a.operand.label(Diagnostic::error("E0406", given.span, message))));
         return None;
     }
     Some(Ty::array(Kind::Real, dims.to_vec()))

@@ -82,7 +82,7 @@ pub fn call(ctx: &mut Ctx, scope: &Scope, func: &Expr, args: &[ast::Arg], span: 
         && !matches!(callee, Ty::Builtin(_) | Ty::Unknown)
     {
         let message = "`e for i in n` is an argument of reductions only (`sum`, `prod`, `mean`, `max`, `min`, `all`, `any`)";
-        ctx.report(Diagnostic::error("E0306", generator.span, message));
+        ctx.report(Diagnostic::error("E0311", generator.span, message));
         return Ty::Unknown;
     }
     apply(ctx, &callee, &args, span)
@@ -104,7 +104,7 @@ pub fn apply(ctx: &mut Ctx, callee: &Ty, args: &[Arg], span: Span) -> Ty {
         Ty::Derived(derived) => derivative::apply(ctx, derived, args, span),
         Ty::Builtin(builtin) => builtin::apply(ctx, *builtin, args, span),
         Ty::Array(_) | Ty::Str | Ty::Tuple(_) | Ty::Record(_) | Ty::List(_) => {
-            let mut diagnostic = Diagnostic::error("E0307", span, format!("{callee} is not a function"));
+            let mut diagnostic = Diagnostic::error("E0310", span, format!("{callee} is not a function"));
             if let Ty::Array(array) = callee
                 && array.dims.as_ref().is_none_or(|dims| !dims.is_empty())
             {
@@ -138,7 +138,7 @@ fn apply_each(ctx: &mut Ctx, callee: &Ty, args: &[Arg], span: Span) -> Ty {
                             first.operand.shown(),
                             arg.operand.shown()
                         );
-                        let diagnostic = Diagnostic::error("E0412", arg.span, message);
+                        let diagnostic = Diagnostic::error("E0409", arg.span, message);
                         ctx.report(arg.operand.label(first.operand.label(diagnostic)));
                         wrong = true;
                     }
@@ -155,7 +155,7 @@ fn apply_each(ctx: &mut Ctx, callee: &Ty, args: &[Arg], span: Span) -> Ty {
             None => {
                 let axes = if arg.each == 1 { "a leading axis".to_string() } else { format!("{} leading axes", arg.each) };
                 let message = format!("`each` needs {axes}, but {} has none such", arg.operand.shown());
-                ctx.report(arg.operand.label(Diagnostic::error("E0324", arg.span, message)));
+                ctx.report(arg.operand.label(Diagnostic::error("E0409", arg.span, message)));
                 wrong = true;
             }
         }
@@ -269,7 +269,7 @@ fn lift(ctx: &mut Ctx, sig: &Sig, result: &Ty, lifted: &Shape, span: Span) -> Ty
                 sig.called()
             );
             let help = "`f(each X)` maps a function with an array as result over the leading axis";
-            ctx.report(Diagnostic::error("E0327", span, message).help(help));
+            ctx.report(Diagnostic::error("E0410", span, message).help(help));
             Ty::Unknown
         }
     }
@@ -318,7 +318,7 @@ pub fn bind_arguments(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Opt
                         arg.operand.shown(),
                         report::why_not(&clash)
                     );
-                    let diagnostic = Diagnostic::error("E0401", arg.span, message);
+                    let diagnostic = Diagnostic::error("E0402", arg.span, message);
                     ctx.report(arg.operand.label(first.operand.label(diagnostic)));
                     wrong = true;
                 }
@@ -350,9 +350,13 @@ fn lifts(declared: &Ty, actual: &Ty) -> Option<Shape> {
 fn assign(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Option<Vec<Option<usize>>> {
     let mut slots: Vec<Option<usize>> = vec![None; sig.params.len()];
     let mut wrong = false;
+    let mut next = 0;
     for (i, arg) in args.iter().enumerate() {
         let position = match arg.name {
-            None if i < slots.len() => Some(i),
+            None if next < slots.len() => {
+                next += 1;
+                Some(next - 1)
+            }
             None => {
                 let count = sig.params.len();
                 let takes = match count {
@@ -361,7 +365,7 @@ fn assign(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Option<Vec<Opti
                     _ => format!("{count} arguments"),
                 };
                 let message = format!("{} takes {takes}, but {} were given", sig.called(), args.len());
-                ctx.report(Diagnostic::error("E0308", arg.span, message).here("one too many").note(usage(sig)));
+                ctx.report(Diagnostic::error("E0321", arg.span, message).here("one too many").note(usage(sig)));
                 return None;
             }
             Some(name) => {
@@ -369,7 +373,7 @@ fn assign(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Option<Vec<Opti
                 if position.is_none() {
                     let known = sig.params.iter().filter_map(|param| param.name.as_deref());
                     let message = format!("{} has no parameter `{}`", sig.called(), name.text);
-                    let mut diagnostic = Diagnostic::error("E0309", name.span, message).note(usage(sig));
+                    let mut diagnostic = Diagnostic::error("E0321", name.span, message).note(usage(sig));
                     if let Some(suggestion) = similar(&name.text, known) {
                         diagnostic = diagnostic.help(format!("did you mean `{suggestion}`?"));
                     }
@@ -385,7 +389,7 @@ fn assign(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Option<Vec<Opti
         if let Some(first) = slots[position] {
             let name = sig.params[position].name.as_deref().unwrap_or("_");
             let message = format!("the argument `{name}` of {} is given twice", sig.called());
-            ctx.report(Diagnostic::error("E0308", arg.span, message).label(args[first].span, "first here"));
+            ctx.report(Diagnostic::error("E0321", arg.span, message).label(args[first].span, "first here"));
             wrong = true;
         }
         slots[position] = Some(i);
@@ -402,7 +406,7 @@ fn assign(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Option<Vec<Opti
         let plural = if missing.len() == 1 { "argument" } else { "arguments" };
         let message = format!("the {plural} {} of {} missing", missing.join(", "), sig.called());
         let message = message.replace(" missing", if missing.len() == 1 { " is missing" } else { " are missing" });
-        ctx.report(Diagnostic::error("E0308", span, message).note(usage(sig)));
+        ctx.report(Diagnostic::error("E0321", span, message).note(usage(sig)));
         return None;
     }
     (!wrong).then_some(slots)
@@ -426,9 +430,9 @@ fn report_argument(
     };
     let base = format!("{} takes {wanted}, but {} was given", sig.called(), arg.operand.shown());
     let (code, message) = match misfit {
-        Misfit::Kind => ("E0306", base),
-        Misfit::Rank => ("E0403", base),
-        Misfit::Dim(wanted, given) => ("E0403", format!("{base}: {wanted} and {given} differ")),
+        Misfit::Kind => ("E0311", base),
+        Misfit::Rank => ("E0406", base),
+        Misfit::Dim(wanted, given) => ("E0406", format!("{base}: {wanted} and {given} differ")),
     };
     let mut diagnostic = Diagnostic::error(code, arg.span, message).here(format!("this is {}", arg.ty));
     diagnostic = arg.operand.label(diagnostic);
@@ -484,8 +488,8 @@ fn function_argument(ctx: &mut Ctx, sig: &Sig, param: &Param, wanted: &Sig, arg:
         param.ty
     );
     let code = match misfit {
-        Misfit::Kind => "E0306",
-        Misfit::Rank | Misfit::Dim(..) => "E0403",
+        Misfit::Kind => "E0311",
+        Misfit::Rank | Misfit::Dim(..) => "E0406",
     };
     ctx.report(arg.operand.label(Diagnostic::error(code, arg.span, message)));
     false

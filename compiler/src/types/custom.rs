@@ -16,7 +16,7 @@ pub fn check(ctx: &mut Ctx, rule: &Custom) {
         Ty::Builtin(_) | Ty::Unknown => None,
         ty => {
             let message = format!("`{}` is {ty}, not a function", rule.name.text);
-            ctx.report(Diagnostic::error("E0320", rule.name.span, message).label(var.span, "declared here"));
+            ctx.report(Diagnostic::error("E0322", rule.name.span, message).label(var.span, "declared here"));
             return;
         }
     };
@@ -59,8 +59,8 @@ pub fn check(ctx: &mut Ctx, rule: &Custom) {
                 CustomKind::Derivative => format!("the derivative of `{}` is {declared}, like its result", sig_name(sig)),
             };
             let code = match misfit {
-                super::fit::Misfit::Kind => "E0320",
-                super::fit::Misfit::Rank | super::fit::Misfit::Dim(..) => "E0404",
+                super::fit::Misfit::Kind => "E0322",
+                super::fit::Misfit::Rank | super::fit::Misfit::Dim(..) => "E0406",
             };
             let value = super::function::value_of(&rule.body);
             ctx.report(Diagnostic::error(code, value.span, format!("{what}, but this is {actual}")));
@@ -77,7 +77,7 @@ fn count(ctx: &mut Ctx, rule: &Custom, sig: &Sig) {
     let span = |names: &[Name]| names.iter().map(|name| name.span).reduce(|a, b| a.to(b)).unwrap_or(rule.name.span);
     if rule.args.len() != sig.params.len() {
         let message = format!("`{name}` has {} parameters, but {} are named here", sig.params.len(), rule.args.len());
-        ctx.report(Diagnostic::error("E0320", span(&rule.args), message).note(format!("it is declared as {name}{sig}")));
+        ctx.report(Diagnostic::error("E0322", span(&rule.args), message).note(format!("it is declared as {name}{sig}")));
         return;
     }
     let reals = sig.params.iter().filter(|param| has_tangent(&param.ty)).count();
@@ -85,11 +85,11 @@ fn count(ctx: &mut Ctx, rule: &Custom, sig: &Sig) {
         CustomKind::Derivative if rule.after.len() != sig.params.len() && rule.after.len() != reals => {
             let message =
                 format!("`{name}` has {reals} parameters with a tangent, but {} are named here", rule.after.len());
-            ctx.report(Diagnostic::error("E0320", span(&rule.after), message));
+            ctx.report(Diagnostic::error("E0322", span(&rule.after), message));
         }
         CustomKind::Prox if rule.after.len() != 1 => {
             let message = "after the `;` of a proximal operator stands its step alone";
-            ctx.report(Diagnostic::error("E0320", span(&rule.after), message));
+            ctx.report(Diagnostic::error("E0322", span(&rule.after), message));
         }
         CustomKind::Derivative | CustomKind::Prox => {}
     }

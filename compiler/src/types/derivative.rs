@@ -35,14 +35,14 @@ pub fn derive(ctx: &mut Ctx, scope: &Scope, operator: Operator, args: &[ast::Arg
     let function = match args.first() {
         Some(ast::Arg { name: None, value: ArgValue::Expr(expr), .. }) => expr,
         Some(_) | None => {
-            ctx.report(Diagnostic::error("E0321", span, format!("`{name}` takes a function: `{name}(f)`")));
+            ctx.report(Diagnostic::error("E0310", span, format!("`{name}` takes a function: `{name}(f)`")));
             return Ty::Unknown;
         }
     };
     let ty = synth(ctx, scope, function);
     if !ty.is_unknown() && !fit::is_function(&ty) {
         let message = format!("`{name}` takes a function, but this is {ty}");
-        let diagnostic = Diagnostic::error("E0321", function.span, message);
+        let diagnostic = Diagnostic::error("E0310", function.span, message);
         ctx.report(diagnostic.help(format!("`{name}(fn(x) = ..)(x)` differentiates an expression in x")));
         return Ty::Unknown;
     }
@@ -199,7 +199,7 @@ fn scalar_result(ctx: &mut Ctx, operator: Operator, value: &Ty, span: Span) -> b
     if wrong {
         let name = operator.name();
         let message = format!("`{name}` differentiates a function with one real as result, but its result is {value}");
-        let mut diagnostic = Diagnostic::error("E0321", span, message);
+        let mut diagnostic = Diagnostic::error("E0326", span, message);
         if operator == Operator::Grad {
             diagnostic = diagnostic.help("`jacobian(f)(x)`, `jvp(f)(x, dx)` and `vjp(f)(x)(dy)` differentiate arrays");
         }
@@ -235,7 +235,7 @@ fn gradient(ctx: &mut Ctx, derived: &Derived, args: &[Arg]) -> Ty {
 fn real_argument(ctx: &mut Ctx, operator: Operator, arg: &Arg) -> Ty {
     if let Ty::Array(Array { kind: Kind::Bool | Kind::Key, .. }) = &arg.ty {
         let message = format!("`{}` differentiates in reals, but {} was given", operator.name(), arg.operand.shown());
-        ctx.report(arg.operand.label(Diagnostic::error("E0321", arg.span, message)));
+        ctx.report(arg.operand.label(Diagnostic::error("E0324", arg.span, message)));
         return Ty::Unknown;
     }
     tangent(&arg.ty)
@@ -246,8 +246,8 @@ fn direction(ctx: &mut Ctx, operator: Operator, args: &[Arg]) {
     let (x, v) = (&args[0], &args[1]);
     let Some(misfit) = fit::misfit(ctx, &tangent(&x.ty), &v.ty) else { return };
     let code = match misfit {
-        Misfit::Kind => "E0306",
-        Misfit::Rank | Misfit::Dim(..) => "E0403",
+        Misfit::Kind => "E0311",
+        Misfit::Rank | Misfit::Dim(..) => "E0406",
     };
     let message = format!(
         "`{}` takes a direction of the type of the point, but these are {} and {}",

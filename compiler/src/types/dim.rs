@@ -192,7 +192,7 @@ impl Poly {
         Ok(Some(Poly::atom(Atom::Mod(Rc::new(self.clone()), Rc::new(other.clone())))))
     }
 
-    pub fn min(&self, other: &Poly) -> Result<Poly, Overflow> {
+    pub fn lesser(&self, other: &Poly) -> Result<Poly, Overflow> {
         match other.sub(self)?.as_constant() {
             Some(difference) if difference >= 0 => Ok(self.clone()),
             Some(_) => Ok(other.clone()),
@@ -200,7 +200,7 @@ impl Poly {
         }
     }
 
-    pub fn max(&self, other: &Poly) -> Result<Poly, Overflow> {
+    pub fn greater(&self, other: &Poly) -> Result<Poly, Overflow> {
         match other.sub(self)?.as_constant() {
             Some(difference) if difference >= 0 => Ok(other.clone()),
             Some(_) => Ok(self.clone()),
@@ -331,8 +331,8 @@ fn subst_atom(atom: &Atom, map: &HashMap<u32, Dim>) -> Result<Option<Poly>, Over
         }),
         Atom::IntDiv(a, b) => both(a, b)?.map_or(Ok(None), |(a, b)| a.int_div(&b)),
         Atom::Mod(a, b) => both(a, b)?.map_or(Ok(None), |(a, b)| a.modulo(&b)),
-        Atom::Min(a, b) => both(a, b)?.map(|(a, b)| a.min(&b)).transpose(),
-        Atom::Max(a, b) => both(a, b)?.map(|(a, b)| a.max(&b)).transpose(),
+        Atom::Min(a, b) => both(a, b)?.map(|(a, b)| a.lesser(&b)).transpose(),
+        Atom::Max(a, b) => both(a, b)?.map(|(a, b)| a.greater(&b)).transpose(),
     }
 }
 
@@ -553,9 +553,9 @@ mod tests {
         let n = name("n", 0);
         let m = name("m", 1);
         let next = n.add(&number(1)).unwrap();
-        assert_eq!(n.min(&next).unwrap(), n);
-        assert_eq!(n.max(&next).unwrap(), next);
-        assert_eq!(n.min(&m).unwrap(), m.min(&n).unwrap());
-        assert_eq!(n.min(&m).unwrap().to_string(), "min(n, m)");
+        assert_eq!(n.lesser(&next).unwrap(), n);
+        assert_eq!(n.greater(&next).unwrap(), next);
+        assert_eq!(n.lesser(&m).unwrap(), m.lesser(&n).unwrap());
+        assert_eq!(n.lesser(&m).unwrap().to_string(), "min(n, m)");
     }
 }

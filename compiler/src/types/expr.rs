@@ -69,7 +69,7 @@ fn previous(ctx: &mut Ctx, scope: &Scope, name: &Name) -> Ty {
         Found::Anything => Ty::Unknown,
         Found::Var(_) | Found::Nothing => {
             let message = format!("`{}` is not a state, so that it has no previous value", name.text);
-            let mut diagnostic = Diagnostic::error("E0316", name.span, message);
+            let mut diagnostic = Diagnostic::error("E0302", name.span, message);
             let states = scope.states();
             if let Some(suggestion) = scope::similar(&name.text, states.iter().map(|state| &**state)) {
                 diagnostic = diagnostic.help(format!("did you mean `{suggestion}`?"));
@@ -89,8 +89,8 @@ fn array(ctx: &mut Ctx, scope: &Scope, elements: &[Expr], _span: Span) -> Ty {
             Ok(joined) => joined,
             Err(misfit) => {
                 let code = match misfit {
-                    Misfit::Kind => "E0322",
-                    Misfit::Rank | Misfit::Dim(..) => "E0409",
+                    Misfit::Kind => "E0319",
+                    Misfit::Rank | Misfit::Dim(..) => "E0402",
                 };
                 let message = format!("the elements of an array are of one type, but here are {common} and {ty}");
                 let diagnostic = Diagnostic::error(code, element.span, message).here(format!("this is {ty}"));
@@ -151,7 +151,7 @@ pub fn range(ctx: &mut Ctx, scope: &Scope, range: &Range, list: bool) -> (Dim, T
 }
 
 fn report_range(ctx: &mut Ctx, ty: &Ty, expr: &Expr) {
-    let mut diagnostic = Diagnostic::error("E0323", expr.span, format!("a range is of ints, but this is {ty}"));
+    let mut diagnostic = Diagnostic::error("E0310", expr.span, format!("a range is of ints, but this is {ty}"));
     if let Ty::Array(Array { dims: Some(dims), .. }) = ty
         && !dims.is_empty()
         && let Some(text) = report::show(expr)
@@ -174,7 +174,7 @@ pub fn condition(ctx: &mut Ctx, scope: &Scope, cond: &Expr) {
         Ty::Unknown => {}
         Ty::Array(Array { kind: Kind::Bool, dims, .. }) if dims.as_ref().is_none_or(Vec::is_empty) => {}
         _ => {
-            let mut diagnostic = Diagnostic::error("E0305", cond.span, format!("a condition is one bool, but this is {ty}"));
+            let mut diagnostic = Diagnostic::error("E0310", cond.span, format!("a condition is one bool, but this is {ty}"));
             if let Ty::Array(Array { kind: Kind::Bool, .. }) = ty {
                 diagnostic = diagnostic.help("`all(..)` or `any(..)` makes one of many; `where(mask, a, b)` picks elementwise");
             }
@@ -191,27 +191,25 @@ fn branches(ctx: &mut Ctx, scope: &Scope, cond: &Expr, then: &Expr, otherwise: &
     let a = synth(ctx, scope, then);
     let b = synth(ctx, scope, otherwise);
     ctx.soft -= usize::from(by_sizes);
-    match fit::join(ctx, &a, &b) {
+    match fit::join_branches(ctx, &a, &b) {
         Ok(joined) => joined,
-        Err(_) if by_sizes => Ty::Unknown,
-        Err(misfit) => {
+        // What is known when it is compiled, as everything is at the top level, takes one branch and drops the other.
+        Err(_) if by_sizes || ctx.top => Ty::Unknown,
+        Err(_) => {
             let (x, y) = (function::value_of(then), function::value_of(otherwise));
-            let code = match misfit {
-                Misfit::Kind => "E0322",
-                Misfit::Rank | Misfit::Dim(..) => "E0409",
-            };
             let message = format!("the branches of `if` have different types: {a} and {b}");
-            let diagnostic = Diagnostic::error(code, span, message);
+            let diagnostic = Diagnostic::error("E0319", span, message);
             ctx.report(diagnostic.label(x.span, format!("this is {a}")).label(y.span, format!("this is {b}")));
             Ty::Unknown
         }
     }
 }
 
-/// Whether a condition depends on nothing but static ints and strings.
+/// Whether a condition may be decided when it is compiled: it is made of static ints, strings and bools that have a name.
 pub fn is_static(ctx: &mut Ctx, scope: &Scope, cond: &Expr) -> bool {
     match &cond.kind {
         ExprKind::Bool(_) => true,
+        ExprKind::Name(_) => true,
         ExprKind::Not(inner) => is_static(ctx, scope, inner),
         ExprKind::Chain { first, rest } => {
             is_static(ctx, scope, first) && rest.iter().all(|(_, part)| is_static(ctx, scope, part))

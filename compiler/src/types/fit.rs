@@ -147,6 +147,27 @@ pub fn fill_misfit(ctx: &Ctx, declared: &Ty, actual: &Ty) -> Option<Misfit> {
     }
 }
 
+/// The type of the value of two branches: a scalar takes the shape of the other side.
+pub fn join_branches(ctx: &Ctx, a: &Ty, b: &Ty) -> Result<Ty, Misfit> {
+    match (a, b) {
+        (Ty::Array(x), Ty::Array(y)) => {
+            let scalar = |array: &Array| array.dims.as_ref().is_some_and(Vec::is_empty);
+            let stretched = match (scalar(x), scalar(y)) {
+                (true, false) => (Ty::shaped(x.kind, y.dims.clone()), b.clone()),
+                (false, true) => (a.clone(), Ty::shaped(y.kind, x.dims.clone())),
+                (true, true) | (false, false) => (a.clone(), b.clone()),
+            };
+            join(ctx, &stretched.0, &stretched.1)
+        }
+        (Ty::Tuple(x), Ty::Tuple(y)) if x.len() == y.len() => {
+            let types: Result<Vec<Ty>, Misfit> = x.iter().zip(y.iter()).map(|(a, b)| join_branches(ctx, a, b)).collect();
+            Ok(Ty::tuple(types?))
+        }
+        (Ty::Record(_), Ty::Record(_)) => join(ctx, a, b).or(Ok(Ty::Unknown)),
+        _ => join(ctx, a, b),
+    }
+}
+
 /// The type of a value that is one of two: ints widen to reals, and of two sizes the better known one is kept.
 /// `Err` when no type holds both.
 pub fn join(ctx: &Ctx, a: &Ty, b: &Ty) -> Result<Ty, Misfit> {

@@ -1,7 +1,7 @@
 //! Functions: named ones with declared parameters, and lambdas, which are checked at each application.
 
 use super::Ctx;
-use super::annotation::{DimNames, Meeting, annotate, check_value, parameters, resolve};
+use super::annotation::{DimNames, annotate, check_value, parameters, resolve};
 use super::call::Arg;
 use super::expr::synth;
 use super::fit;
@@ -26,7 +26,7 @@ pub fn define(ctx: &mut Ctx, outer: &Scope, function: &ast::Fn) -> Ty {
     let result = match &function.result {
         Some(written) => {
             let value = value_of(&function.body);
-            annotate(ctx, &read.scope, written, Some((value, &actual)), None, Meeting::Exact).ty
+            annotate(ctx, &read.scope, written, Some((value, &actual)), None).ty
         }
         None => actual,
     };
@@ -54,7 +54,7 @@ pub fn defaults(ctx: &mut Ctx, outer: &Scope, params: &[ast::Param], types: &[su
             let declared_at = param.ty.as_ref().map_or(param.name.span, |ty| ty.span);
             // A size that the call binds cannot be compared with the default's.
             let declared = loose(&ty.ty);
-            check_value(ctx, outer, &declared, default, &actual, declared_at, Some(&param.name), Meeting::Fill);
+            check_value(ctx, outer, &declared, default, &actual, declared_at, Some(&param.name));
         }
     }
 }
@@ -88,7 +88,7 @@ pub fn apply_lambda(ctx: &mut Ctx, lambda: &Lambda, args: &[Arg], span: Span) ->
         let count = lambda.params.len();
         let plural = if count == 1 { "argument" } else { "arguments" };
         let message = format!("this function takes {count} {plural}, but {} were given", args.len());
-        ctx.report(Diagnostic::error("E0308", span, message).label(lambda.body.span, "the function's body"));
+        ctx.report(Diagnostic::error("E0321", span, message).label(lambda.body.span, "the function's body"));
         return Ty::Unknown;
     }
     if ctx.depth >= DEPTH_LIMIT {
@@ -115,7 +115,7 @@ pub fn apply_lambda(ctx: &mut Ctx, lambda: &Lambda, args: &[Arg], span: Span) ->
             }
         } else if let Some(Misfit::Kind | Misfit::Rank) = fit::misfit(ctx, &declared, &given) {
             let message = format!("this function takes `{}: {declared}`, but {given} was given", param.name.text);
-            ctx.report(Diagnostic::error("E0306", span, message).label(param.name.span, "the parameter"));
+            ctx.report(Diagnostic::error("E0311", span, message).label(param.name.span, "the parameter"));
             return Ty::Unknown;
         }
         scope = scope.with_value(&param.name, declared);

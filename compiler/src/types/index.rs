@@ -35,7 +35,7 @@ pub fn index(ctx: &mut Ctx, scope: &Scope, ty: &Ty, operand: &Operand, indices: 
         Ty::Str | Ty::Record(_) | Ty::Fn(_) | Ty::Lambda(_) | Ty::Builtin(_) | Ty::Derived(_) | Ty::Network(_)
         | Ty::Template(_) | Ty::Solver(_) | Ty::Problem(_) => {
             let message = format!("cannot index {}", operand.shown());
-            ctx.report(operand.label(Diagnostic::error("E0323", span, message)));
+            ctx.report(operand.label(Diagnostic::error("E0310", span, message)));
             return Ty::Unknown;
         }
     };
@@ -49,7 +49,7 @@ pub fn index(ctx: &mut Ctx, scope: &Scope, ty: &Ty, operand: &Operand, indices: 
             0 => format!("cannot index {}: it is a scalar", operand.shown()),
             rank => format!("{} has {rank} dimensions, but {} indices were given", operand.shown(), indices.len()),
         };
-        ctx.report(operand.label(Diagnostic::error("E0405", span, message)));
+        ctx.report(operand.label(Diagnostic::error("E0407", span, message)));
         return Ty::Unknown;
     }
     let mut result = Vec::new();
@@ -87,7 +87,7 @@ fn index_types(ctx: &mut Ctx, scope: &Scope, index: &Index) -> IndexTypes {
         if fits {
             return ty;
         }
-        let mut diagnostic = Diagnostic::error("E0323", expr.span, format!("an index is an int, but this is {ty}"));
+        let mut diagnostic = Diagnostic::error("E0310", expr.span, format!("an index is an int, but this is {ty}"));
         if let Ty::Array(Array { kind: Kind::Real, .. }) = ty {
             diagnostic = diagnostic.help("`round`, `floor` and `ceil` make ints of reals; `//` divides ints");
         }
@@ -125,7 +125,7 @@ fn check_bound(ctx: &mut Ctx, expr: &Expr, ty: &Ty, dim: &Dim, operand: &Operand
     } else {
         format!("the index {at} is out of range for a dimension of size {size}")
     };
-    let mut diagnostic = operand.label(Diagnostic::error("E0406", expr.span, message));
+    let mut diagnostic = operand.label(Diagnostic::error("E0407", expr.span, message));
     if negative && let (Some(text), Some(_)) = (operand.text(), at.as_constant()) {
         diagnostic = diagnostic.help(format!("the last element is `{text}[size({text}, 0) - 1]`"));
     }
@@ -180,7 +180,7 @@ pub fn field(ctx: &mut Ctx, ty: &Ty, operand: &Operand, name: &Name) -> Ty {
         Ty::Array(_) | Ty::Str | Ty::Tuple(_) | Ty::List(_) | Ty::Fn(_) | Ty::Lambda(_) | Ty::Builtin(_)
         | Ty::Derived(_) | Ty::Template(_) | Ty::Solver(_) | Ty::Problem(_) => {
             let message = format!("{} has no fields", operand.shown());
-            ctx.report(operand.label(Diagnostic::error("E0310", name.span, message)));
+            ctx.report(operand.label(Diagnostic::error("E0302", name.span, message)));
             return Ty::Unknown;
         }
     };
@@ -198,7 +198,7 @@ pub fn field(ctx: &mut Ctx, ty: &Ty, operand: &Operand, name: &Name) -> Ty {
 fn report_field(ctx: &mut Ctx, operand: &Operand, name: &Name, what: &str, known: &[&str]) {
     let owner = operand.text().map_or_else(|| "it".to_string(), |text| format!("`{text}`"));
     let message = format!("{owner} has no {what} `{}`", name.text);
-    let mut diagnostic = operand.label(Diagnostic::error("E0310", name.span, message));
+    let mut diagnostic = operand.label(Diagnostic::error("E0302", name.span, message));
     diagnostic = match similar(&name.text, known.iter().copied()) {
         Some(suggestion) => diagnostic.help(format!("did you mean `{suggestion}`?")),
         None if known.is_empty() => diagnostic.note(format!("it has no {what}s")),

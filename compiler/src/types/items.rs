@@ -2,7 +2,7 @@
 //! may stand in any order; tests and custom rules after everything else.
 
 use super::Ctx;
-use super::annotation::{Meeting, annotate};
+use super::annotation::annotate;
 use super::expr::{condition, is_static, range, synth};
 use super::scope::{Found, Global, Role, Scope, Var};
 use super::statement::lets;
@@ -115,7 +115,7 @@ fn enter(ctx: &mut Ctx, name: &Name, item: Item) {
             Item::Done(global) => global.span,
         };
         let message = format!("`{}` is defined twice", name.text);
-        ctx.report(Diagnostic::error("E0303", name.span, message).here("again here").label(first, "first here"));
+        ctx.report(Diagnostic::error("E0304", name.span, message).here("again here").label(first, "first here"));
         return;
     }
     ctx.items.insert(name.text.clone(), item);
@@ -135,14 +135,14 @@ pub fn lookup_item(ctx: &mut Ctx, name: &str, span: Span) -> Option<Found> {
             // A function's body runs later than it stands: perhaps the value is there by then.
             if ctx.top {
                 let message = format!("`{name}` is used before its line");
-                ctx.report(Diagnostic::error("E0302", span, message).label(at, "it gets its value here"));
+                ctx.report(Diagnostic::error("E0303", span, message).label(at, "it gets its value here"));
             }
             return Some(Found::Anything);
         }
         Item::Busy(at) => {
             if !span.is_none() {
                 let message = format!("`{name}` uses itself: recursion is not possible");
-                let diagnostic = Diagnostic::error("E0304", span, message).label(*at, "declared here");
+                let diagnostic = Diagnostic::error("E0305", span, message).label(*at, "declared here");
                 ctx.report(diagnostic.help("`loop` repeats; layers are made by `unroll`"));
             }
             return Some(Found::Anything);
@@ -268,7 +268,7 @@ fn argument(ctx: &mut Ctx, scope: &Scope, binder: &Binder, default: Option<&Expr
     let (mut vars, ty) = match &binder.ty {
         Some(written) => {
             let value = default.zip(actual.as_ref());
-            let annotated = annotate(ctx, scope, written, value, Some(name), Meeting::Fill);
+            let annotated = annotate(ctx, scope, written, value, Some(name));
             (annotated.names, annotated.ty)
         }
         None => (Vec::new(), actual.unwrap_or(Ty::Unknown)),

@@ -120,7 +120,7 @@ fn operand_fits(ctx: &mut Ctx, op: BinaryOp, logical: bool, ty: &Ty, operand: &O
         return true;
     }
     let diagnostic =
-        Diagnostic::error("E0305", span, format!("`{sign}` takes {wanted}, but {} was given", operand.shown()));
+        Diagnostic::error("E0310", span, format!("`{sign}` takes {wanted}, but {} was given", operand.shown()));
     let mut diagnostic = operand.label(diagnostic);
     if let Ty::Array(Array { kind: Kind::Bool, .. }) = ty
         && wanted == "numbers"
@@ -144,7 +144,7 @@ pub fn report_clash(
     span: Span,
 ) {
     let message = format!("{action}: {}", report::why_not(clash));
-    let mut diagnostic = Diagnostic::error("E0401", span, message).here("these shapes do not meet");
+    let mut diagnostic = Diagnostic::error("E0402", span, message).here("these shapes do not meet");
     diagnostic = right.1.label(left.1.label(diagnostic)).note(report::aligned(left.1, right.1));
     if let Clash::Suffix { long, short } = clash
         && short.len() == 1
@@ -180,14 +180,14 @@ pub fn compare(ctx: &mut Ctx, scope: &Scope, op: CompareOp, left: &Expr, right: 
         (Ty::Tuple(_), Ty::Tuple(_)) | (Ty::Record(_), Ty::Record(_)) if equality => return Ty::Unknown,
         _ => {
             let message = format!("cannot compare {} and {}", a.shown(), b.shown());
-            ctx.report(b.label(a.label(Diagnostic::error("E0305", span, message))));
+            ctx.report(b.label(a.label(Diagnostic::error("E0310", span, message))));
             return Ty::Unknown;
         }
     };
     let comparable = x.kind.is_number() && y.kind.is_number() || (equality && x.kind == y.kind);
     if !comparable {
         let message = format!("cannot compare {} and {}", a.shown(), b.shown());
-        ctx.report(b.label(a.label(Diagnostic::error("E0305", span, message))));
+        ctx.report(b.label(a.label(Diagnostic::error("E0310", span, message))));
         return Ty::Unknown;
     }
     match broadcast(ctx, &x.dims, &y.dims) {
@@ -210,7 +210,7 @@ pub fn matmul(ctx: &mut Ctx, scope: &Scope, left: &Expr, right: &Expr, span: Spa
                 if !ty.is_unknown() && !ty.as_array().is_some_and(|array| array.kind.is_number()) {
                     let operand = report::operand(ctx, scope, expr, ty);
                     let message = format!("`@` takes arrays of numbers, but {} was given", operand.shown());
-                    ctx.report(operand.label(Diagnostic::error("E0305", span, message)));
+                    ctx.report(operand.label(Diagnostic::error("E0310", span, message)));
                 }
             }
             return Ty::Unknown;
@@ -227,7 +227,7 @@ pub fn matmul(ctx: &mut Ctx, scope: &Scope, left: &Expr, right: &Expr, span: Spa
                 shown_right.shown(),
                 operand.text().unwrap_or("an operand")
             );
-            let diagnostic = Diagnostic::error("E0402", span, message).here("`@` is the product of matrices and vectors");
+            let diagnostic = Diagnostic::error("E0405", span, message).here("`@` is the product of matrices and vectors");
             let diagnostic = shown_right.label(shown_left.label(diagnostic));
             ctx.report(diagnostic.help("a scalar is multiplied with `*`"));
             return Ty::Unknown;
@@ -242,7 +242,7 @@ pub fn matmul(ctx: &mut Ctx, scope: &Scope, left: &Expr, right: &Expr, span: Spa
             shown_left.shown(),
             shown_right.shown()
         );
-        let diagnostic = Diagnostic::error("E0402", span, message).here(format!("{inner_left} against {inner_right}"));
+        let diagnostic = Diagnostic::error("E0405", span, message).here(format!("{inner_left} against {inner_right}"));
         let mut diagnostic = shown_right.label(shown_left.label(diagnostic));
         diagnostic = diagnostic.note(report::aligned(&shown_left, &shown_right));
         if let Some(help) = transposed(ctx, (x, &shown_left), (y, &shown_right)) {
@@ -293,7 +293,7 @@ pub fn transpose(ctx: &mut Ctx, scope: &Scope, base: &Expr, span: Span) -> Ty {
         if !ty.is_unknown() {
             let operand = report::operand(ctx, scope, base, &ty);
             let message = format!("`'` transposes a matrix, but {} was given", operand.shown());
-            ctx.report(operand.label(Diagnostic::error("E0305", span, message)));
+            ctx.report(operand.label(Diagnostic::error("E0310", span, message)));
         }
         return Ty::Unknown;
     };
@@ -303,7 +303,7 @@ pub fn transpose(ctx: &mut Ctx, scope: &Scope, base: &Expr, span: Span) -> Ty {
         let operand = report::operand(ctx, scope, base, &ty);
         let what = if rank == 0 { "a scalar" } else { "a vector" };
         let message = format!("cannot transpose {}: it is {what}", operand.shown());
-        let mut diagnostic = operand.label(Diagnostic::error("E0410", span, message));
+        let mut diagnostic = operand.label(Diagnostic::error("E0405", span, message));
         if let (1, Some(text)) = (rank, operand.text()) {
             diagnostic = diagnostic.help(format!(
                 "`{text} @ A` multiplies from the left, `{text} @ y` is the inner product; `reshape({text}, 1, size({text}))` is a row"
@@ -326,7 +326,7 @@ pub fn pow(ctx: &mut Ctx, scope: &Scope, base: &Expr, exponent: &Expr, span: Spa
     for (ty, operand) in [(&base_ty, &left), (&exponent_ty, &right)] {
         if !ty.is_unknown() && !ty.as_array().is_some_and(|array| array.kind.is_number()) {
             let message = format!("`^` takes numbers, but {} was given", operand.shown());
-            ctx.report(operand.label(Diagnostic::error("E0305", span, message)));
+            ctx.report(operand.label(Diagnostic::error("E0310", span, message)));
             wrong = true;
         }
     }
@@ -366,7 +366,7 @@ pub fn neg(ctx: &mut Ctx, scope: &Scope, base: &Expr, span: Span) -> Ty {
         _ => {
             let operand = report::operand(ctx, scope, base, &ty);
             let message = format!("`-` takes numbers, but {} was given", operand.shown());
-            ctx.report(operand.label(Diagnostic::error("E0305", span, message)));
+            ctx.report(operand.label(Diagnostic::error("E0310", span, message)));
             Ty::Unknown
         }
     }
@@ -380,7 +380,7 @@ pub fn not(ctx: &mut Ctx, scope: &Scope, base: &Expr, span: Span) -> Ty {
         _ => {
             let operand = report::operand(ctx, scope, base, &ty);
             let message = format!("`not` takes bools, but {} was given", operand.shown());
-            ctx.report(operand.label(Diagnostic::error("E0305", span, message)));
+            ctx.report(operand.label(Diagnostic::error("E0310", span, message)));
             Ty::Unknown
         }
     }

@@ -67,10 +67,6 @@ impl Scope {
         self.with(Var { name: name.text.clone(), ty, span: name.span, role: Role::Value })
     }
 
-    pub fn with_state(&self, name: &Name, ty: Ty) -> Scope {
-        self.with(Var { name: name.text.clone(), ty, span: name.span, role: Role::State })
-    }
-
     /// From here outward every name may mean something.
     pub fn with_anything(&self) -> Scope {
         Scope(Some(Rc::new(Node { entry: Entry::Anything, parent: self.clone() })))

@@ -1,7 +1,7 @@
 //! Definitions of solvers, problems and networks.
 
 use super::Ctx;
-use super::annotation::{Meeting, annotate, parameters};
+use super::annotation::{annotate, parameters};
 use super::dim::DimName;
 use super::expr::synth;
 use super::function::{defaults, param_list, value_of};
@@ -18,9 +18,9 @@ pub fn define_solver(ctx: &mut Ctx, outer: &Scope, solver: &Rc<ast::Solver>) -> 
     let read = parameters(ctx, outer, &[param_list(&solver.params)]);
     defaults(ctx, outer, &solver.params, &read.params);
     let body = &solver.body;
-    let mut scope = read.scope;
-    let mut learnable = Vec::new();
-    let (result, states) = ctx.with_effects(false, |ctx| {
+    let check = |ctx: &mut Ctx| {
+        let mut scope = read.scope.clone();
+        let mut learnable = Vec::new();
         for binding in &body.lets {
             let (inner, vars) = lets(ctx, &scope, binding);
             scope = inner;
@@ -35,8 +35,9 @@ pub fn define_solver(ctx: &mut Ctx, outer: &Scope, solver: &Rc<ast::Solver>) -> 
         if let Some(rule) = &body.until {
             until(ctx, &after, rule);
         }
-        (synth(ctx, &after, &solver.result), states)
-    });
+        (synth(ctx, &after, &solver.result), states, learnable)
+    };
+    let (result, states, learnable) = ctx.with_effects(false, |ctx| ctx.settle(check));
     let name = Some(solver.name.text.clone());
     let sig = Sig { what: "solver", name, generics: read.generics, params: read.params, result };
     let states = states.into_iter().map(|var| (var.name, var.ty, var.span)).collect();
@@ -64,7 +65,7 @@ pub fn define_problem(ctx: &mut Ctx, outer: &Scope, problem: &ast::Problem) -> T
         };
         if !scalar {
             let message = format!("an objective is one real, but this is {objective}");
-            ctx.report(Diagnostic::error("E0315", problem.objective.span, message));
+            ctx.report(Diagnostic::error("E0326", problem.objective.span, message));
         }
         for constraint in &problem.constraints {
             synth(ctx, &scope, &constraint.expr);
@@ -93,7 +94,7 @@ pub fn define_network(ctx: &mut Ctx, outer: &Scope, network: &ast::Network) -> T
             StmtKind::Param(inits) => {
                 if lets_seen {
                     let message = "`param` stands at the top of a network's block, before its lets";
-                    ctx.report(Diagnostic::error("E0313", stmt.span, message));
+                    ctx.report(Diagnostic::error("E0316", stmt.span, message));
                 }
                 for init in inits {
                     for var in parameter(ctx, &scope, init) {
@@ -110,7 +111,7 @@ pub fn define_network(ctx: &mut Ctx, outer: &Scope, network: &ast::Network) -> T
             }
             StmtKind::Assign { place, .. } => {
                 let message = "a network's block holds `param`, `let` and its value; it assigns nothing";
-                ctx.report(Diagnostic::error("E0312", place.span, message));
+                ctx.report(Diagnostic::error("E0317", place.span, message));
             }
         }
     }
@@ -119,9 +120,9 @@ pub fn define_network(ctx: &mut Ctx, outer: &Scope, network: &ast::Network) -> T
     let result = match (&network.result, value) {
         (Some(written), Some(value)) => {
             let given = Some((value_of(value), &actual));
-            annotate(ctx, &scope, written, given, None, Meeting::Exact).ty
+            annotate(ctx, &scope, written, given, None).ty
         }
-        (Some(written), None) => annotate(ctx, &scope, written, None, None, Meeting::Exact).ty,
+        (Some(written), None) => annotate(ctx, &scope, written, None, None).ty,
         (None, _) => actual,
     };
     // What the first list fixes, and what each call of an instance binds.
@@ -150,7 +151,7 @@ fn parameter(ctx: &mut Ctx, scope: &Scope, init: &ast::Init) -> Vec<Var> {
     let actual = synth(ctx, scope, &init.value);
     // A function is called with a key and the shape: what it gives has the declared type.
     let filling = if super::fit::is_function(&actual) { Ty::Unknown } else { actual };
-    let annotated = annotate(ctx, scope, written, Some((&init.value, &filling)), Some(name), Meeting::Fill);
+    let annotated = annotate(ctx, scope, written, Some((&init.value, &filling)), Some(name));
     let mut vars = annotated.names;
     vars.push(Var { name: name.text.clone(), ty: annotated.ty, span: name.span, role: Role::Value });
     vars
@@ -172,7 +173,7 @@ pub fn network_alias(ctx: &mut Ctx, scope: &Scope, name: &Name, value: &Expr) ->
         ty @ (Ty::Fn(_) | Ty::Lambda(_) | Ty::Builtin(_) | Ty::Derived(_)) => ty,
         ty => {
             let message = format!("a network is wanted, but this is {ty}");
-            let diagnostic = Diagnostic::error("E0319", value.span, message);
+            let diagnostic = Diagnostic::error("E0313", value.span, message);
             ctx.report(diagnostic.help("`unroll s(_, ..) for K learn ..` makes a network of a solver"));
             Ty::Unknown
         }
@@ -189,7 +190,7 @@ pub fn solver_alias(ctx: &mut Ctx, scope: &Scope, name: &Name, value: &Expr) -> 
         Ty::Unknown => Ty::Unknown,
         ty => {
             let message = format!("a solver is wanted, but this is {ty}");
-            ctx.report(Diagnostic::error("E0318", value.span, message).help("`derive P` makes a solver of a problem"));
+            ctx.report(Diagnostic::error("E0323", value.span, message).help("`derive P` makes a solver of a problem"));
             Ty::Unknown
         }
     }

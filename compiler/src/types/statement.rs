@@ -1,7 +1,7 @@
 //! Lets, assignments, blocks, loops.
 
 use super::Ctx;
-use super::annotation::{Meeting, annotate};
+use super::annotation::annotate;
 use super::dim::Dim;
 use super::expr::{condition, range, synth};
 use super::fit;
@@ -51,14 +51,18 @@ pub fn initial(ctx: &mut Ctx, scope: &Scope, init: &Init, role: Role) -> Vec<Var
     let (mut vars, ty) = match &init.binder.ty {
         Some(written) => {
             let value = Some((&init.value, &actual));
-            let annotated = annotate(ctx, scope, written, value, Some(name), Meeting::Fill);
+            let annotated = annotate(ctx, scope, written, value, Some(name));
             (annotated.names, annotated.ty)
         }
         None => (Vec::new(), actual),
     };
-    let ty = match role {
-        Role::Value => ty,
-        Role::State => changing(&ty),
+    let ty = match (role, changing(&ty)) {
+        (Role::Value, _) => ty,
+        (Role::State, Ty::Array(array)) if array.kind == Kind::Int && init.binder.ty.is_none() => {
+            let real = *ctx.int_states.entry(name.span).or_insert(false);
+            Ty::shaped(if real { Kind::Real } else { Kind::Int }, array.dims)
+        }
+        (Role::State, ty) => ty,
     };
     vars.push(Var { name: name.text.clone(), ty, span: name.span, role });
     vars
@@ -97,21 +101,25 @@ fn destructure(ctx: &mut Ctx, names: &[Name], ty: &Ty, value: &Expr) -> Vec<Var>
         Ty::Tuple(types) if types.len() == names.len() => {
             names.iter().zip(types.iter()).map(|(name, ty)| var(name, ty.clone())).collect()
         }
+        Ty::Record(record) if record.fields.len() == names.len() || record.open => {
+            let field = |i: usize| record.fields.get(i).map_or(Ty::Unknown, |(_, ty)| ty.clone());
+            names.iter().enumerate().map(|(i, name)| var(name, field(i))).collect()
+        }
         Ty::Tuple(types) => {
             let message = format!("{} names are bound, but the value has {} parts: {ty}", names.len(), types.len());
-            ctx.report(Diagnostic::error("E0311", value.span, message));
+            ctx.report(Diagnostic::error("E0318", value.span, message));
             unknown()
         }
         // `let (a, b) = split(k, 2)`
         Ty::Array(Array { kind: Kind::Key, dims: Some(dims), .. }) if !dims.is_empty() => {
             if ctx.differ(&dims[0], &Dim::constant(names.len() as i64)) {
                 let message = format!("{} names are bound, but the value has {} parts: {ty}", names.len(), dims[0]);
-                ctx.report(Diagnostic::error("E0311", value.span, message));
+                ctx.report(Diagnostic::error("E0318", value.span, message));
             }
             names.iter().map(|name| var(name, Ty::array(Kind::Key, dims[1..].to_vec()))).collect()
         }
         _ => {
-            ctx.report(Diagnostic::error("E0311", value.span, format!("a tuple is taken apart here, but this is {ty}")));
+            ctx.report(Diagnostic::error("E0318", value.span, format!("a tuple is taken apart here, but this is {ty}")));
             unknown()
         }
     }
@@ -125,7 +133,7 @@ pub fn block(ctx: &mut Ctx, scope: &Scope, block: &Block) -> Ty {
             StmtKind::Let(binding) => scope = lets(ctx, &scope, binding).0,
             StmtKind::Param(inits) => {
                 let message = "`param` stands only at the top of a network's block, before its lets";
-                ctx.report(Diagnostic::error("E0313", stmt.span, message));
+                ctx.report(Diagnostic::error("E0316", stmt.span, message));
                 for init in inits {
                     for var in initial(ctx, &scope, init, Role::Value) {
                         scope = scope.with(var);
@@ -151,7 +159,7 @@ pub fn steps(ctx: &mut Ctx, scope: &Scope, stmts: &[Stmt], places: Places) -> (S
             }
             StmtKind::Param(_) => {
                 let message = "`param` stands only at the top of a network's block, before its lets";
-                ctx.report(Diagnostic::error("E0313", stmt.span, message));
+                ctx.report(Diagnostic::error("E0316", stmt.span, message));
             }
             StmtKind::Assign { place, value } => assign(ctx, &scope, place, value, places),
         }
@@ -162,16 +170,28 @@ pub fn steps(ctx: &mut Ctx, scope: &Scope, stmts: &[Stmt], places: Places) -> (S
 fn assign(ctx: &mut Ctx, scope: &Scope, place: &Path, value: &Expr, places: Places) {
     let actual = synth(ctx, scope, value);
     let Some(target) = target(ctx, scope, place, places) else { return };
-    let Some(misfit) = fit::fill_misfit(ctx, &target, &actual) else { return };
     let root = &place.root;
     let whole = place.parts.is_empty();
+    if let (Ty::Array(to), Ty::Array(from), Found::Var(var)) = (&target, &actual, scope.find(&root.text))
+        && to.kind == Kind::Int
+        && from.kind == Kind::Real
+        && let Some(real) = ctx.int_states.get_mut(&var.span)
+    {
+        *real = true;
+        return;
+    }
+    let Some(misfit) = fit::fill_misfit(ctx, &target, &actual) else { return };
+    // What is in a tuple may widen too: not followed here.
+    if matches!(target, Ty::Tuple(_) | Ty::Record(_)) && matches!(misfit, Misfit::Kind) {
+        return;
+    }
     let subject = if whole { format!("the state `{}`", root.text) } else { "this part of the state".to_string() };
     let operand = report::operand(ctx, scope, value, &actual);
     let base = format!("{subject} is {target}, but {} is assigned to it", operand.shown());
     let (code, message) = match &misfit {
-        Misfit::Kind => ("E0315", base),
-        Misfit::Rank => ("E0404", base),
-        Misfit::Dim(wanted, given) => ("E0404", format!("{base}: {wanted} and {given} differ")),
+        Misfit::Kind => ("E0311", base),
+        Misfit::Rank => ("E0411", base),
+        Misfit::Dim(wanted, given) => ("E0411", format!("{base}: {wanted} and {given} differ")),
     };
     let mut diagnostic = Diagnostic::error(code, value.span, message).here(format!("this is {actual}"));
     if let Found::Var(var) = scope.find(&root.text) {
@@ -201,7 +221,7 @@ fn target(ctx: &mut Ctx, scope: &Scope, place: &Path, places: Places) -> Option<
                 }
             }
             let states = scope.states();
-            let mut diagnostic = Diagnostic::error("E0312", name.span, format!("`{}` is not a state", name.text))
+            let mut diagnostic = Diagnostic::error("E0317", name.span, format!("`{}` is not a state", name.text))
                 .here("only states are assigned with `<-`");
             if let Found::Var(var) = found {
                 diagnostic = diagnostic.label(var.span, "declared here");
@@ -244,6 +264,10 @@ pub fn path_type(ctx: &mut Ctx, scope: &Scope, path: &Path) -> Option<Ty> {
 
 /// A loop's value: its state, or the record of its states.
 pub fn loop_(ctx: &mut Ctx, scope: &Scope, inner: &Loop) -> Ty {
+    ctx.settle(|ctx| loop_once(ctx, scope, inner))
+}
+
+fn loop_once(ctx: &mut Ctx, scope: &Scope, inner: &Loop) -> Ty {
     let (mut body, vars) = states(ctx, scope, &inner.inits);
     match &inner.kind {
         LoopKind::For { var, range: over } => {
@@ -272,7 +296,7 @@ pub fn int(ctx: &mut Ctx, scope: &Scope, expr: &Expr, what: &str) -> Dim {
         Ty::Unknown => Dim::Unknown,
         Ty::Array(Array { kind: Kind::Int, dims, .. }) if dims.as_ref().is_none_or(Vec::is_empty) => ty.value_dim(),
         _ => {
-            ctx.report(Diagnostic::error("E0408", expr.span, format!("{what} is an int, but this is {ty}")));
+            ctx.report(Diagnostic::error("E0403", expr.span, format!("{what} is an int, but this is {ty}")));
             Dim::Unknown
         }
     }

@@ -19,6 +19,10 @@ pub fn train(ctx: &mut Ctx, outer: &Scope, train: &Train) -> Ty {
     for path in &train.paths {
         trained_path(ctx, outer, path);
     }
+    ctx.settle(|ctx| clauses(ctx, outer, train))
+}
+
+fn clauses(ctx: &mut Ctx, outer: &Scope, train: &Train) -> Ty {
     let mut scope = outer.clone();
     for clause in &train.clauses {
         if let ClauseKind::Epochs { var: Some(var), .. } | ClauseKind::Steps { var: Some(var), .. } = &clause.kind {
@@ -83,7 +87,7 @@ pub fn train(ctx: &mut Ctx, outer: &Scope, train: &Train) -> Ty {
                 let all: Vec<Symbol> = recorded_names(train);
                 if &*name.text != "loss" && !all.contains(&name.text) {
                     let mut diagnostic =
-                        Diagnostic::error("E0328", name.span, format!("`{}` is not recorded by this training", name.text));
+                        Diagnostic::error("E0703", name.span, format!("`{}` is not recorded by this training", name.text));
                     diagnostic = match similar(&name.text, all.iter().map(|name| &**name)) {
                         Some(suggestion) => diagnostic.help(format!("did you mean `{suggestion}`?")),
                         None => diagnostic.help(format!("`record {{ {}: .. }}` records it", name.text)),
@@ -134,7 +138,7 @@ fn trained_path(ctx: &mut Ctx, scope: &Scope, path: &Path) {
         Ty::Unknown => {}
         ty => {
             let message = format!("`{}` is not a network, but {ty}", path.root.text);
-            let mut diagnostic = Diagnostic::error("E0319", path.span, message).here("only networks are trained");
+            let mut diagnostic = Diagnostic::error("E0313", path.span, message).here("only networks are trained");
             if !var.span.is_none() {
                 diagnostic = diagnostic.label(var.span, "declared here");
             }
@@ -160,7 +164,7 @@ fn samples(ctx: &mut Ctx, scope: &Scope, data: &Expr) -> Ty {
                         "samples are taken from {} and {} together, but their leading sizes {size} and {} differ",
                         parts[*k], parts[i], leading[0]
                     );
-                    ctx.report(Diagnostic::error("E0412", data.span, message));
+                    ctx.report(Diagnostic::error("E0409", data.span, message));
                 }
                 Some(_) => {}
             }
@@ -171,7 +175,7 @@ fn samples(ctx: &mut Ctx, scope: &Scope, data: &Expr) -> Ty {
         None => {
             let operand = report::operand(ctx, scope, data, &ty);
             let message = format!("samples are taken along a leading axis, but {} has none", operand.shown());
-            ctx.report(operand.label(Diagnostic::error("E0324", data.span, message)));
+            ctx.report(operand.label(Diagnostic::error("E0409", data.span, message)));
             Ty::Unknown
         }
     }
@@ -186,7 +190,7 @@ fn bind_pattern(ctx: &mut Ctx, scope: &Scope, pattern: &Pattern, ty: &Ty, data: 
         Ty::Unknown => vec![Ty::Unknown; pattern.names.len()],
         _ => {
             let message = format!("{} names are bound, but a sample is {ty}", pattern.names.len());
-            ctx.report(Diagnostic::error("E0311", pattern.span, message).label(data, "the data"));
+            ctx.report(Diagnostic::error("E0318", pattern.span, message).label(data, "the data"));
             vec![Ty::Unknown; pattern.names.len()]
         }
     };
@@ -200,7 +204,7 @@ fn objective(ctx: &mut Ctx, scope: &Scope, value: &Expr) {
         Ty::Array(Array { kind, dims, .. }) if kind.is_number() && dims.as_ref().is_none_or(Vec::is_empty) => {}
         _ => {
             let message = format!("an objective is one real, but this is {ty}");
-            let mut diagnostic = Diagnostic::error("E0315", value.span, message);
+            let mut diagnostic = Diagnostic::error("E0326", value.span, message);
             if let Ty::Array(Array { kind: Kind::Real, .. }) = ty {
                 diagnostic = diagnostic.help("`sumsq(..)`, `sum(..)` or `mean(..)` makes one real of many");
             }
@@ -235,7 +239,7 @@ fn optimizers(ctx: &mut Ctx, scope: &Scope, using: &[Using]) {
                 let message = format!("`using` takes an optimizer, but this is {callee}");
                 let help = "an optimizer is a solver whose first parameters are the objective and a vector: \
                             `adam(f: fn(real[p]) -> real, x0: real[p], lr: real)`";
-                ctx.report(Diagnostic::error("E0319", optimizer.span, message).help(help));
+                ctx.report(Diagnostic::error("E0323", optimizer.span, message).help(help));
             }
         }
     }

@@ -29,7 +29,7 @@ fn solver_call<'a>(
         let ty = synth(ctx, scope, expr);
         if !ty.is_unknown() {
             let message = format!("`{word}` takes a call of a solver, but this is {ty}");
-            ctx.report(Diagnostic::error("E0318", expr.span, message));
+            ctx.report(Diagnostic::error("E0323", expr.span, message));
         }
         return None;
     };
@@ -40,7 +40,7 @@ fn solver_call<'a>(
         Ty::Unknown => Some((Ty::Unknown, None, args)),
         _ => {
             let message = format!("`{word}` takes a call of a solver, but this calls {callee}");
-            ctx.report(Diagnostic::error("E0318", func.span, message));
+            ctx.report(Diagnostic::error("E0323", func.span, message));
             None
         }
     }
@@ -68,7 +68,7 @@ pub fn unroll(
     let Some(solver) = solver else { return Ty::Unknown };
     if args.iter().any(|arg| arg.each > 0) {
         let message = "a network is made from a call without `each`; `each` is for calls of the network";
-        ctx.report(Diagnostic::error("E0317", call_expr.span, message));
+        ctx.report(Diagnostic::error("E0329", call_expr.span, message));
         return Ty::Unknown;
     }
     let Some(bound) = bind_arguments(ctx, &solver.sig, &args, call_expr.span) else { return Ty::Unknown };
@@ -100,14 +100,14 @@ fn learned(
         (Some(known), _) => {
             if known.in_step && !lifted.each {
                 let message = format!("`{}` is a let inside `step`: it is learned with `each`", name.text);
-                let diagnostic = Diagnostic::error("E0317", name.span, message).label(known.span, "declared here");
+                let diagnostic = Diagnostic::error("E0329", name.span, message).label(known.span, "declared here");
                 ctx.report(diagnostic.help(format!("`each {}` gives every layer its own", name.text)));
             }
             known.ty.subst(&closed)
         }
         (None, Some(Some(argument))) if argument.blank => {
             let message = format!("`{}` is left open with `_`: what is learned starts at a value", name.text);
-            ctx.report(Diagnostic::error("E0317", name.span, message).label(argument.span, "left open here"));
+            ctx.report(Diagnostic::error("E0329", name.span, message).label(argument.span, "left open here"));
             return Ty::Unknown;
         }
         (None, Some(Some(argument))) => argument.ty.clone(),
@@ -125,7 +125,7 @@ fn learned(
     };
     if !real {
         let message = format!("`{}` is {ty}: only reals are learned", name.text);
-        ctx.report(Diagnostic::error("E0317", name.span, message));
+        ctx.report(Diagnostic::error("E0329", name.span, message));
         return Ty::Unknown;
     }
     let ty = match (written, &ty) {
@@ -143,7 +143,7 @@ fn report_not_learnable(ctx: &mut Ctx, solver: &Solver, name: &Name) {
         Some(_) => format!("`{}` is a state of {}; lets and arguments are learned", name.text, solver.sig.called()),
         None => format!("{} has no let or argument `{}`", solver.sig.called(), name.text),
     };
-    let mut diagnostic = Diagnostic::error("E0317", name.span, message);
+    let mut diagnostic = Diagnostic::error("E0329", name.span, message);
     if let Some((_, _, span)) = solver.states.iter().find(|(state, _, _)| *state == name.text) {
         diagnostic = diagnostic.label(*span, "the state");
     }
@@ -311,7 +311,7 @@ pub fn derive(ctx: &mut Ctx, scope: &Scope, path: &Path) -> Ty {
     let Some(ty) = super::statement::path_type(ctx, scope, path) else { return Ty::Unknown };
     let Ty::Problem(problem) = &ty else {
         let message = format!("`derive` takes a problem, but `{}` is {ty}", path.root.text);
-        ctx.report(Diagnostic::error("E0326", path.span, message));
+        ctx.report(Diagnostic::error("E0306", path.span, message));
         return Ty::Unknown;
     };
     let (data, blocks) = problem.sig.params.split_at(problem.data);

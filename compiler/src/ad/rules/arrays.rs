@@ -145,12 +145,12 @@ pub fn leading_indices(b: &mut Builder, order: Var) -> Vec<Var> {
     (0..shape.len().saturating_sub(1)).map(|axis| b.op(Op::Iota { shape: shape.clone(), axis }, &[])).collect()
 }
 
-/// Thin A = U diag(s) V'. With P = U' dA V and F_ij = 1/(s_j^2 - s_i^2), 0 where the singular values are equal:
+/// Thin A = U diag(s) V'. With P = U' dA V and F_ij = 1/(s_j^2 - s_i^2), 0 on the diagonal:
 /// ds = diag P,
 /// dU = U (F * (P S + S P')) + (I - U U') dA V S^-1,
 /// dV = V (F * (S P + P' S)) + (I - V V') dA' U S^-1.
-/// (Townsend, "Differentiating the singular value decomposition", 2016.) With equal singular values the
-/// derivatives of U and V do not exist, only those of functions that do not depend on the choice of basis.
+/// (Townsend, "Differentiating the singular value decomposition", 2016.) With equal singular values U and V have no
+/// derivatives: they come out infinite, but do not touch the derivative of s.
 fn svd(lin: &mut Lin, args: &[Var], outs: &[Var], dargs: &[Option<Var>]) -> Vec<Option<Var>> {
     let Some(da) = dargs[0] else { return vec![None; 3] };
     let shape = lin.primal.shape(args[0]).to_vec();
@@ -172,16 +172,15 @@ fn svd(lin: &mut Lin, args: &[Var], outs: &[Var], dargs: &[Option<Var>]) -> Vec<
     let sum = p.add(s_column, s_row);
     let difference = p.sub(s_column, s_row);
     let gap = p.mul(sum, difference);
-    let zero = p.zeros(&square);
-    let equal = p.op(Op::Eq, &[gap, zero]);
-    let one = p.fill(&square, 1.0);
-    let safe = p.select(equal, one, gap);
-    let inverse_gap = p.div(one, safe);
-    let f = p.select(equal, zero, inverse_gap);
-    let s_inverse = reciprocal(p, outs[1]);
     let rows = p.op(Op::Iota { shape: square_shape.clone(), axis: batch }, &[]);
     let columns = p.op(Op::Iota { shape: square_shape.clone(), axis: batch + 1 }, &[]);
     let diagonal = p.op(Op::Eq, &[rows, columns]);
+    let zero = p.zeros(&square);
+    let one = p.fill(&square, 1.0);
+    let safe = p.select(diagonal, one, gap);
+    let inverse_gap = p.div(one, safe);
+    let f = p.select(diagonal, zero, inverse_gap);
+    let s_inverse = reciprocal(p, outs[1]);
 
     let [u, v, s_column, s_row, f, s_inverse, diagonal] =
         [outs[0], outs[2], s_column, s_row, f, s_inverse, diagonal].map(|var| lin.capture(var));

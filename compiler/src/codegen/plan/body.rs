@@ -5,7 +5,7 @@
 //! is the last to read, element by element. `scatter_add` and `update` work on their operand itself if they are
 //! the last to read it. In all cases `tenants` says which values lie in a base, and `last_use` how long they are needed.
 
-use super::{Base, Home, Operand, Origin, Planner, Scalar, Step, TileOp, as_view};
+use super::{Base, Home, Operand, Origin, Planner, Scalar, Step, TileOp, as_view, inline_calls};
 use crate::codegen::fuse::{self, Unit};
 use crate::codegen::view::View;
 use crate::ir::graph::{Eqn, Graph, Guard, Op, Type, Var};
@@ -45,6 +45,7 @@ impl Planner {
         dests: &[Option<View>],
         steps: &mut Vec<Step>,
     ) -> Vec<Home> {
+        let graph = &*inline_calls(graph);
         let units = fuse::units(graph);
         let mut scope = Scope::new(graph, &units, params, own, dests);
         for (number, unit) in units.iter().enumerate() {

@@ -20,6 +20,10 @@ impl Planner {
     pub fn kernel(&mut self, scope: &mut Scope, eqn: &Eqn, types: &[&Type], steps: &mut Vec<Step>) {
         let number = self.origin(eqn, None);
         match &eqn.op {
+            Op::Pad { low, .. } if low.is_empty() => {
+                let home = scope.home(eqn.args[0]).clone();
+                scope.put(eqn.outs[0], home);
+            }
             Op::Pad { low, interior, .. } => {
                 let ty = scope.graph.ty(eqn.outs[0]).clone();
                 let to = self.out_view(scope, eqn.outs[0]);

@@ -54,7 +54,7 @@ impl<'b> Given<'_, 'b> {
             };
             let was = if count == 1 { "1 was" } else { &format!("{count} were") };
             let message = format!("`{}` takes {wanted}, but {was} given", self.name);
-            ctx.report(Diagnostic::error("E0308", self.span, message).note(format!("it is used as {}", self.usage)));
+            ctx.report(Diagnostic::error("E0321", self.span, message).note(format!("it is used as {}", self.usage)));
             return None;
         }
         if names == ANY_NAME {
@@ -66,7 +66,7 @@ impl<'b> Given<'_, 'b> {
                 continue;
             }
             let message = format!("`{}` has no parameter `{}`", self.name, name.text);
-            let mut diagnostic = Diagnostic::error("E0309", name.span, message);
+            let mut diagnostic = Diagnostic::error("E0321", name.span, message);
             diagnostic = match similar(&name.text, names.iter().copied()) {
                 Some(suggestion) => diagnostic.help(format!("did you mean `{suggestion}`?")),
                 None => diagnostic.note(format!("it is used as {}", self.usage)),
@@ -80,7 +80,7 @@ impl<'b> Given<'_, 'b> {
     /// Reports an argument that is not what is wanted.
     pub fn wrong(&self, ctx: &mut Ctx, arg: &Arg, wanted: &str) {
         let message = format!("`{}` takes {wanted}, but {} was given", self.name, arg.operand.shown());
-        let diagnostic = arg.operand.label(Diagnostic::error("E0306", arg.span, message).here(format!("this is {}", arg.ty)));
+        let diagnostic = arg.operand.label(Diagnostic::error("E0311", arg.span, message).here(format!("this is {}", arg.ty)));
         ctx.report(diagnostic.note(format!("it is used as {}", self.usage)));
     }
 
@@ -126,7 +126,7 @@ impl<'b> Given<'_, 'b> {
             Ty::Array(Array { kind: Kind::Int, dims, .. }) if dims.as_ref().is_none_or(Vec::is_empty) => {}
             _ => {
                 let message = format!("a size is an int, but {} was given", arg.operand.shown());
-                let mut diagnostic = arg.operand.label(Diagnostic::error("E0408", arg.span, message));
+                let mut diagnostic = arg.operand.label(Diagnostic::error("E0403", arg.span, message));
                 if let Ty::Array(Array { kind: Kind::Real, dims: Some(dims), .. }) = &arg.ty
                     && dims.is_empty()
                 {
@@ -139,7 +139,7 @@ impl<'b> Given<'_, 'b> {
         let size = arg.ty.value_dim();
         if size.as_constant().is_some_and(|size| size < 0) {
             if ctx.soft == 0 {
-                ctx.report(Diagnostic::error("E0408", arg.span, format!("a size of {size} is negative")));
+                ctx.report(Diagnostic::error("E0404", arg.span, format!("a size of {size} is negative")));
             }
             return Some(Dim::Unknown);
         }
@@ -178,7 +178,7 @@ impl<'b> Given<'_, 'b> {
             None if ctx.effects => Some(()),
             None => {
                 let message = format!("`{}` draws at random, and functions are pure", self.name);
-                let diagnostic = Diagnostic::error("E0314", self.span, message).here("a draw without a key");
+                let diagnostic = Diagnostic::error("E0330", self.span, message).here("a draw without a key");
                 ctx.report(diagnostic.help(format!("take a parameter `k: key`, and write `{}(.., key: k)`", self.name)));
                 None
             }
@@ -191,7 +191,7 @@ impl<'b> Given<'_, 'b> {
             return Some(());
         }
         let message = format!("`{}` has an effect, and functions are pure", self.name);
-        ctx.report(Diagnostic::error("E0314", self.span, message).here("this stands at the top level only"));
+        ctx.report(Diagnostic::error("E0331", self.span, message).here("this stands at the top level only"));
         None
     }
 }

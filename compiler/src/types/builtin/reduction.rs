@@ -41,13 +41,13 @@ pub fn generator(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Ty {
         Builtin::Sum | Builtin::Prod | Builtin::Mean | Builtin::All | Builtin::Any | Builtin::Max | Builtin::Min => {}
         _ => {
             let message = format!("`{}` takes no `e for i in n`; brackets make an array of it", given.name);
-            ctx.report(Diagnostic::error("E0306", given.span, message).help(format!("`{}([e for i in n])`", given.name)));
+            ctx.report(Diagnostic::error("E0311", given.span, message).help(format!("`{}([e for i in n])`", given.name)));
             return Ty::Unknown;
         }
     }
     if given.args.len() != 1 {
         let message = format!("`e for i in n` is the only argument of `{}`", given.name);
-        ctx.report(Diagnostic::error("E0308", given.span, message));
+        ctx.report(Diagnostic::error("E0321", given.span, message));
         return Ty::Unknown;
     }
     let (wanted, kind) = kinds(builtin);
@@ -90,7 +90,7 @@ pub fn has_axes(ctx: &mut Ctx, given: &Given, array: &Array) -> Option<()> {
     }
     let arg = &given.args[0];
     let message = format!("`{}` goes along an axis, but {} is a scalar", given.name, arg.operand.shown());
-    ctx.report(arg.operand.label(Diagnostic::error("E0403", arg.span, message)));
+    ctx.report(arg.operand.label(Diagnostic::error("E0406", arg.span, message)));
     None
 }
 

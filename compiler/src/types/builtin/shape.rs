@@ -34,7 +34,7 @@ pub fn reshape(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
                 operand.shown(),
                 if to.is_empty() { "a scalar".to_string() } else { show_dims(to) }
             );
-            ctx.report(operand.label(Diagnostic::error("E0411", given.span, message)));
+            ctx.report(operand.label(Diagnostic::error("E0412", given.span, message)));
             return None;
         }
     }
@@ -47,7 +47,7 @@ pub fn flat(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     match &given.args[0].ty {
         Ty::Array(array) if array.kind != Kind::Key => {
             let length = array.dims.as_ref().map_or(Dim::Unknown, |dims| elements(dims));
-            Some(Ty::array(array.kind, vec![length]))
+            Some(Ty::array(Kind::Real, vec![length]))
         }
         Ty::Unknown => None,
         ty @ (Ty::Tuple(_) | Ty::Record(_)) => Some(Ty::array(Kind::Real, vec![reals(ty)])),
@@ -100,7 +100,7 @@ pub fn concat(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
             (Kind::Int, Kind::Real) | (Kind::Real, Kind::Int) => Kind::Real,
             _ => {
                 let message = format!("cannot concatenate {} and {}", a.operand.shown(), b.operand.shown());
-                ctx.report(b.operand.label(a.operand.label(Diagnostic::error("E0322", given.span, message))));
+                ctx.report(b.operand.label(a.operand.label(Diagnostic::error("E0319", given.span, message))));
                 return None;
             }
         };
@@ -111,20 +111,13 @@ pub fn concat(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
         let clash = if left.len() != right.len() {
             Some("they have different numbers of dimensions".to_string())
         } else {
-            let pair = |(k, (a, b)): (usize, (&Dim, &Dim))| (Ok(k) != along && ctx.differ(a, b)).then_some((a, b));
-            match along {
-                Ok(_) => left
-                    .iter()
-                    .zip(right)
-                    .enumerate()
-                    .find_map(pair)
-                    .map(|(a, b)| format!("dimensions {a} and {b} differ")),
-                Err(()) => None,
-            }
+            let mut pairs = left.iter().zip(right).enumerate();
+            let clash = pairs.find(|(k, (a, b))| along.is_ok() && Ok(*k) != along && ctx.differ(a, b));
+            clash.map(|(_, (a, b))| format!("dimensions {a} and {b} differ"))
         };
         if let Some(why) = clash {
             let message = format!("cannot concatenate {} and {}: {why}", a.operand.shown(), b.operand.shown());
-            let diagnostic = b.operand.label(a.operand.label(Diagnostic::error("E0411", given.span, message)));
+            let diagnostic = b.operand.label(a.operand.label(Diagnostic::error("E0412", given.span, message)));
             ctx.report(diagnostic.note(report::aligned(&a.operand, &b.operand)));
             return None;
         }
@@ -186,7 +179,7 @@ pub fn broadcast_to(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
         if !fits {
             let operand = &given.args[0].operand;
             let message = format!("{} cannot be stretched to {}", operand.shown(), show_dims(to));
-            let diagnostic = operand.label(Diagnostic::error("E0411", given.span, message));
+            let diagnostic = operand.label(Diagnostic::error("E0412", given.span, message));
             ctx.report(diagnostic.note("an array is stretched to a shape that ends in its own"));
             return None;
         }
@@ -201,7 +194,7 @@ pub fn diag(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     has_axes(ctx, given, &array)?;
     let dims: Shape = match array.dims.as_deref() {
         Some([n]) => Some(vec![n.clone(), n.clone()]),
-        Some([m, n]) => Some(vec![m.combine(n, Poly::min)]),
+        Some([m, n]) => Some(vec![m.combine(n, Poly::lesser)]),
         Some(_) | None => None,
     };
     Some(Ty::shaped(array.kind, dims))

@@ -1,0 +1,267 @@
+//! The command line: what the user asks for, given to `driver`, and what comes of it, shown. No logic of its own.
+//!
+//! Exit status: 0 if all went well, 1 after errors, 2 after wrong use, 130 after Ctrl-C.
+
+mod arguments;
+mod terminal;
+
+use arguments::{Arguments, Settings};
+use clap::{Parser, Subcommand};
+use dp_compiler::diagnostic::codes;
+use dp_compiler::driver::{self, Options};
+use dp_compiler::run::Timings;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use terminal::Terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  dp run examples/lista.dp                    run a script
+  dp run examples/lista.dp --epochs 5         with a value for its `arg epochs`
+  dp run examples/lista.dp --help             the arguments that it has
+  dp run --precision f32 --seed 7 lista.dp    in single precision, with other random numbers
+  dp check *.dp                               look for mistakes without running anything
+  dp test std examples                        run the tests in these folders
+  dp explain E0301                            what a message means";
+
+/// Objectives become solvers, solvers become networks: a compiler for differentiable programs.
+#[derive(Parser)]
+#[command(name = "dp", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a script.
+    ///
+    /// Options that are not dp's own are values for the script's `arg` items: `--epochs 5` for `arg epochs: int`.
+    /// All that follows `--` is for the script, also what is spelled like an option of dp.
+    #[command(after_help = "`dp run FILE --help` lists the arguments of the script.")]
+    Run {
+        /// The script.
+        file: PathBuf,
+        /// Values for the script's `arg` items: `--name value` or `--name=value`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "SCRIPT ARGUMENTS")]
+        arguments: Vec<String>,
+    },
+    /// Look for mistakes in files without running them.
+    Check {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run the `test` items of files, or of all `.dp` files in folders.
+    Test {
+        #[arg(default_value = ".")]
+        paths: Vec<PathBuf>,
+    },
+    /// Explain the code of a message, such as E0301; without a code, list all.
+    Explain { code: Option<String> },
+}
+
+/// What a command came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Good,
+    Failed,
+    WrongUse,
+    Interrupted,
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no mistakes; clap knows the stream for each.
+        Err(e) => {
+            let end = if e.use_stderr() { End::WrongUse } else { End::Good };
+            // Nothing can be done about a closed stream.
+            let _ = e.print();
+            return end.into();
+        }
+    };
+    let mut terminal = Terminal::new();
+    let end = match cli.command {
+        Command::Run { file, arguments } => run(&file, &arguments, cli.settings, &mut terminal),
+        Command::Check { files } => check(&files, &mut terminal),
+        Command::Test { paths } => test(&paths, &cli.settings, &mut terminal),
+        Command::Explain { code } => explain(code.as_deref(), &mut terminal),
+    };
+    end.into()
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> ExitCode {
+        match end {
+            End::Good => ExitCode::SUCCESS,
+            End::Failed => ExitCode::from(1),
+            End::WrongUse => ExitCode::from(2),
+            End::Interrupted => ExitCode::from(dp_runtime::interrupt::EXIT_STATUS as u8),
+        }
+    }
+}
+
+fn run(file: &Path, arguments: &[String], mut settings: Settings, terminal: &mut Terminal) -> End {
+    let Arguments { help, values } = match arguments::split(arguments, &mut settings) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            terminal.error(&problem);
+            return End::WrongUse;
+        }
+    };
+    if help || !values.is_empty() {
+        let known = match driver::script_args(file) {
+            Ok(known) => known,
+            Err(outcome) => return finish(&outcome, terminal),
+        };
+        if help {
+            terminal.print(&arguments::help(file, &known));
+            return End::Good;
+        }
+        // Before the script does anything, not after.
+        if let Some(problem) = arguments::unknown(&values, &known) {
+            terminal.error(&problem);
+            return End::WrongUse;
+        }
+    }
+    dp_runtime::interrupt::install();
+    let options = Options { args: values, ..settings.options() };
+    let outcome = driver::run_file(file, &options, terminal);
+    if settings.time {
+        terminal.remark(&timings(&outcome.timings));
+    }
+    finish(&outcome, terminal)
+}
+
+/// Shows what was not shown while running.
+fn finish(outcome: &driver::Outcome, terminal: &mut Terminal) -> End {
+    for diagnostic in &outcome.diagnostics {
+        terminal.diagnostic(&outcome.sources, diagnostic);
+    }
+    if dp_runtime::interrupt::requested() {
+        End::Interrupted
+    } else if outcome.failed() {
+        End::Failed
+    } else {
+        End::Good
+    }
+}
+
+fn check(files: &[PathBuf], terminal: &mut Terminal) -> End {
+    let mut failed = 0;
+    for file in files {
+        let outcome = driver::check_file(file);
+        if finish(&outcome, terminal) != End::Good {
+            failed += 1;
+        }
+    }
+    if failed == 0 {
+        return End::Good;
+    }
+    if files.len() > 1 {
+        terminal.remark(&format!("{failed} of {} files have errors", files.len()));
+    }
+    End::Failed
+}
+
+fn test(paths: &[PathBuf], settings: &Settings, terminal: &mut Terminal) -> End {
+    let mut files = Vec::new();
+    for path in paths {
+        if let Err(problem) = collect(path, &mut files) {
+            terminal.error(&format!("cannot read `{}`: {problem}", path.display()));
+            return End::WrongUse;
+        }
+    }
+    dp_runtime::interrupt::install();
+    let (mut passed, mut failed) = (0, 0);
+    for file in files {
+        let options = Options { run_tests: true, ..settings.options() };
+        let mut quiet = terminal.quiet();
+        let outcome = driver::run_file(&file, &options, &mut quiet);
+        let errors = finish(&outcome, terminal) != End::Good;
+        if errors {
+            failed += 1;
+            terminal.print(&format!("FAILED  {}\n", file.display()));
+        }
+        for result in &outcome.tests {
+            let verdict = match &result.failure {
+                None => "ok",
+                Some(_) => "FAILED",
+            };
+            terminal.print(&format!("{verdict:6}  {}: {}\n", file.display(), result.name));
+            match &result.failure {
+                None => passed += 1,
+                Some(diagnostic) => {
+                    failed += 1;
+                    terminal.diagnostic(&outcome.sources, diagnostic);
+                }
+            }
+        }
+        if dp_runtime::interrupt::requested() {
+            return End::Interrupted;
+        }
+    }
+    terminal.print(&format!("{passed} passed, {failed} failed\n"));
+    if failed == 0 { End::Good } else { End::Failed }
+}
+
+/// A file, or all `.dp` files in a folder and the folders in it, in order of their names.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !std::fs::metadata(path)?.is_dir() {
+        files.push(path.to_path_buf());
+        return Ok(());
+    }
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    entries.sort();
+    for entry in entries {
+        let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        // A link could lead around in a circle.
+        let folder = entry.is_dir() && !entry.is_symlink();
+        if folder && !hidden {
+            collect(&entry, files)?;
+        } else if entry.extension().is_some_and(|extension| extension == "dp") && entry.is_file() {
+            files.push(entry);
+        }
+    }
+    Ok(())
+}
+
+fn explain(code: Option<&str>, terminal: &mut Terminal) -> End {
+    let Some(code) = code else {
+        let list: String = codes::ROWS.iter().map(|row| format!("{}  {}\n", row.code.0, row.title)).collect();
+        terminal.print(&list);
+        return End::Good;
+    };
+    match codes::find(&code.to_uppercase()) {
+        Some(row) => {
+            terminal.print(&format!("{}: {}\n\n{}\n", row.code.0, row.title, terminal::wrapped(row.explanation)));
+            End::Good
+        }
+        None => {
+            terminal.error(&format!("there is no code `{code}`; `dp explain` lists all"));
+            End::WrongUse
+        }
+    }
+}
+
+/// The table of `--time`.
+fn timings(timings: &Timings) -> String {
+    let row = |name: &str, time: std::time::Duration| format!("{name:10} {:10.3} ms\n", time.as_secs_f64() * 1e3);
+    [
+        row("parse", timings.parse),
+        row("check", timings.check),
+        row("lower", timings.lower),
+        row("optimize", timings.optimize),
+        row("compile", timings.compile),
+        row("run", timings.run),
+        format!(
+            "{} graphs, {} equations, {} bytes of code, at most {} bytes of intermediate values",
+            timings.graphs, timings.equations, timings.code_bytes, timings.arena_bytes
+        ),
+    ]
+    .concat()
+}

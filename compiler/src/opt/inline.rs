@@ -1,0 +1,19 @@
+//! Calls become their bodies. To be run after differentiation, when the rules of calls have done their work; for the
+//! same reason `StopGradient` vanishes.
+
+use super::rewrite::{Memo, rewrite};
+use crate::ir::graph::{Graph, Op};
+
+/// The Graph without `Call` and `StopGradient`.
+pub fn inline(graph: &Graph) -> Graph {
+    pass(graph, &mut Memo::new())
+}
+
+fn pass(graph: &Graph, memo: &mut Memo) -> Graph {
+    rewrite(graph, memo, pass, |rw, eqn| match &eqn.op {
+        // The body is rewritten already: it holds no calls. Its equations keep their own spans.
+        Op::Call { body, rule: _ } => Some(rw.b.inline(body, &eqn.args)),
+        Op::StopGradient => Some(eqn.args.clone()),
+        _ => None,
+    })
+}
