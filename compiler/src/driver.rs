@@ -7,7 +7,7 @@ use crate::run::{Engine, Message, Runner, Timings};
 use crate::script::{Output, Script, TestResult};
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ast};
-use crate::stdlib;
+use crate::{stdlib, types};
 use ast::ItemKind;
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::DType;
@@ -185,6 +185,14 @@ fn use_name(path: &ast::Path) -> String {
 /// Checks names, types and dimensions of everything; std is known to be right.
 fn check(program: &mut Program) {
     let start = Instant::now();
+    let mut env = types::Env::new();
+    for module in &program.std {
+        program.diagnostics.append(&mut types::check_module(&mut env, module));
+    }
+    for (_, module) in &program.modules {
+        program.diagnostics.append(&mut types::check_module(&mut env, module));
+    }
+    program.diagnostics.append(&mut types::check_module(&mut env, &program.main));
     program.timings.check = start.elapsed();
 }
 

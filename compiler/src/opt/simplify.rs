@@ -240,7 +240,7 @@ fn broadcast(rw: &mut Rewrite, x: Var, shape: &[usize], axes: &[usize]) -> Optio
         return Some(rw.b.broadcast(inner, shape, &axes));
     }
     // New axes of size 1 only.
-    if rw.b.ty(x).len() == shape.iter().product() {
+    if rw.b.ty(x).len() == shape.iter().product::<usize>() {
         return Some(reshaped(rw, x, shape));
     }
     None
