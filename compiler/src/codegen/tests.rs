@@ -1,5 +1,7 @@
 //! Compiled code against the reference evaluator, bit for bit.
 
+mod control;
+
 use super::compile;
 use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
