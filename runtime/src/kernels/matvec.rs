@@ -215,7 +215,8 @@ unsafe fn columns<T: Real, const W: usize>(
         while start < k {
             let len = SUM_CHUNK.min(k - start);
             let at = start as isize;
-            let sums = unsafe { columns_of_chunk::<T, W>(len, a.offset(at * a_step), a_step, b.offset(at * b_row), b_row) };
+            let sums =
+                unsafe { columns_of_chunk::<T, W>(len, a.offset(at * a_step), a_step, b.offset(at * b_row), b_row) };
             for (tree, v) in trees.iter_mut().zip(sums) {
                 tree.push(v);
             }
@@ -230,7 +231,13 @@ unsafe fn columns<T: Real, const W: usize>(
 
 /// The part of one chunk, lane after lane, so that the sums of one lane stay in registers.
 #[inline(always)]
-unsafe fn columns_of_chunk<T: Real, const W: usize>(len: usize, a: *const T, a_step: isize, b: *const T, b_row: isize) -> [T; W] {
+unsafe fn columns_of_chunk<T: Real, const W: usize>(
+    len: usize,
+    a: *const T,
+    a_step: isize,
+    b: *const T,
+    b_row: isize,
+) -> [T; W] {
     let mut lanes = [[T::ZERO; W]; MAX_LANES];
     for (l, lane) in lanes.iter_mut().enumerate().take(T::LANES.min(len)) {
         let mut acc = [T::ZERO; W];
