@@ -170,7 +170,7 @@ fn solvers_and_what_is_made_of_them() {
     assert_eq!(shown("(unroll ista(_, D, 0.1) for 8)(each normal(5, 20))"), "real[5, 30]");
     assert_eq!(shown("ista(x, c: 0.1, D: D)"), "real[30]");
     assert_eq!(shown("trace ista(x, D, 0.1) for 100 every 10 { r: r, e: norm(result - y), t: t }"), "{r: real[10, 20], e: real[10], t: real[10]}");
-    let network = format!("{solver}network net = unroll ista(_, D, 0.1) for 8 learn W, each t, each r from x, c\n");
+    let network = format!("{solver}network net = unroll ista(_, D, 0.1) for 8 learn W, each t, each r, c from x\n");
     assert_eq!(type_of(&format!("{network}let a = net.params"), "a"), "{W: real[30, 20], t: real[8], r: real[8, 20], c: real}");
     assert_eq!(type_of(&format!("{network}let a = at(net, flat(net.params))(x)"), "a"), "real[30]");
     assert_eq!(type_of(&format!("{network}network b = net\nlet a = first(b, 3)(each normal(4, 20))"), "a"), "real[4, 30]");
@@ -244,7 +244,8 @@ fn names_may_be_used_anew() {
 fn problems_are_functions() {
     let problem = "problem p(x: real[m], D: real[m, n]) {
         let r = norm1(x)
-        minimize over y: real[n], z: real[m] sumsq(x - D @ y - z) + r
+        minimize over y: real[n], z: real[m]
+            sumsq(x - D @ y - z) + r
         subject to y >= 0, norm(z) <= 1
     }\n";
     assert_eq!(type_of(&format!("{problem}let a = p(zeros(2), zeros(2, 3), zeros(3), zeros(2))"), "a"), "real");

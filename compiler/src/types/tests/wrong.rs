@@ -215,7 +215,7 @@ fn arguments_are_counted() {
     );
     refuse(
         "let y = soft(1, 2, v: 2)",
-        Mistake { code: "E0321", words: &["`v`", "given twice"], labels: &["v: 2", "1"], help: None },
+        Mistake { code: "E0321", words: &["`v`", "given twice"], labels: &["2", "1"], help: None },
     );
     refuse(
         "let y = where(true, 1)",
@@ -416,7 +416,7 @@ fn what_is_learned() {
     let refuse = |line: &str, mistake: Mistake| refuse(&format!("{SOLVER}{line}"), mistake);
     refuse(
         "network net = unroll s(_, D, 0.1) for 3 learn WW",
-        Mistake { code: "E0329", words: &["no let or argument `WW`"], labels: &["WW"], help: Some("`W`") },
+        Mistake { code: "E0329", words: &["no let or argument `WW`"], labels: &["WW"], help: None },
     );
     refuse(
         "network net = unroll s(_, D, 0.1) for 3 learn v from zeros(4)",
@@ -493,7 +493,7 @@ fn trainings() {
         Mistake { code: "E0313", words: &["`X` is not a network"], labels: &["X", "X"], help: None },
     );
     refuse(
-        "let r = train net { each x in X\n minimize sumsq(net(x))\n using soft(1, 2)\n steps 3\n keep lowest val }",
+        "let r = train net { each x in X\n minimize sumsq(net(x))\n using adam(0.1)\n steps 3\n keep lowest val }",
         Mistake { code: "E0703", words: &["`val` is not recorded"], labels: &["val"], help: Some("record") },
     );
     refuse(
@@ -505,15 +505,21 @@ fn trainings() {
         Mistake { code: "E0402", words: &["2 and 3 differ"], labels: &["net(x) - x", "net(x)", "x"], help: None },
     );
     refuse(
-        "let r = train net.V { each x in X\n minimize sumsq(net(x))\n using 3\n steps 3 }",
-        Mistake { code: "E0302", words: &["no parameter `V`"], labels: &["V"], help: None },
+        "let r = train net { each x in X\n minimize sumsq(net(x))\n using soft(1, 2)\n steps 3 }",
+        Mistake { code: "E0323", words: &["`using` takes an optimizer"], labels: &["soft(1, 2)"], help: Some("adam(") },
+    );
+    refuse(
+        "let r = train net.V { each x in X\n minimize sumsq(net(x))\n using adam\n steps 3 }",
+        Mistake { code: "E0302", words: &["no parameter `V`"], labels: &["V", "net"], help: None },
     );
 }
 
 #[test]
 fn problems() {
     refuse(
-        "problem p(x: real[m], D: real[m, n]) { minimize over y: real[n] x - D @ y }",
+        "problem p(x: real[m], D: real[m, n]) { minimize over y: real[n]
+ x - D @ y
+ }",
         Mistake { code: "E0326", words: &["an objective is one real", "real[m]"], labels: &["x - D @ y"], help: None },
     );
     refuse(
