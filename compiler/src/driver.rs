@@ -11,7 +11,7 @@ use crate::{stdlib, types};
 use ast::ItemKind;
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::DType;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
@@ -291,9 +291,7 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
         Ok(program) => program,
         Err((sources, d)) => return failure(sources, *d),
     };
-    if !program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        check(&mut program);
-    }
+    check(&mut program);
     let sources = Rc::new(program.sources);
     if program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Outcome { sources, diagnostics: program.diagnostics, timings: program.timings, tests: Vec::new() };
