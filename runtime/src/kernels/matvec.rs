@@ -186,9 +186,10 @@ unsafe fn columns<T: Real, const W: usize>(
         let mut width = T::LANES;
         while width > 1 {
             width /= 2;
-            for l in 0..width {
-                for j in 0..W {
-                    lanes[l][j] = lanes[l][j] + lanes[l + width][j];
+            let (low, high) = lanes.split_at_mut(width);
+            for (low, high) in low.iter_mut().zip(high) {
+                for (a, &b) in low.iter_mut().zip(high.iter()) {
+                    *a = *a + b;
                 }
             }
         }
