@@ -193,9 +193,15 @@ fn local_items(ctx: &mut Ctx, scope: &Scope, items: &[ast::Item]) {
     for item in items {
         let vars = match &item.kind {
             ItemKind::Fn(inner) => local(&inner.name, ctx.definition(|ctx| function::define(ctx, &scope, inner))),
-            ItemKind::Problem(inner) => local(&inner.name, ctx.definition(|ctx| solver::define_problem(ctx, &scope, inner))),
-            ItemKind::Solver(inner) => local(&inner.name, ctx.definition(|ctx| solver::define_solver(ctx, &scope, inner))),
-            ItemKind::Network(inner) => local(&inner.name, ctx.definition(|ctx| solver::define_network(ctx, &scope, inner))),
+            ItemKind::Problem(inner) => {
+                local(&inner.name, ctx.definition(|ctx| solver::define_problem(ctx, &scope, inner)))
+            }
+            ItemKind::Solver(inner) => {
+                local(&inner.name, ctx.definition(|ctx| solver::define_solver(ctx, &scope, inner)))
+            }
+            ItemKind::Network(inner) => {
+                local(&inner.name, ctx.definition(|ctx| solver::define_network(ctx, &scope, inner)))
+            }
             ItemKind::Method(inner) => local(&inner.name, Ty::Unknown),
             ItemKind::Custom(rule) => {
                 custom::check(ctx, rule);
