@@ -257,6 +257,12 @@ impl<'a> Script<'a> {
         Ok(())
     }
 
+    /// Runs the example in an item's doc comment as a test.
+    pub fn example(&mut self, name: &str, span: Span, items: &[ast::Item]) {
+        let failure = self.nested(items).err();
+        self.tests.push(TestResult { name: name.to_string(), span, failure });
+    }
+
     fn assert(&mut self, e: &ast::Expr) -> Res<()> {
         let value = self.eval(e)?;
         if truth_of_all(&value, e.span)? {
