@@ -62,12 +62,10 @@ pub fn check_items(ctx: &mut Ctx, module: &ast::Module) {
     let done: Vec<(Symbol, Global)> = ctx
         .items
         .drain()
-        .filter_map(|(name, item)| match item {
-            Item::Done(global) => Some((name, global)),
+        .map(|(name, item)| match item {
+            Item::Done(global) => (name, global),
             // A name whose line was not reached has a reported mistake.
-            Item::Pending(_, span) | Item::Busy(span) | Item::Later(span) => {
-                Some((name, Global { ty: Ty::Unknown, span }))
-            }
+            Item::Pending(_, span) | Item::Busy(span) | Item::Later(span) => (name, Global { ty: Ty::Unknown, span }),
         })
         .collect();
     ctx.env.globals.extend(done);
