@@ -291,7 +291,8 @@ fn solver_scope(scope: &Scope, solver: &Solver, bound: &Bound) -> Scope {
     };
     let mut inner = scope.clone();
     for name in &solver.sig.generics {
-        inner = inner.with(var(&name.text, &Ty::static_int(Dim::Known(Poly::name(name.clone()))), Span::NONE, Role::Value));
+        inner =
+            inner.with(var(&name.text, &Ty::static_int(Dim::Known(Poly::name(name.clone()))), Span::NONE, Role::Value));
     }
     for param in &solver.sig.params {
         if let Some(name) = &param.name {
