@@ -4,7 +4,7 @@ use crate::codegen;
 use crate::diagnostic::Diagnostic;
 use crate::ir::Fault;
 use crate::ir::eval;
-use crate::ir::graph::{Graph, Guard};
+use crate::ir::graph::Graph;
 use crate::lower::value::{Value, fill};
 use crate::lower::{Lowered, Res};
 use crate::opt;
@@ -117,15 +117,12 @@ impl Runner {
     pub fn call(&mut self, prepared: &Prepared, inputs: &[Tensor], span: Span) -> Res<Vec<Tensor>> {
         let start = Instant::now();
         let mut warnings = Vec::new();
+        let mut report = |event| match event {
+            eval::Event::Unconverged { solver, span } => warnings.push((solver.to_string(), span)),
+        };
         let result = match &prepared.code {
-            Some(code) => code.run_with(inputs, &mut |warning| match &warning.guard {
-                Guard::Unconverged { solver } | Guard::NotAtFixedPoint { solver } => {
-                    warnings.push((solver.to_string(), warning.span));
-                }
-            }),
-            None => eval::eval_with(&prepared.graph, inputs, &mut |event| match event {
-                eval::Event::Unconverged { solver, span } => warnings.push((solver.to_string(), span)),
-            }),
+            Some(code) => code.run_with(inputs, &mut report),
+            None => eval::eval_with(&prepared.graph, inputs, &mut report),
         };
         self.timings.run += start.elapsed();
         for (solver, place) in warnings {

@@ -5,6 +5,8 @@
 //! is needed, so that structural zeros cost nothing, sums of outer products can wait for the end of a loop, and
 //! what a gather leaves is scattered into a running sum.
 
+pub mod check;
+
 mod control;
 mod cotangents;
 mod rules;
@@ -22,7 +24,7 @@ use std::collections::HashMap;
 /// Parameters: the residuals, then one cotangent for each result. Results: one cotangent for each linear parameter.
 ///
 /// # Panics
-/// If the Graph is not linear (see `check_linear`).
+/// If the Graph is not linear (see `check`).
 pub fn transpose(graph: &Graph, residuals: usize) -> Graph {
     let flags: Vec<bool> = (0..graph.params.len()).map(|i| i >= residuals).collect();
     let graph = inline_linear_calls(graph, &flags);
@@ -48,22 +50,6 @@ pub fn transpose(graph: &Graph, residuals: usize) -> Graph {
     let mut transposed = b.finish(results);
     flow::remove_dead(&mut transposed);
     transposed
-}
-
-/// An equation that uses a linear value in a way that is not linear: its place in the source and its operation.
-#[derive(Clone, PartialEq, Debug)]
-pub struct NotLinear {
-    pub span: crate::source::Span,
-    pub op: String,
-}
-
-/// Checks that the results of a Graph are linear in all parameters after the first `residuals`.
-///
-/// # Errors
-/// The first equation that is not linear.
-pub fn check_linear(graph: &Graph, residuals: usize) -> Result<(), NotLinear> {
-    let flags: Vec<bool> = (0..graph.params.len()).map(|i| i >= residuals).collect();
-    rules::check(graph, &flags)
 }
 
 /// Runs a linear Graph backward. `linear` flags its linear variables; `known` holds the known parameters and gains the

@@ -9,7 +9,6 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::graph::{CallRule, Op, Type, Var};
 use crate::source::Span;
 use crate::syntax::ast::{self, ArgValue, ScalarKind, Symbol, TypeKind};
-use dp_runtime::tensor::DType;
 use std::rc::Rc;
 
 /// One evaluated argument.
@@ -643,9 +642,4 @@ fn wrt_names(e: &ast::Expr) -> Res<Value> {
         ast::ExprKind::Tuple(items) => Ok(Value::tuple(items.iter().map(name).collect::<Res<Vec<_>>>()?)),
         _ => name(e),
     }
-}
-
-/// For messages about keys given as arrays.
-pub(crate) fn is_key(ty: &Type) -> bool {
-    ty.dtype == DType::Key
 }

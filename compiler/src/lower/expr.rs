@@ -1,7 +1,7 @@
 //! Expressions: one arm for each form of the syntax tree.
 
 use super::binding::Fit;
-use super::value::{Func, Scope, Value, kind_name, static_int};
+use super::value::{Func, Scope, Value, static_int};
 use super::{Ctx, Res, fail};
 use crate::builtins;
 use crate::diagnostic::Diagnostic;
@@ -497,7 +497,7 @@ impl<'s> Ctx<'s> {
                     }
                 }
                 Index::Range { start: a, end: b, step, span } => {
-                    let mut bound = |ctx: &mut Self, e: &Option<ast::Expr>, default: i64| match e {
+                    let bound = |ctx: &mut Self, e: &Option<ast::Expr>, default: i64| match e {
                         Some(e) => {
                             let value = ctx.expr(scope, e)?;
                             static_int(&value, e.span, "the bound of a range")
@@ -577,9 +577,4 @@ fn stack_concrete(items: &[Value], ty: &Type) -> Option<Tensor> {
         DType::F64 => Some(Tensor::from_vec(&shape, values)),
         DType::I64 | DType::Bool | DType::Key => None,
     }
-}
-
-/// For messages: `real` or `int`, with an article where it helps.
-pub(crate) fn kind_of(dtype: DType) -> &'static str {
-    kind_name(dtype)
 }

@@ -114,6 +114,9 @@ fn gather(cx: &mut Batching, args: &[Value]) -> Vec<Value> {
     }
     let Value::Same(x) = args[0] else {
         let x = cx.mapped(args[0]);
+        if let Some(part) = fixed_part(cx, x, &args[1..]) {
+            return vec![Value::Mapped(part)];
+        }
         let mut operands = vec![x];
         operands.extend(lane_indices(cx, &args[1..]));
         return vec![Value::Mapped(cx.b.op(Op::Gather, &operands))];
@@ -126,6 +129,19 @@ fn gather(cx: &mut Batching, args: &[Value]) -> Vec<Value> {
         operands.push(cx.mapped(index));
     }
     vec![Value::Mapped(cx.b.op(Op::Gather, &operands))]
+}
+
+/// The same element of each lane's array, at integers that are known and in range: a slice.
+fn fixed_part(cx: &mut Batching, x: Var, indices: &[Value]) -> Option<Var> {
+    let shape = cx.b.shape(x).to_vec();
+    let (mut start, mut stop) = (vec![0; shape.len()], shape.clone());
+    for (i, &index) in indices.iter().enumerate() {
+        let at = usize::try_from(cx.integer(index)?).ok().filter(|&at| at < shape[i + 1])?;
+        start[i + 1] = at;
+        stop[i + 1] = at + 1;
+    }
+    let part = cx.b.op(Op::Slice { start, stop, stride: vec![1; shape.len()] }, &[x]);
+    Some(cx.b.reshape(part, &before(cx.size, &shape[indices.len() + 1..])))
 }
 
 /// `x[..., s*lane + c, ...]` in all lanes, where the other indices are the same in all lanes and no lane is out of range.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ad::linearize::linearize;
-use crate::ad::transpose::check_linear;
+use crate::ad::transpose::check::check_linear;
 
 const F: DType = DType::F64;
 
@@ -174,4 +174,9 @@ fn tangent_graphs_are_linear_and_others_are_not() {
     let inverse = on_vectors(2, 2, &|b, p| b.div(p[0], p[1]));
     assert!(check_linear(&inverse, 1).is_err());
     assert!(check_linear(&on_vectors(1, 2, &|b, p| b.op(Op::Abs, p)), 0).is_err());
+    let shifted = on_vectors(2, 2, &|b, p| b.add(p[0], p[1]));
+    assert!(check_linear(&shifted, 0).is_ok());
+    assert!(check_linear(&shifted, 1).is_err());
+    let clipped = on_vectors(1, 2, &|b, p| b.op(Op::StopGradient, p));
+    assert!(check_linear(&clipped, 0).is_err());
 }

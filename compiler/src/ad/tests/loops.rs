@@ -473,7 +473,12 @@ fn counted_loops_differentiate_forward_and_backward_counting() {
         }
         for mapped in [[true; 4], [false, false, false, true], [true, false, true, false]] {
             check_batch("counted", &graph, &lanes, &mapped);
-            check_batch("the gradient of counted", &gradient_of_sum(&graph, &[true, true, true, false]), &lanes, &mapped);
+            check_batch(
+                "the gradient of counted",
+                &gradient_of_sum(&graph, &[true, true, true, false]),
+                &lanes,
+                &mapped,
+            );
         }
     }
 }
@@ -499,5 +504,53 @@ fn momentum_and_carries_that_nothing_reaches_differentiate() {
     let back = gradient_of_sum(&graph, &[true; 4]);
     for scan in loops(&back) {
         assert!(carried(&scan).iter().all(|ty| ty.rank() > 0), "{}", show(&back));
+    }
+}
+
+#[test]
+fn known_carries_of_a_tangent_loop_run_forward_first() {
+    // A derivative as a user may write it: c counts in floats and stops the loop, x is linear.
+    // x <- c a x + u; c <- c + 1, until 3 < c.
+    for trips in [Trips::All, Trips::Until] {
+        let mut b = Builder::default();
+        let a = b.param(real(&[2]));
+        let c = b.param(real(&[]));
+        let x = b.param(real(&[2]));
+        counter(&mut b);
+        let u = b.param(real(&[2]));
+        let factor = b.broadcast(c, &[2], &[]);
+        let product = b.mul(a, x);
+        let product = b.mul(factor, product);
+        let next = b.add(product, u);
+        let one = b.scalar(F, 1.0);
+        let count = b.add(c, one);
+        let mut results = vec![count, next, product];
+        if trips == Trips::Until {
+            let three = b.scalar(F, 3.0);
+            results.push(b.op(Op::Lt, &[three, count]));
+        }
+        let op = scan(b.finish(results), 1, 2, 6, trips);
+        // Residuals a and c; linear x and u.
+        let mut b = Builder::default();
+        let a = b.param(real(&[2]));
+        let c = b.param(real(&[]));
+        let x = b.param(real(&[2]));
+        let u = b.param(real(&[6, 2]));
+        let outs = b.emit(op, &[a, c, x, u]);
+        // A result that mixes the known carry in, linearly.
+        let last = b.broadcast(outs[0], &[2], &[]);
+        let scaled = b.mul(last, outs[1]);
+        let graph = b.finish(vec![scaled, outs[2]]);
+        assert_eq!(crate::ad::transpose::check::check_linear(&graph, 2), Ok(()));
+        let args = sample(&graph.param_types(), 12);
+        let outs = run(&graph, &args);
+        let cts = sample(&graph.result_types(), 13);
+        let back = crate::ad::transpose::transpose(&graph, 2);
+        let pulled = run(&back, &[&args[..2], &cts].concat());
+        let (left, right) = (dot(&cts, &outs), dot(&pulled, &args[2..]));
+        assert!((left - right).abs() < 1e-13 * left.abs().max(1.0), "{left} {right}\n{}", show(&back));
+        let twice = crate::ad::transpose::transpose(&back, 2);
+        let again = run(&twice, &args);
+        assert!(distance(&values(&again), &values(&outs)) < 1e-13);
     }
 }

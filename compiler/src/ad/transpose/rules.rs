@@ -1,11 +1,9 @@
 //! The transpose of each operation that may occur in a tangent Graph.
 
+use super::At;
 use super::cotangents::{Part, transposed};
-use super::{At, NotLinear};
-use crate::ad::flow;
 use crate::ad::rules::arrays::spread;
-use crate::ir::graph::Var;
-use crate::ir::graph::{CallRule, Graph, Op, Type};
+use crate::ir::graph::{Op, Type, Var};
 use crate::prims;
 
 /// Hands the cotangent of an equation's result to its linear operands.
@@ -181,25 +179,6 @@ fn not_linear(op: &Op) -> ! {
     panic!("internal error: `{}` is not linear", prims::name(op))
 }
 
-/// Each operation: may it take linear operands at all?
-fn is_linear_op(op: &Op) -> bool {
-    match op {
-        Op::Neg | Op::Add | Op::Sub | Op::Mul | Op::MulZ | Op::Div | Op::Select => true,
-        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Pad { .. } => true,
-        Op::Concat { .. } | Op::Reverse { .. } | Op::Gather | Op::ScatterAdd | Op::Update => true,
-        Op::Sum { .. } | Op::CumSum { .. } | Op::Dot { .. } | Op::Solve => true,
-        Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => true,
-        Op::Convert(to) => to.is_float(),
-        Op::Const(_) | Op::Abs | Op::Sign | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => false,
-        Op::Sin | Op::Cos | Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan => false,
-        Op::Floor | Op::Ceil | Op::Round | Op::Pow | Op::Max | Op::Min | Op::Atan2 | Op::IntDiv | Op::Mod => false,
-        Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not | Op::StopGradient | Op::Iota { .. } => false,
-        Op::Prod { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } | Op::ArgMax { .. } | Op::ArgMin { .. } => false,
-        Op::All { .. } | Op::Any { .. } | Op::Sort | Op::Svd | Op::Normal { .. } | Op::Uniform { .. } => false,
-        Op::Split { .. } | Op::FoldIn | Op::Permutation { .. } => false,
-    }
-}
-
 /// The operand of a bilinear operation that is linear.
 fn one_linear(at: &At) -> usize {
     assert!(!(at.is_linear(0) && at.is_linear(1)), "internal error: a product of two linear values");
@@ -218,38 +197,4 @@ fn give_gathered(at: &mut At, ct: Var) {
         let part = at.b.op(Op::Gather, &operands);
         at.give(1, part);
     }
-}
-
-/// Is every use of a linear value linear? Sums of a linear and a known value are not.
-pub fn check(graph: &Graph, flags: &[bool]) -> Result<(), NotLinear> {
-    let linear = flow::depends(graph, flags);
-    for eqn in &graph.eqns {
-        let args: Vec<bool> = eqn.args.iter().map(|a| linear[a.0 as usize]).collect();
-        if !args.contains(&true) {
-            continue;
-        }
-        let fits = match &eqn.op {
-            Op::Mul | Op::MulZ | Op::Dot { .. } => args[0] != args[1],
-            Op::Div => !args[1],
-            Op::Solve => !args[0],
-            Op::Call { body, rule: CallRule::Inline | CallRule::Recompute | CallRule::Tangent(_) } => {
-                return check(body, &args);
-            }
-            Op::Cond { then, otherwise } => {
-                check(then, &args[1..])?;
-                check(otherwise, &args[1..])?;
-                true
-            }
-            Op::Scan(scan) => {
-                let carries = flow::carries_depend(scan, &args);
-                check(&scan.body, &flow::body_flags(scan, &args, &carries, false))?;
-                true
-            }
-            op => is_linear_op(op),
-        };
-        if !fits {
-            return Err(NotLinear { span: eqn.span, op: prims::name(&eqn.op).to_string() });
-        }
-    }
-    Ok(())
 }
