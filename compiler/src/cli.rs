@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use dp_compiler::diagnostic::codes;
 use dp_compiler::driver::{self, Options};
 use dp_compiler::run::Timings;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use terminal::Terminal;
@@ -44,8 +45,8 @@ enum Command {
     Run {
         /// The script.
         file: PathBuf,
-        /// Values for the script's `arg` items: `--name value` or `--name=value`.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "SCRIPT ARGUMENTS")]
+        /// Values for the script's `arg` items, and options of dp.
+        #[arg(value_name = "--NAME VALUE")]
         arguments: Vec<String>,
     },
     /// Look for mistakes in files without running them.
@@ -71,9 +72,25 @@ enum End {
     Interrupted,
 }
 
+/// The passes recur over trees as deep as the text nests: deeper than the stack of the first thread allows in a build
+/// without optimization. The pages that are not used cost nothing.
+const STACK: usize = 512 << 20;
+
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    match std::thread::Builder::new().stack_size(STACK).spawn(command) {
+        // A panic has been reported by the thread.
+        Ok(thread) => thread.join().unwrap_or(ExitCode::from(101)),
+        Err(_) => command(),
+    }
+}
+
+fn command() -> ExitCode {
+    // What stands after the file of `run` is not for clap: most of it belongs to the script.
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let after_file = arguments::after_file(&words);
+    let arguments: Vec<String> = words[after_file..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let cli = match Cli::try_parse_from(&words[..after_file]) {
         Ok(cli) => cli,
         // Help and version are no mistakes; clap knows the stream for each.
         Err(e) => {
@@ -85,7 +102,7 @@ pub fn main() -> ExitCode {
     };
     let mut terminal = Terminal::new();
     let end = match cli.command {
-        Command::Run { file, arguments } => run(&file, &arguments, cli.settings, &mut terminal),
+        Command::Run { file, .. } => run(&file, &arguments, cli.settings, &mut terminal),
         Command::Check { files } => check(&files, &mut terminal),
         Command::Test { paths } => test(&paths, &cli.settings, &mut terminal),
         Command::Explain { code } => explain(code.as_deref(), &mut terminal),

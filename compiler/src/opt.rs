@@ -28,9 +28,12 @@ pub fn optimize(graph: &Graph) -> Graph {
     checked(local(&graph))
 }
 
-/// The passes that may run before and between differentiations: calls and `StopGradient` stay.
+/// The passes that may run before and between differentiations. Calls that only group equations are inlined; those that
+/// say something about differentiation stay, like `StopGradient`. What does not change in a loop leaves it, so that
+/// its derivative is taken once.
 pub fn tidy(graph: &Graph) -> Graph {
-    checked(dce::dce(&cse::cse(&loops::loops(&local(graph)))))
+    let graph = loops::loops(&local(&inline::inline_plain(graph)));
+    checked(local(&hoist::hoist(&cse::cse(&graph))))
 }
 
 /// The passes that look at a few equations at a time.

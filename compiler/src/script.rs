@@ -21,6 +21,8 @@ pub use show::show;
 pub trait Output {
     /// A line of the script's own output.
     fn line(&mut self, text: &str);
+    /// The values of a `print`, before they are shown with fewer digits.
+    fn values(&mut self, _values: &[Value]) {}
     /// A warning, a dump, or progress for the person who watches.
     fn message(&mut self, message: &Message);
     /// Progress of training may be drawn.
@@ -113,11 +115,9 @@ impl<'a> Script<'a> {
                 self.nested(items)
             }
             ItemKind::Print(exprs) => {
-                let mut words = Vec::new();
-                for e in exprs {
-                    words.push(show(&self.eval(e)?));
-                }
-                self.out.line(&words.join(" "));
+                let values = exprs.iter().map(|e| self.eval(e)).collect::<Res<Vec<Value>>>()?;
+                self.out.values(&values);
+                self.out.line(&values.iter().map(show).collect::<Vec<_>>().join(" "));
                 Ok(())
             }
             ItemKind::Assert(exprs) => {
@@ -255,6 +255,12 @@ impl<'a> Script<'a> {
         let failure = self.nested(items).err();
         self.tests.push(TestResult { name: name.to_string(), span, failure });
         Ok(())
+    }
+
+    /// Runs the example in an item's doc comment as a test.
+    pub fn example(&mut self, name: &str, span: Span, items: &[ast::Item]) {
+        let failure = self.nested(items).err();
+        self.tests.push(TestResult { name: name.to_string(), span, failure });
     }
 
     fn assert(&mut self, e: &ast::Expr) -> Res<()> {

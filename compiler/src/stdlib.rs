@@ -3,6 +3,9 @@
 /// Name and text, in the order in which they are loaded.
 pub const MODULES: &[(&str, &str)] = &[
     ("prelude", include_str!("../../std/prelude.dp")),
+    ("linalg", include_str!("../../std/linalg.dp")),
+    ("losses", include_str!("../../std/losses.dp")),
+    ("layers", include_str!("../../std/layers.dp")),
     ("optim", include_str!("../../std/optim.dp")),
     ("image", include_str!("../../std/image.dp")),
 ];

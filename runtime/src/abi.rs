@@ -40,7 +40,8 @@ pub enum Kernel {
     Copy,
     /// -> out
     Zero,
-    /// count (i64 scalar), stack: zeros rows from `count` on.
+    /// count (i64 scalar), stack: zeros rows from `count` on. With a third operand, an i64 scalar, only up to that
+    /// row, the first that is zero already; it becomes `count`.
     ZeroTail,
     /// a, b -> c, with `batch` leading axes.
     Dot { batch: usize },
@@ -194,7 +195,13 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
             Kernel::ZeroTail => {
                 let stack = &layouts[1];
                 let count = (*(at[0] as *const i64)).max(0) as usize;
-                let rows = stack.shape[0].saturating_sub(count);
+                let mut end = stack.shape[0];
+                if let Some(&mark) = at.get(2) {
+                    let mark = mark as *mut i64;
+                    end = end.min((*mark).max(0) as usize);
+                    *mark = count as i64;
+                }
+                let rows = end.saturating_sub(count);
                 let shape: Vec<usize> = std::iter::once(rows).chain(stack.shape[1..].iter().copied()).collect();
                 by_size!(stack.dtype, T => {
                     let from = (at[1] as *mut T).offset(count as isize * stack.strides[0]);

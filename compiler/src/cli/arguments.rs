@@ -1,9 +1,10 @@
 //! Options of dp, and the options after `dp run FILE`, which belong to dp or to the script.
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, CommandFactory, Parser, ValueEnum};
 use dp_compiler::driver::{Options, ScriptArg};
 use dp_compiler::run::Engine;
 use dp_runtime::tensor::DType;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Options that hold for every command that runs programs.
@@ -124,9 +125,34 @@ struct Late {
     settings: Settings,
 }
 
+/// The number of words of a command line, its first the program, up to the file of `dp run FILE`; all of them if it is
+/// another command.
+pub fn after_file(words: &[OsString]) -> usize {
+    let command = Late::command();
+    let takes_value = |word: &str| {
+        let arg = command
+            .get_arguments()
+            .find(|arg| word.strip_prefix("--").is_some_and(|name| arg.get_long() == Some(name)));
+        arg.is_some_and(|arg| arg.get_action().takes_values())
+    };
+    let mut is_run = false;
+    let mut i = 1;
+    while i < words.len() {
+        match words[i].to_str() {
+            Some(word) if word.starts_with('-') => i += if takes_value(word) { 2 } else { 1 },
+            Some("run") if !is_run => {
+                is_run = true;
+                i += 1;
+            }
+            _ if is_run => return i + 1,
+            _ => return words.len(),
+        }
+    }
+    words.len()
+}
+
 /// Splits what stands after the file into options of dp, which are added to the settings, and values for the script.
 pub fn split(arguments: &[String], settings: &mut Settings) -> Result<Arguments, String> {
-    use clap::CommandFactory;
     let command = Late::command();
     let own = |name: &str| command.get_arguments().find(|arg| arg.get_long() == Some(name));
     let mut result = Arguments::default();
@@ -252,6 +278,21 @@ mod tests {
 
     fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
         list.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect()
+    }
+
+    #[test]
+    fn words_after_the_file() {
+        let rest = |text: &str| {
+            let words: Vec<OsString> = text.split_whitespace().map(OsString::from).collect();
+            let at = after_file(&words);
+            words[at..].iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(rest("dp run a.dp --epochs 5 --help"), "--epochs 5 --help");
+        assert_eq!(rest("dp --seed 3 run --time --dump graph a.dp --x -- --seed 1"), "--x -- --seed 1");
+        assert_eq!(rest("dp run --help"), "");
+        assert_eq!(rest("dp check run a.dp"), "");
+        assert_eq!(rest("dp run run b"), "b");
+        assert_eq!(rest("dp"), "");
     }
 
     #[test]

@@ -54,7 +54,7 @@ struct Workspace {
     scalars: Vec<u64>,
 }
 
-/// A block of memory that starts at a cache line.
+/// A block of memory.
 struct Block {
     at: *mut u8,
     layout: Layout,
@@ -66,7 +66,9 @@ unsafe impl Send for Block {}
 impl Block {
     fn new(bytes: usize, zeroed: bool) -> Result<Block, FaultKind> {
         let memory = FaultKind::Memory { bytes: bytes as u64, limit: isize::MAX as u64 };
-        let layout = Layout::from_size_align(bytes.max(64), 64).map_err(|_| memory.clone())?;
+        // Only at the allocator's own alignment does zeroed memory come from the system untouched.
+        let align = if zeroed { 16 } else { 64 };
+        let layout = Layout::from_size_align(bytes.max(64), align).map_err(|_| memory.clone())?;
         // The size is not zero.
         let at = unsafe { if zeroed { alloc_zeroed(layout) } else { alloc(layout) } };
         if at.is_null() { Err(memory) } else { Ok(Block { at, layout }) }

@@ -1,10 +1,14 @@
 //! Compiled code against the reference evaluator, bit for bit.
 
+mod control;
+
 use super::compile;
+use crate::ad::vjp_graph;
 use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
 use crate::ir::text;
 use crate::ir::graph::{Graph, Op, Type};
+use crate::opt::optimize;
 use crate::prims;
 use crate::prims::sample::graphs::random_graph;
 use crate::prims::sample::{Rng, same};
@@ -57,4 +61,25 @@ fn random_programs_agree_with_the_evaluator() {
         let (graph, inputs) = random_graph(&mut rng, size);
         agree(&graph, &inputs, &format!("seed {seed}\n{}", text::print(&graph)));
     }
+}
+
+#[test]
+fn derivatives_of_random_programs_agree_with_the_evaluator() {
+    let mut done = 0;
+    for seed in 1000..1150 {
+        let mut rng = Rng::new(seed);
+        let size = rng.range(1, 25);
+        let (graph, inputs) = random_graph(&mut rng, size);
+        let wrt: Vec<bool> = graph.params.iter().map(|&p| graph.ty(p).dtype.is_float()).collect();
+        let Ok(graph) = vjp_graph(&graph, &wrt) else {
+            continue;
+        };
+        let cotangents = graph.params[inputs.len()..].iter().map(|&p| rng.tensor(graph.ty(p).dtype, graph.shape(p)));
+        let inputs: Vec<Tensor> = inputs.iter().cloned().chain(cotangents.collect::<Vec<_>>()).collect();
+        agree(&graph, &inputs, &format!("seed {seed}\n{}", text::print(&graph)));
+        let graph = optimize(&graph);
+        agree(&graph, &inputs, &format!("seed {seed}, optimized\n{}", text::print(&graph)));
+        done += 1;
+    }
+    assert!(done > 75, "{done}");
 }

@@ -31,8 +31,13 @@ pub fn render(sources: &SourceMap, diagnostic: &Diagnostic, color: bool) -> Stri
     report.with_helps(&diagnostic.help);
     for (i, label) in placed.iter().enumerate() {
         let color = if i == 0 { accent } else { Color::Cyan };
-        // Ariadne marks only what has a text.
-        let text = if label.text.is_empty() { "here" } else { &label.text };
+        // Ariadne marks only what has a text. Where labels of its parts tell more, the whole needs no mark.
+        let around = |other: &super::Label| other.span != label.span && label.span.to(other.span) == label.span;
+        let text = match label.text.as_str() {
+            "" if placed.iter().any(|other| around(other)) => continue,
+            "" => "here",
+            text => text,
+        };
         report.add_label(
             Label::new(bytes(sources, label.span)).with_message(text).with_color(color).with_order(i as i32),
         );
@@ -159,6 +164,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_whole_without_words_leaves_its_parts_to_speak() {
+        let (sources, file) = sources("assert a == b\n");
+        let diagnostic = Diagnostic::error("E0509", Span::new(file, 7, 13), "this does not hold")
+            .label(Span::new(file, 7, 8), "1")
+            .label(Span::new(file, 12, 13), "2");
+        assert!(!render(&sources, &diagnostic, false).contains("here"));
+        let diagnostic = Diagnostic::error("E0206", Span::new(file, 7, 8), "wrong").label(Span::new(file, 12, 13), "2");
+        assert!(render(&sources, &diagnostic, false).contains("here"));
     }
 
     #[test]

@@ -264,3 +264,6 @@ fn worst(values: &[Tensor]) -> Worst {
     });
     each.max().unwrap_or(Worst::Finite)
 }
+
+#[cfg(test)]
+mod tests;

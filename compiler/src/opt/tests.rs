@@ -324,6 +324,7 @@ fn calls_are_inlined_by_optimize_and_kept_by_tidy() {
           b: f64 = stop_gradient(a) return b }";
     expect(optimize, text, "graph(x: f64) { v: f64 = exp(x) return v }");
     expect(tidy, text, text);
+    expect(tidy, &text.replace("recompute", "inline"), "graph(x: f64) { v: f64 = exp(x) b: f64 = stop_gradient(v) return b }");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::expr::synth;
 use super::fit;
 use super::fit::{Bindings, Misfit};
 use super::report;
-use super::scope::{Found, Role, Scope, Var, lookup_global};
+use super::scope::{Found, Role, Scope, Var, from_inside, lookup_global};
 use super::ty::{Array, Kind, Param, Ty};
 use super::Ctx;
 use crate::diagnostic::Diagnostic;
@@ -181,7 +181,10 @@ fn dim_name(ctx: &mut Ctx, scope: &Scope, name: &Name, names: &mut DimNames) -> 
     }
     if !names.generic {
         let found = match scope.find(&name.text) {
-            Found::Nothing => lookup_global(ctx, &name.text, name.span),
+            Found::Nothing => match lookup_global(ctx, &name.text, name.span) {
+                Found::Var(var) if ctx.inside => Found::Var(Var { ty: from_inside(ctx, &var.ty), ..var }),
+                found => found,
+            },
             found => found,
         };
         match found {

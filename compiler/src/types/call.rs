@@ -162,8 +162,11 @@ fn apply_each(ctx: &mut Ctx, callee: &Ty, args: &[Arg], span: Span) -> Ty {
         element.operand = report::part(arg.span, None, &element.ty);
         inner.push(element);
     }
+    if wrong {
+        return Ty::Unknown;
+    }
     let result = apply(ctx, callee, &inner, span);
-    if wrong { Ty::Unknown } else { prefix(&result, &leading) }
+    prefix(&result, &leading)
 }
 
 /// Takes leading axes off every array in a value: the axes, and what remains. `None` if there are too few.

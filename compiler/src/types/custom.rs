@@ -46,7 +46,7 @@ pub fn check(ctx: &mut Ctx, rule: &Custom) {
         scope = scope.with_value(name, sig.as_ref().map_or(Ty::Unknown, |sig| sig.result.clone()));
     }
     let top = std::mem::replace(&mut ctx.top, false);
-    let actual = ctx.with_effects(false, |ctx| synth(ctx, &scope, &rule.body));
+    let actual = ctx.definition(|ctx| ctx.with_effects(false, |ctx| synth(ctx, &scope, &rule.body)));
     ctx.top = top;
     if let Some(sig) = &sig {
         let declared = match rule.kind {

@@ -157,8 +157,9 @@ impl Poly {
                 // (q k + r) // k = q + r // k: the part that divides leaves the atom.
                 let (quotient, rest) = self.split(divisor);
                 return Ok(Some(match rest.as_constant() {
-                    Some(0) => quotient,
-                    _ => quotient.add(&Poly::atom(Atom::IntDiv(Rc::new(rest), Rc::new(other.clone()))))?,
+                    // Below the divisor, as all coefficients of the rest are.
+                    Some(_) => quotient,
+                    None => quotient.add(&Poly::atom(Atom::IntDiv(Rc::new(rest), Rc::new(other.clone()))))?,
                 }));
             }
             _ => {}

@@ -234,7 +234,8 @@ fn optimizers(ctx: &mut Ctx, scope: &Scope, using: &[Using]) {
                 apply(ctx, &Ty::Fn(Rc::new(sig)), &args, optimizer.span);
             }
             // A solver with its blanks filled, a function: lowering knows what it can use.
-            Ty::Fn(_) | Ty::Lambda(_) => {}
+            Ty::Lambda(_) => {}
+            Ty::Fn(sig) if is_optimizer(sig) => {}
             _ => {
                 let message = format!("`using` takes an optimizer, but this is {callee}");
                 let help = "an optimizer is a solver whose first parameters are the objective and a vector: \

@@ -7,6 +7,8 @@ use super::{MAX_LANES, Real, SUM_CHUNK, Tree, combine_lanes};
 
 /// Neighbouring results computed together where the matrix is contiguous along the results.
 const WIDTH: usize = 32;
+/// Dot products computed together where the matrix is contiguous along the sums.
+const DOTS: usize = 4;
 
 /// `out[j * out_step] = sum over k of a[k * a_step] * b[k * b_row + j * b_col]` for j < n.
 ///
@@ -84,7 +86,17 @@ unsafe fn body<T: Real>(
     out_step: isize,
 ) {
     if b_row == 1 && a_step == 1 {
-        for j in 0..n as isize {
+        let mut j = 0;
+        if k <= SUM_CHUNK {
+            while j + DOTS <= n {
+                let sums = unsafe { dots::<T>(k, a, b.offset(j as isize * b_col), b_col) };
+                for (d, sum) in sums.into_iter().enumerate() {
+                    unsafe { *out.offset((j + d) as isize * out_step) = sum };
+                }
+                j += DOTS;
+            }
+        }
+        for j in j as isize..n as isize {
             let column = unsafe { b.offset(j * b_col) };
             unsafe { *out.offset(j * out_step) = dot_contiguous(k, a, column) };
         }
@@ -151,7 +163,40 @@ unsafe fn dot_strided<T: Real>(k: usize, a: *const T, a_step: isize, b: *const T
     tree.finish()
 }
 
-/// `W` neighbouring results at once, lane after lane, so that the sums of one lane stay in registers.
+/// `DOTS` dot products of one chunk at once: their chains of sums hide each other's latency.
+#[inline(always)]
+unsafe fn dots<T: Real>(k: usize, a: *const T, b: *const T, b_col: isize) -> [T; DOTS] {
+    let mut lanes = [[T::ZERO; MAX_LANES]; DOTS];
+    let whole = k - k % T::LANES;
+    let mut start = 0;
+    while start < whole {
+        for (d, lane) in lanes.iter_mut().enumerate() {
+            let column = unsafe { b.offset(d as isize * b_col).add(start) };
+            for l in 0..T::LANES {
+                lane[l] = unsafe { (*a.add(start + l)).fma(*column.add(l), lane[l]) };
+            }
+        }
+        start += T::LANES;
+    }
+    for (d, lane) in lanes.iter_mut().enumerate() {
+        let column = unsafe { b.offset(d as isize * b_col).add(whole) };
+        for l in 0..k - whole {
+            lane[l] = unsafe { (*a.add(whole + l)).fma(*column.add(l), lane[l]) };
+        }
+    }
+    let mut width = T::LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in &mut lanes {
+            for l in 0..width {
+                lane[l] = lane[l] + lane[l + width];
+            }
+        }
+    }
+    std::array::from_fn(|d| lanes[d][0])
+}
+
+/// `W` neighbouring results at once.
 #[inline(always)]
 unsafe fn columns<T: Real, const W: usize>(
     k: usize,
@@ -162,51 +207,59 @@ unsafe fn columns<T: Real, const W: usize>(
     out: *mut T,
     out_step: isize,
 ) {
-    let mut trees: [Tree<T>; W] = std::array::from_fn(|_| Tree::new());
-    let mut single = [T::ZERO; W];
-    let chunks = k.div_ceil(SUM_CHUNK);
-    let mut start = 0;
-    while start < k {
-        let len = SUM_CHUNK.min(k - start);
-        let mut lanes = [[T::ZERO; W]; MAX_LANES];
-        for (l, lane) in lanes.iter_mut().enumerate().take(T::LANES.min(len)) {
-            let mut acc = [T::ZERO; W];
-            let mut i = l;
-            while i < len {
-                let at = (start + i) as isize;
-                let x = unsafe { *a.offset(at * a_step) };
-                let row = unsafe { b.offset(at * b_row) };
-                for (j, v) in acc.iter_mut().enumerate() {
-                    *v = x.fma(unsafe { *row.add(j) }, *v);
-                }
-                i += T::LANES;
-            }
-            *lane = acc;
-        }
-        let mut width = T::LANES;
-        while width > 1 {
-            width /= 2;
-            for l in 0..width {
-                for j in 0..W {
-                    lanes[l][j] = lanes[l][j] + lanes[l + width][j];
-                }
-            }
-        }
-        if chunks == 1 {
-            single = lanes[0];
-        } else {
-            for (tree, &v) in trees.iter_mut().zip(&lanes[0]) {
+    let sums = if k <= SUM_CHUNK {
+        unsafe { columns_of_chunk::<T, W>(k, a, a_step, b, b_row) }
+    } else {
+        let mut trees: [Tree<T>; W] = std::array::from_fn(|_| Tree::new());
+        let mut start = 0;
+        while start < k {
+            let len = SUM_CHUNK.min(k - start);
+            let at = start as isize;
+            let sums =
+                unsafe { columns_of_chunk::<T, W>(len, a.offset(at * a_step), a_step, b.offset(at * b_row), b_row) };
+            for (tree, v) in trees.iter_mut().zip(sums) {
                 tree.push(v);
             }
+            start += len;
         }
-        start += len;
-    }
-    if chunks > 1 {
-        for (v, tree) in single.iter_mut().zip(&trees) {
-            *v = tree.finish();
-        }
-    }
-    for (j, &v) in single.iter().enumerate() {
+        std::array::from_fn(|j| trees[j].finish())
+    };
+    for (j, &v) in sums.iter().enumerate() {
         unsafe { *out.offset(j as isize * out_step) = v };
     }
+}
+
+/// The part of one chunk, lane after lane, so that the sums of one lane stay in registers.
+#[inline(always)]
+unsafe fn columns_of_chunk<T: Real, const W: usize>(
+    len: usize,
+    a: *const T,
+    a_step: isize,
+    b: *const T,
+    b_row: isize,
+) -> [T; W] {
+    let mut lanes = [[T::ZERO; W]; MAX_LANES];
+    for (l, lane) in lanes.iter_mut().enumerate().take(T::LANES.min(len)) {
+        let mut acc = [T::ZERO; W];
+        let mut i = l;
+        while i < len {
+            let x = unsafe { *a.offset(i as isize * a_step) };
+            let row = unsafe { b.offset(i as isize * b_row) };
+            for (j, v) in acc.iter_mut().enumerate() {
+                *v = x.fma(unsafe { *row.add(j) }, *v);
+            }
+            i += T::LANES;
+        }
+        *lane = acc;
+    }
+    let mut width = T::LANES;
+    while width > 1 {
+        width /= 2;
+        for l in 0..width {
+            for j in 0..W {
+                lanes[l][j] = lanes[l][j] + lanes[l + width][j];
+            }
+        }
+    }
+    lanes[0]
 }

@@ -65,6 +65,21 @@ pub fn element(b: &mut FunctionBuilder, op: &Op, lanes: u32, from: &[DType], to:
     }
 }
 
+/// The maximum (or minimum) of floats and a constant that is not NaN, nor the zero that loses against the other:
+/// `x <= c ? c : x`, which keeps a NaN of x.
+pub fn against_bound(b: &mut FunctionBuilder, op: &Op, lanes: u32, dtype: DType, x: Value, bound: Value) -> Value {
+    fn keep<const N: u32>(mut l: Clif<N>, op: &Op, x: Value, bound: Value) -> Value {
+        let beyond = if matches!(op, Op::Max) { l.le(x, bound) } else { l.le(bound, x) };
+        l.select(beyond, bound, x)
+    }
+    let vector = lanes > 1;
+    if dtype == DType::F32 {
+        keep(Clif::<32> { b, vector }, op, x, bound)
+    } else {
+        keep(Clif::<64> { b, vector }, op, x, bound)
+    }
+}
+
 /// Selects between integers or bools.
 fn choose(b: &mut FunctionBuilder, vector: bool, mask: Value, yes: Value, no: Value) -> Value {
     if vector { b.ins().bitselect(mask, yes, no) } else { b.ins().select(mask, yes, no) }

@@ -1,8 +1,8 @@
 //! Loop nests. The innermost axis goes in vectors of 128 bits, then one element at a time.
 
 use super::{Emitter, unaligned};
-use super::element::{clif_type, element};
-use crate::codegen::plan::Nest;
+use super::element::{against_bound, clif_type, element};
+use crate::codegen::plan::{Nest, Scalar, TileOp};
 use crate::ir::graph::Op;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
@@ -161,7 +161,11 @@ impl Emitter<'_, '_, '_> {
             if matches!(op.op, Op::IntDiv | Op::Mod) {
                 self.check_divisor(args[1], op.eqn);
             }
-            values.push(element(&mut self.b, &op.op, lanes, &op.from, op.dtype, &args));
+            let bound = [1, 0].into_iter().find(|&k| constant_bound(nest, op, k));
+            values.push(match bound {
+                Some(k) => against_bound(&mut self.b, &op.op, lanes, op.dtype, args[1 - k], args[k]),
+                None => element(&mut self.b, &op.op, lanes, &op.from, op.dtype, &args),
+            });
         }
         for (k, (value, dtype, _)) in nest.outputs.iter().enumerate() {
             let place = nest.inputs.len() + k;
@@ -295,6 +299,23 @@ impl Emitter<'_, '_, '_> {
             self.b.ins().store(flags, one, address, offset);
         }
     }
+}
+
+/// True if argument `k` of a maximum or minimum is a float constant with which one comparison is enough: not NaN, and
+/// not the zero that loses against the other one.
+fn constant_bound(nest: &Nest, op: &TileOp, k: usize) -> bool {
+    let loses = match op.op {
+        Op::Max => -0.0f64,
+        Op::Min => 0.0,
+        _ => return false,
+    };
+    let scalar = nest.inputs.get(op.args[k] as usize).and_then(|input| input.view.as_splat());
+    let value = match scalar {
+        Some(Scalar::Imm(DType::F32, bits)) => f64::from(f32::from_bits(bits as u32)),
+        Some(Scalar::Imm(DType::F64, bits)) => f64::from_bits(bits),
+        Some(Scalar::Imm(DType::I64 | DType::Bool | DType::Key, _) | Scalar::Reg(_)) | None => return false,
+    };
+    !value.is_nan() && value.to_bits() != loses.to_bits()
 }
 
 /// About how many instructions an operation is.

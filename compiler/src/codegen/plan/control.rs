@@ -53,8 +53,15 @@ impl Planner {
                 let size = ty.len() * ty.dtype.size();
                 match place.base {
                     Base::Result(i) if self.depth == 0 => self.plan.zeroed[i as usize] = true,
-                    Base::Buffer(_) if self.depth == 0 && size >= LARGE_STACK => place = self.large(&ty),
-                    _ => tails.push((place.clone(), ty)),
+                    Base::Buffer(_) if size >= LARGE_STACK => {
+                        place = self.large(&ty);
+                        if self.depth > 0 {
+                            // The loop will run again: remember how many rows it wrote.
+                            let mark = self.large(&Type::scalar(DType::I64));
+                            tails.push((Some(mark), place.clone(), ty));
+                        }
+                    }
+                    _ => tails.push((None, place.clone(), ty)),
                 }
             }
             stacks.push(place);
@@ -142,16 +149,17 @@ impl Planner {
         }
         let step = Loop { count, reverse: scan.reverse, counter, carries, body: inner, eqn: number };
         self.push(steps, Step::Loop(Box::new(step)));
-        for (place, ty) in tails {
+        for (mark, place, ty) in tails {
             let passes = match count {
                 Count::Fixed(_) => continue,
                 Count::Given { count, .. } => count,
                 Count::Until { ran, .. } => Scalar::Reg(ran),
             };
-            let operands = vec![
+            let mut operands = vec![
                 (Operand::View(View::splat(passes, 0)), DType::I64, Vec::new()),
                 (Operand::View(place), ty.dtype, ty.shape),
             ];
+            operands.extend(mark.map(|mark| (Operand::View(mark), DType::I64, Vec::new())));
             self.call(Kernel::ZeroTail, operands, number, steps);
         }
         for (&out, place) in stacks_out.iter().zip(stacks) {

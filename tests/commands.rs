@@ -1,0 +1,258 @@
+//! Drives the binary `dp`: exit statuses, streams, options, Ctrl-C, resumed training.
+
+use crate::harness::Folder;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn dp(folder: &Path, words: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dp"));
+    command.args(words.split_whitespace()).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+struct Said {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn said(output: Output) -> Said {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("dp writes text");
+    Said { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn run(folder: &Folder, words: &str) -> Said {
+    said(dp(&folder.0, words).output().expect("dp starts"))
+}
+
+/// A run that must end with this status and say these words on the two streams.
+fn expect(folder: &Folder, words: &str, status: i32, out: &[&str], err: &[&str]) -> Said {
+    let said = run(folder, words);
+    let missing = |text: &str, words: &[&str]| words.iter().find(|word| !text.contains(**word)).map(|word| (*word).to_string());
+    let wrong = said.status != Some(status) || missing(&said.out, out).or(missing(&said.err, err)).is_some();
+    assert!(!wrong, "dp {words}: expected {status} {out:?} {err:?}, found {:?}\n{}\n{}", said.status, said.out, said.err);
+    said
+}
+
+#[test]
+fn statuses_and_streams() {
+    let folder = Folder::new("statuses");
+    folder.file("good.dp", "print 1 + 1\n");
+    folder.file("wrong.dp", "print 1\nprint [1, 2][5]\n");
+    folder.file("unknown.dp", "print nothing\n");
+    let good = expect(&folder, "run good.dp", 0, &["2\n"], &[]);
+    assert_eq!((good.out.as_str(), good.err.as_str()), ("2\n", ""));
+    let wrong = expect(&folder, "run wrong.dp", 1, &[], &["error[E", "wrong.dp:2:"]);
+    assert!(!wrong.out.contains("error"));
+    expect(&folder, "run unknown.dp", 1, &[], &["error[E0301]", "nothing"]);
+    expect(&folder, "run missing.dp", 1, &[], &["missing.dp"]);
+    expect(&folder, "check good.dp", 0, &[], &[]);
+    expect(&folder, "check good.dp unknown.dp", 1, &[], &["E0301"]);
+    // Wrong use.
+    expect(&folder, "", 2, &[], &["Usage"]);
+    expect(&folder, "walk good.dp", 2, &[], &["walk"]);
+    expect(&folder, "run", 2, &[], &["FILE"]);
+    expect(&folder, "run good.dp --depth 3", 2, &[], &["--depth"]);
+    expect(&folder, "run --precision f16 good.dp", 2, &[], &["f16"]);
+    expect(&folder, "run good.dp --seed", 2, &[], &["seed"]);
+    expect(&folder, "explain E9999", 2, &[], &["E9999"]);
+    expect(&folder, "check", 2, &[], &["FILES"]);
+}
+
+#[test]
+fn help_and_explanations() {
+    let folder = Folder::new("help");
+    folder.file("a.dp", "## How long it runs.\narg epochs: int = 20\narg rate: real = 0.5   # the step\narg name: string\nprint epochs, rate, name\n");
+    expect(&folder, "--help", 0, &["run", "check", "test", "explain", "--precision"], &[]);
+    expect(&folder, "--version", 0, &["dp 0."], &[]);
+    expect(&folder, "run a.dp --help", 0, &["--epochs <int>", "How long it runs.", "[default: 20]", "--rate <real>", "--name <string>", "[required]"], &[]);
+    expect(&folder, "run a.dp --name x", 0, &["20 0.5 x\n"], &[]);
+    expect(&folder, "run a.dp --name=x --epochs 3 --rate -1", 0, &["3 -1 x\n"], &[]);
+    expect(&folder, "run a.dp", 1, &[], &["--name"]);
+    expect(&folder, "run a.dp --name x --epoch 3", 2, &[], &["--epoch", "--epochs"]);
+    expect(&folder, "run a.dp --name x --epochs many", 1, &[], &["many", "int"]);
+    expect(&folder, "explain E0201", 0, &["E0201", "grammar"], &[]);
+    expect(&folder, "explain", 0, &["E0201", "E0301"], &[]);
+}
+
+#[test]
+fn options_of_a_run() {
+    let folder = Folder::new("options");
+    folder.file("draw.dp", "print eps\nprint normal(3)\n");
+    let first = expect(&folder, "run draw.dp", 0, &["2.22045e-16"], &[]);
+    assert_eq!(first.out, run(&folder, "run draw.dp --seed 1").out);
+    assert_ne!(first.out, run(&folder, "run draw.dp --seed 2").out);
+    assert_eq!(first.out, run(&folder, "run --engine reference draw.dp").out);
+    expect(&folder, "run draw.dp --precision f32", 0, &["1.19209e-7"], &[]);
+    let timed = expect(&folder, "run draw.dp --time", 0, &[], &["parse", "compile", "run"]);
+    assert_eq!(timed.out, first.out);
+    let dumped = expect(&folder, "run draw.dp --dump graph", 0, &[], &["normal"]);
+    assert_eq!(dumped.out, first.out);
+    // Not a number, and where it comes from.
+    folder.file("nan.dp", "fn f(x: real) = 1 + log(x)\nprint f(-1)\n");
+    expect(&folder, "run nan.dp", 0, &["nan"], &[]);
+    expect(&folder, "run nan.dp --check-nan", 1, &[], &["E0504", "nan.dp:1:", "log"]);
+    // Files are replaced only when that is asked for, and only in folders that are allowed.
+    folder.file("save.dp", "save(\"a.npy\", [1, 2])\n");
+    expect(&folder, "run save.dp", 0, &[], &[]);
+    expect(&folder, "run save.dp", 1, &[], &["a.npy", "exists"]);
+    expect(&folder, "run save.dp --overwrite", 0, &[], &[]);
+    let other = Folder::new("other");
+    other.file("b.csv", "1,2\n3,4\n");
+    folder.file("load.dp", format!("print load(\"{}\")\n", other.0.join("b.csv").display()));
+    expect(&folder, "run load.dp", 1, &[], &["outside"]);
+    expect(&folder, &format!("run load.dp --allow-dir {}", other.0.display()), 0, &["[[1, 2],\n [3, 4]]"], &[]);
+    // Memory.
+    folder.file("large.dp", "print sum(ones(1000000))\n");
+    expect(&folder, "run large.dp", 0, &["1e6"], &[]);
+    expect(&folder, "run large.dp --max-mem 1M", 1, &[], &["E0602"]);
+}
+
+#[test]
+fn tests_of_scripts() {
+    let folder = Folder::new("tests");
+    folder.file("a.dp", "fn f(x: real) = 2 * x\ntest \"doubles\" { assert f(2) == 4 }\ntest \"wrong\" { assert f(2) == 5 }\nprint \"not shown\"\n");
+    folder.file("b.dp", "test \"fine\" { assert true }\n");
+    let both = expect(&folder, "test", 1, &["a.dp: doubles", "FAILED", "a.dp: wrong", "b.dp: fine", "2 passed, 1 failed"], &["E0509"]);
+    assert!(!both.out.contains("not shown"));
+    expect(&folder, "test b.dp", 0, &["1 passed, 0 failed"], &[]);
+    expect(&folder, "test none", 2, &[], &["none"]);
+}
+
+#[test]
+fn deep_nesting_does_not_overflow_the_stack() {
+    let folder = Folder::new("stack");
+    for depth in [200, 255, 300, 10_000] {
+        folder.file("deep.dp", format!("print {}1{}\n", "(".repeat(depth), ")".repeat(depth)));
+        let said = run(&folder, "run deep.dp");
+        assert!(matches!(said.status, Some(0 | 1)), "{depth}: {:?} {}", said.status, said.err);
+    }
+    // Calls inside calls, as deep as they are allowed.
+    let chain: String = (1..300).map(|i| format!("fn f{i}(x: real) = f{}(x) + 1\n", i - 1)).collect();
+    folder.file("calls.dp", format!("fn f0(x: real) = x\n{chain}print f299(0)\n"));
+    let said = run(&folder, "run calls.dp");
+    assert!(matches!(said.status, Some(0 | 1)), "{:?} {}", said.status, said.err);
+}
+
+fn signal(child: &Child) {
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill starts");
+    assert!(status.success());
+}
+
+fn start(folder: &Folder, words: &str) -> Child {
+    dp(&folder.0, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dp starts")
+}
+
+/// Waits for the first line of output.
+fn wait_for_line(child: &mut Child) {
+    use std::io::Read;
+    let out = child.stdout.as_mut().expect("the output is piped");
+    let mut byte = [0];
+    while out.read(&mut byte).expect("the output can be read") == 1 && byte[0] != b'\n' {}
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_loop_stops_at_once() {
+    let programs = [
+        ("scalar", "print 0\nprint loop s: real = 0 until false within 1000000000000 { s <- s + sin(s + 1) }\n"),
+        ("arrays", "print 0\nprint sum(loop v = ones(1000) until false within 1000000000000 { v <- 0.5 * v + 1 })\n"),
+        ("products", "print 0\nlet A = eye(300)\nprint sum(loop v = A until false within 1000000000000 { v <- A @ v })\n"),
+        ("inner", "print 0\nprint loop s: real = 0 until false within 1000000000000 { s <- loop t = s for 100000000 { t <- 0.5 * t + 1 } }\n"),
+        ("statements", "print 0\nfor k in 1000000000 { let a = k }\n"),
+    ];
+    for (name, text) in programs {
+        let folder = Folder::new("interrupt");
+        folder.file("long.dp", text);
+        // A busy machine may delay a process: the best of a few attempts counts.
+        let mut best = Duration::MAX;
+        for _ in 0..4 {
+            let mut child = start(&folder, "run long.dp");
+            wait_for_line(&mut child);
+            std::thread::sleep(Duration::from_millis(500));
+            let sent = Instant::now();
+            signal(&child);
+            let output = said(child.wait_with_output().expect("dp ends"));
+            best = best.min(sent.elapsed());
+            assert_eq!(output.status, Some(130), "{name}: {}", output.err);
+            assert!(output.err.contains("E0506") && output.err.contains("long.dp:"), "{name}: {}", output.err);
+            if best < Duration::from_millis(200) {
+                break;
+            }
+        }
+        assert!(best < Duration::from_millis(200), "{name} stopped after {best:?}");
+    }
+}
+
+const TRAINING: &str = "\
+arg steps: int = 3000
+network net(x: real[8]) -> real[8] {
+    param W: real[8, 8] = glorot, b: real[8] = 0
+    tanh(W @ x + b)
+}
+let X = normal(64, 8)
+print 0
+let first = train net {
+    each x in X batch 8
+    minimize sumsq(net(x) - x) + 1e-3 * sumsq(net.W * uniform(8, 8))
+    using adam(1e-3)
+    steps steps
+    record { norm: norm(net.W) } every 100
+}
+let second = train net.b {
+    state total: real = 0
+    each x in X batch 16
+    minimize sumsq(net(x) + x)
+    using adam(1e-3)
+    steps steps
+    update { total <- total + norm(net.b) }
+    keep lowest loss
+}
+save(\"end.npy\", concat(flat(net.params), first.loss, first.norm, second.loss, [second.total]))
+";
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_training_goes_on_with_the_same_bits() {
+    let whole = Folder::new("whole");
+    whole.file("training.dp", TRAINING);
+    let begun = Instant::now();
+    expect(&whole, "run training.dp", 0, &[], &[]);
+    let total = begun.elapsed();
+    let wanted = std::fs::read(whole.0.join("end.npy")).expect("the run saved its end");
+
+    let parts = Folder::new("parts");
+    parts.file("training.dp", TRAINING);
+    let mut interrupted = 0;
+    let mut resumed = "run training.dp";
+    // Each time a little later; the last run is left alone.
+    for part in 1..=6 {
+        let mut child = start(&parts, resumed);
+        wait_for_line(&mut child);
+        std::thread::sleep(total.mul_f64(0.15));
+        signal(&child);
+        let said = said(child.wait_with_output().expect("dp ends"));
+        if said.status == Some(0) {
+            break;
+        }
+        assert_eq!(said.status, Some(130), "{}", said.err);
+        if said.err.contains("after step") {
+            interrupted += 1;
+            assert!(said.err.contains("--resume"), "{}", said.err);
+            resumed = "run training.dp --resume";
+        }
+        assert!(part < 6 || interrupted > 0, "no part was interrupted in training");
+    }
+    if !parts.0.join("end.npy").exists() {
+        expect(&parts, resumed, 0, &[], &[]);
+    }
+    assert!(interrupted > 0, "the training was too short to be interrupted");
+    let found = std::fs::read(parts.0.join("end.npy")).expect("the run saved its end");
+    assert!(found == wanted, "interrupted {interrupted} times, the end differs");
+    let left: Vec<String> = std::fs::read_dir(&parts.0)
+        .expect("the folder can be read")
+        .map(|entry| entry.expect("the folder can be read").file_name().to_string_lossy().to_string())
+        .collect();
+    assert_eq!(left.len(), 2, "files are left behind: {left:?}");
+}
