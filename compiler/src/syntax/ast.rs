@@ -19,6 +19,8 @@ pub struct Name {
 pub struct Trivia {
     /// Comment lines before it, each without the leading `#` and surrounding blanks.
     pub comments: Vec<String>,
+    /// An empty line stood between these comments and it.
+    pub blank_after_comments: bool,
     /// A comment at the end of its last line.
     pub trailing: Option<String>,
     /// A comment after the `{` of its first block.
