@@ -60,12 +60,12 @@ fn program(layers: usize) -> String {
     format!(
         "solver lista(x: real[m], W: real[n, m], S: real[n, n], theta: real[n]) -> y {{\n    let b = W @ x\n    \
          state y: real[n] = soft(b, theta)\n    step y <- soft(b + S @ y, theta)\n}}\n\
-         fn loss(W: real[n, m], S: real[n, n], theta: real[n]) =\n    \
+         fn loss(W: real[n, m], S: real[n, n], theta: real[n], X: real[b, m], Y: real[b, n]) =\n    \
          1/2 * sumsq((unroll lista(_, W, S, theta) for {layers})(each X) - Y)\n"
     )
 }
 
-const GRADIENT: &str = "value_and_grad(loss, wrt: (W, S, theta))(W0, S0, broadcast(0.05, size(S0, 0)))";
+const GRADIENT: &str = "value_and_grad(loss, wrt: (W, S, theta))(W0, S0, broadcast(0.05, size(S0, 0)), X, Y)";
 
 fn size(m: usize, n: usize, batch: usize, layers: usize) -> (usize, usize) {
     let mut world = World::new(m, n, batch);

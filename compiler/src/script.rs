@@ -117,7 +117,10 @@ impl<'a> Script<'a> {
             ItemKind::Print(exprs) => {
                 let values = exprs.iter().map(|e| self.eval(e)).collect::<Res<Vec<Value>>>()?;
                 self.out.values(&values);
-                self.out.line(&values.iter().map(show).collect::<Vec<_>>().join(" "));
+                match &values[..] {
+                    [value] if let Some(table) = show::table(value) => self.out.line(table.trim_end()),
+                    values => self.out.line(&values.iter().map(show).collect::<Vec<_>>().join(" ")),
+                }
                 Ok(())
             }
             ItemKind::Assert(exprs) => {
