@@ -195,7 +195,7 @@ impl<'a> Script<'a> {
         match &l.kind {
             LetKind::Inits(inits) => {
                 for init in inits {
-                    let value = self.eval(&init.value)?;
+                    let value = static_if_int(self.eval(&init.value)?);
                     self.bind(&init.binder, value, init.value.span)?;
                 }
                 Ok(())
@@ -209,7 +209,7 @@ impl<'a> Script<'a> {
                     return fail("E0318", e.span, "internal error: a tuple was taken apart");
                 };
                 for (name, item) in names.iter().zip(items.iter()) {
-                    self.scope.bind(&name.text, item.clone());
+                    self.scope.bind(&name.text, static_if_int(item.clone()));
                 }
                 Ok(())
             }
@@ -258,6 +258,12 @@ impl<'a> Script<'a> {
         let failure = self.nested(items).err();
         self.tests.push(TestResult { name: name.to_string(), span, failure });
         Ok(())
+    }
+
+    /// Runs the example in an item's doc comment as a test.
+    pub fn example(&mut self, name: &str, span: Span, items: &[ast::Item]) {
+        let failure = self.nested(items).err();
+        self.tests.push(TestResult { name: name.to_string(), span, failure });
     }
 
     fn assert(&mut self, e: &ast::Expr) -> Res<()> {

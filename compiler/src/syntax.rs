@@ -4,6 +4,7 @@ pub mod token;
 pub mod layout;
 pub mod parser;
 pub mod ast;
+pub mod pretty;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, SourceMap, Span};

@@ -31,6 +31,7 @@ mod unrolled;
 mod tests;
 
 pub use scope::Env;
+pub use unrolled::reaching;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
@@ -83,6 +84,10 @@ struct Ctx<'a> {
     effects: bool,
     /// In code that runs where it stands, statement by statement: a name must have its value already.
     top: bool,
+    /// In a definition, whose generic names stand for every size.
+    inside: bool,
+    /// Sizes of top-level values that a definition uses, as names: it may be called with just these.
+    outer_sizes: HashMap<i64, DimName>,
     /// How deep in applications of lambdas.
     depth: usize,
     /// States that begin as ints and have no declared type, by their place: whether a pass makes them real.
@@ -99,6 +104,8 @@ impl<'a> Ctx<'a> {
             soft: 0,
             effects: true,
             top: true,
+            inside: false,
+            outer_sizes: HashMap::new(),
             depth: 0,
             int_states: HashMap::new(),
         }
@@ -115,6 +122,26 @@ impl<'a> Ctx<'a> {
         let id = self.env.next_id;
         self.env.next_id += 1;
         DimName { text: text.clone(), id, rigid }
+    }
+
+    /// Checks a definition: there, the sizes of top-level values have names; in its type they are numbers again.
+    fn definition(&mut self, define: impl FnOnce(&mut Ctx<'a>) -> ty::Ty) -> ty::Ty {
+        let inside = std::mem::replace(&mut self.inside, true);
+        let sizes = std::mem::take(&mut self.outer_sizes);
+        let ty = define(self);
+        self.inside = inside;
+        let own = std::mem::replace(&mut self.outer_sizes, sizes);
+        ty.subst(&own.into_iter().map(|(size, name)| (name.id, Dim::constant(size))).collect())
+    }
+
+    /// A size of a top-level value, as a definition sees it.
+    fn outer_size(&mut self, size: i64) -> Dim {
+        if let Some(name) = self.outer_sizes.get(&size) {
+            return Dim::Known(Poly::name(name.clone()));
+        }
+        let name = self.fresh(&size.to_string().into(), false);
+        self.outer_sizes.insert(size, name.clone());
+        Dim::Known(Poly::name(name))
     }
 
     /// A size that has a name and is not known yet.
@@ -146,7 +173,18 @@ impl<'a> Ctx<'a> {
     fn equality(&self, a: &Dim, b: &Dim) -> dim::Equality {
         match dim::equality(a, b) {
             dim::Equality::Different if self.soft > 0 => dim::Equality::Unknown,
+            dim::Equality::Unknown if !self.outer_sizes.is_empty() => self.outer_equality(a, b),
             known => known,
+        }
+    }
+
+    /// The same where sizes of top-level values take part: they are compared with each other and with numbers.
+    fn outer_equality(&self, a: &Dim, b: &Dim) -> dim::Equality {
+        let numbers = self.outer_sizes.iter().map(|(size, name)| (name.id, Dim::constant(*size))).collect();
+        match a.subst(&numbers).combine(&b.subst(&numbers), Poly::sub).as_constant() {
+            Some(0) => dim::Equality::Equal,
+            Some(_) if self.soft == 0 => dim::Equality::Different,
+            Some(_) | None => dim::Equality::Unknown,
         }
     }
 

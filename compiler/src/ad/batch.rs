@@ -59,7 +59,10 @@ enum Value {
     /// With a leading axis.
     Mapped(Var),
     /// The i64 scalar `scale * lane + offset`.
-    Index { scale: i64, offset: i64 },
+    Index {
+        scale: i64,
+        offset: i64,
+    },
 }
 
 impl Value {
@@ -168,10 +171,11 @@ fn batch_eqn(cx: &mut Batching, eqn: &Eqn, args: &[Value]) -> Vec<Value> {
     if args.iter().all(Value::is_same) {
         let vars: Vec<Var> = args.iter().map(|&v| cx.plain(v).0).collect();
         let outs = cx.b.emit(eqn.op.clone(), &vars);
-        if let Op::Const(value) = &eqn.op {
-            if value.dtype() == DType::I64 && value.shape().is_empty() {
-                cx.integers.insert(outs[0], value.as_slice::<i64>()[0]);
-            }
+        if let Op::Const(value) = &eqn.op
+            && value.dtype() == DType::I64
+            && value.shape().is_empty()
+        {
+            cx.integers.insert(outs[0], value.as_slice::<i64>()[0]);
         }
         return outs.into_iter().map(Value::Same).collect();
     }

@@ -102,10 +102,10 @@ pub fn choose(body: &Graph, consts: usize, carries: usize, residuals: &[Var]) ->
     let mut before: HashSet<usize> = HashSet::new();
     let mut stack = plan.invariant.clone();
     while let Some(v) = stack.pop() {
-        if let Some(&i) = defs.get(&v) {
-            if before.insert(i) {
-                stack.extend(&body.eqns[i].args);
-            }
+        if let Some(&i) = defs.get(&v)
+            && before.insert(i)
+        {
+            stack.extend(&body.eqns[i].args);
         }
     }
     plan.before = before.into_iter().collect();

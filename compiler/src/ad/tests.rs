@@ -108,7 +108,8 @@ fn forward_error(graph: &Graph, args: &[Tensor], rng: &mut Rng) -> Option<String
     // What the differences are worth is known from a second step size.
     let unsure = distance(&expected, &differences(graph, args, &direction, 2e-3));
     assert!(unsure < 1e-4, "a kink lies close to {args:?}");
-    (distance(&forward, &expected) > unsure.max(1e-8)).then(|| format!("forward {forward:?}, differences {expected:?} at {args:?}\n{}", show(&jvp)))
+    (distance(&forward, &expected) > unsure.max(1e-8))
+        .then(|| format!("forward {forward:?}, differences {expected:?} at {args:?}\n{}", show(&jvp)))
 }
 
 /// Reverse mode against forward mode by the dot product test.
@@ -191,8 +192,7 @@ fn check_batch(what: &str, graph: &Graph, lanes: &[Vec<Tensor>], mapped: &[bool]
         .collect();
     let outs = run(&batched, &args);
     for i in 0..lanes.len() {
-        let single: Vec<Tensor> =
-            (0..mapped.len()).map(|k| lanes[if mapped[k] { i } else { 0 }][k].clone()).collect();
+        let single: Vec<Tensor> = (0..mapped.len()).map(|k| lanes[if mapped[k] { i } else { 0 }][k].clone()).collect();
         let expected = run(graph, &single);
         for (k, (out, expected)) in outs.iter().zip(&expected).enumerate() {
             let found = if flags[k] { lane(out, i) } else { out.clone() };

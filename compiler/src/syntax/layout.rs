@@ -504,8 +504,9 @@ impl<'s> Arranger<'s, '_> {
         let before = frame.last_statement;
         let current = frame.current().map(|(start, _)| start);
         let after_brace = matches!(self.result.tokens.last(), Some((Token::LBrace, _)));
+        let is_first = after_brace || self.result.tokens.is_empty();
         let around = &mut self.result.around;
-        if begins && piece.blank_line && !after_brace && !closes(piece.token) {
+        if begins && piece.blank_line && !is_first && !closes(piece.token) {
             around.entry(piece.span.start).or_default().trivia.blank_before = true;
         }
         for comment in &piece.comments {

@@ -653,3 +653,92 @@ fn cut_texts_never_panic() {
         }
     }
 }
+
+/// A tree without the places of its nodes.
+fn without_spans(module: &Module) -> String {
+    let text = format!("{module:?}");
+    let mut parts = text.split("Span { ");
+    let mut result = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        result += part.split_once('}').map_or("", |(_, rest)| rest);
+    }
+    result
+}
+
+fn round_trip(text: &str) {
+    let first = module(text);
+    let printed = super::pretty::module(&first);
+    let second = module(&printed);
+    let (a, b) = (without_spans(&first), without_spans(&second));
+    if a != b {
+        let at = a.bytes().zip(b.bytes()).position(|(x, y)| x != y).unwrap_or(a.len().min(b.len()));
+        let from = a.floor_char_boundary(at.saturating_sub(200));
+        let near = |text: &str| text[from..].chars().take(400).collect::<String>();
+        panic!("{printed}\n\nwas   {}\n\nis now {}", near(&a), near(&b));
+    }
+    assert_eq!(super::pretty::module(&second), printed);
+    assert!(printed.lines().all(|line| line == line.trim_end()), "{printed}");
+}
+
+#[test]
+fn printed_programs_are_the_same() {
+    for (_, text) in PROGRAMS {
+        round_trip(text);
+    }
+}
+
+#[test]
+fn printed_expressions_are_the_same() {
+    for text in [
+        "-2^-x^2 + (-2)^2 - (a - b) * (c + d) / (e / f)",
+        "(a @ b) @ c @ (d * e)",
+        "not (not a and b) or (c or d) and e == (f == g)",
+        "(if a then b else c) + (fn(x) = x)(1) + (unroll f(x) for 3)[0]",
+        "(1).a + (2.5).b'",
+        "(a,)",
+        "((a, b), [])",
+        "(print - x)",
+        "(print)(x)",
+        "(from)(x)",
+        "(if a then { b } else c)",
+        "if a then b else { c }",
+        "{ let t = 1; t }",
+        "f(sum(if a then b else c for i in n, j in 1:n - 1), k: _, m: each each x)",
+        "\"a\\n\\u{7}\\\"\"",
+        "fn(x: real[n], f: fn() -> fn(int) -> (real, { a: key })) = { a: x, b: f }",
+        "x[::2, 1, 2:, :3, 4:5:6]'.a(1)(2)",
+        "if a then { print 1 } else if b then { print 2; print 3 } else {}",
+        "if a then {} else { if b then { x } else { y } }",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa + bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb - cccccccccccccccccccccccccccccc * ddddddddddddddddddd",
+        "let x = if aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa then bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb else cccccccccccccccccccccccccccccc",
+        "let x = ffffffffffffffffffffffff(aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, { c: dddddddddddddddddd, e: 1 })",
+        "network lista = unroll istaaaaaaaaaaaaaaaaaaaaaaaaaaa(_, D, 0.1) for 16 learn W, S, each thetaaaaaaaaaaaaaaaaaaa from (Xxxxxxxxxxx, Y)",
+        "let a = trace ffffffffffffffffffffffffffffff(x) for 3 every 2 { aaaaaaaaaaaaaaaaaaaaaaaaaaa: 1, bbbbbbbbbbbbbbbbbbbbbbbbb: 2 }",
+        "assert aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa == bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, cccccccccccccccccccccccccccc",
+    ] {
+        round_trip(text);
+    }
+    assert_eq!(super::pretty::expr(&expr("((a)) * ((b + c))")), "a * (b + c)");
+    assert_eq!(super::pretty::expr(&expr("f( each  X,D )'[ 0 ]")), "f(each X, D)'[0]");
+    let text = "solver s(x: real[n]) -> y {\n    let t = 1\n    state y: real[n] = 0    # start\n    step y <- y - t * x\n    \
+                until y == 0 within 10\n}\n";
+    assert_eq!(super::pretty::module(&module(text)), text);
+}
+
+#[test]
+fn mutated_programs_that_parse_are_printed() {
+    let mut state = 7;
+    for round in 0..300 {
+        let text = PROGRAMS[round % PROGRAMS.len()].1;
+        let lines: Vec<&str> = text.lines().collect();
+        let dropped = next(&mut state) % lines.len();
+        let (swap_a, swap_b) = (next(&mut state) % lines.len(), next(&mut state) % lines.len());
+        let mut mutated: Vec<&str> = lines.clone();
+        mutated.swap(swap_a, swap_b);
+        mutated.remove(dropped);
+        let mutated = mutated.join("\n");
+        if parse(&mutated).1.is_empty() {
+            round_trip(&mutated);
+        }
+    }
+}

@@ -62,12 +62,10 @@ pub fn check_items(ctx: &mut Ctx, module: &ast::Module) {
     let done: Vec<(Symbol, Global)> = ctx
         .items
         .drain()
-        .filter_map(|(name, item)| match item {
-            Item::Done(global) => Some((name, global)),
+        .map(|(name, item)| match item {
+            Item::Done(global) => (name, global),
             // A name whose line was not reached has a reported mistake.
-            Item::Pending(_, span) | Item::Busy(span) | Item::Later(span) => {
-                Some((name, Global { ty: Ty::Unknown, span }))
-            }
+            Item::Pending(_, span) | Item::Busy(span) | Item::Later(span) => (name, Global { ty: Ty::Unknown, span }),
         })
         .collect();
     ctx.env.globals.extend(done);
@@ -153,7 +151,7 @@ pub fn lookup_item(ctx: &mut Ctx, name: &str, span: Span) -> Option<Found> {
     ctx.items.insert(symbol.clone(), Item::Busy(at));
     let (soft, depth, top) = (ctx.soft, ctx.depth, ctx.top);
     (ctx.soft, ctx.depth, ctx.top) = (0, 0, false);
-    let ty = ctx.with_effects(true, |ctx| define(ctx, &Scope::default(), &definition));
+    let ty = ctx.with_effects(true, |ctx| ctx.definition(|ctx| define(ctx, &Scope::default(), &definition)));
     (ctx.soft, ctx.depth, ctx.top) = (soft, depth, top);
     ctx.items.insert(symbol.clone(), Item::Done(Global { ty: ty.clone(), span: at }));
     Some(Found::Var(Var { name: symbol, ty, span: at, role: Role::Value }))
@@ -192,10 +190,16 @@ fn local_items(ctx: &mut Ctx, scope: &Scope, items: &[ast::Item]) {
     let mut scope = scope.clone();
     for item in items {
         let vars = match &item.kind {
-            ItemKind::Fn(inner) => local(&inner.name, function::define(ctx, &scope, inner)),
-            ItemKind::Problem(inner) => local(&inner.name, solver::define_problem(ctx, &scope, inner)),
-            ItemKind::Solver(inner) => local(&inner.name, solver::define_solver(ctx, &scope, inner)),
-            ItemKind::Network(inner) => local(&inner.name, solver::define_network(ctx, &scope, inner)),
+            ItemKind::Fn(inner) => local(&inner.name, ctx.definition(|ctx| function::define(ctx, &scope, inner))),
+            ItemKind::Problem(inner) => {
+                local(&inner.name, ctx.definition(|ctx| solver::define_problem(ctx, &scope, inner)))
+            }
+            ItemKind::Solver(inner) => {
+                local(&inner.name, ctx.definition(|ctx| solver::define_solver(ctx, &scope, inner)))
+            }
+            ItemKind::Network(inner) => {
+                local(&inner.name, ctx.definition(|ctx| solver::define_network(ctx, &scope, inner)))
+            }
             ItemKind::Method(inner) => local(&inner.name, Ty::Unknown),
             ItemKind::Custom(rule) => {
                 custom::check(ctx, rule);

@@ -1,7 +1,8 @@
 //! Names: local ones in a shared list (a lambda keeps the list of its place), global ones in the `Env`.
 
 use super::Ctx;
-use super::ty::Ty;
+use super::dim::{Dim, Poly};
+use super::ty::{Array, Network, Param, Record, Sig, Ty};
 use crate::builtins;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
@@ -148,6 +149,7 @@ pub fn lookup(ctx: &mut Ctx, scope: &Scope, name: &str, span: Span) -> Option<Va
         Found::Nothing => {}
     }
     match lookup_global(ctx, name, span) {
+        Found::Var(var) if ctx.inside => Some(Var { ty: from_inside(ctx, &var.ty), ..var }),
         Found::Var(var) => Some(var),
         Found::Anything => None,
         Found::Nothing => {
@@ -161,6 +163,40 @@ pub fn lookup(ctx: &mut Ctx, scope: &Scope, name: &str, span: Span) -> Option<Va
             None
         }
     }
+}
+
+/// The type of a top-level value in a definition. `fn f(x: real[n]) = A @ x` with a top-level `A: real[3, 4]` is right where
+/// n is 4, and it cannot be said otherwise when `A` is computed: sizes that come with values are not compared with
+/// generic names.
+pub fn from_inside(ctx: &mut Ctx, ty: &Ty) -> Ty {
+    let dim = |ctx: &mut Ctx, dim: &Dim| dim.as_constant().map_or_else(|| dim.clone(), |size| ctx.outer_size(size));
+    match ty {
+        Ty::Array(array) => Ty::Array(Array {
+            kind: array.kind,
+            dims: array.dims.as_ref().map(|dims| dims.iter().map(|size| dim(ctx, size)).collect()),
+            value: match array.value.as_ref().and_then(Poly::as_constant) {
+                Some(value) => ctx.outer_size(value).known().cloned(),
+                None => array.value.clone(),
+            },
+        }),
+        Ty::Tuple(types) => Ty::tuple(types.iter().map(|ty| from_inside(ctx, ty)).collect()),
+        Ty::Record(record) => Ty::Record(Rc::new(record_from_inside(ctx, record))),
+        Ty::Fn(sig) => Ty::Fn(Rc::new(Sig { result: from_inside(ctx, &sig.result), ..(**sig).clone() })),
+        Ty::Network(network) => {
+            let sig = &network.sig;
+            let params =
+                sig.params.iter().map(|param| Param { ty: from_inside(ctx, &param.ty), ..param.clone() }).collect();
+            let sig = Sig { params, result: from_inside(ctx, &sig.result), ..(**sig).clone() };
+            Ty::Network(Rc::new(Network { sig: Rc::new(sig), params: record_from_inside(ctx, &network.params) }))
+        }
+        Ty::Str | Ty::Lambda(_) | Ty::Builtin(_) | Ty::Derived(_) | Ty::Template(_) => ty.clone(),
+        Ty::Solver(_) | Ty::Problem(_) | Ty::List(_) | Ty::Unknown => ty.clone(),
+    }
+}
+
+fn record_from_inside(ctx: &mut Ctx, record: &Record) -> Record {
+    let fields = record.fields.iter().map(|(name, ty)| (name.clone(), from_inside(ctx, ty))).collect();
+    Record { fields, open: record.open }
 }
 
 /// A name of the module, of the modules before it, or of the language.

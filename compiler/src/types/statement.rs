@@ -119,7 +119,11 @@ fn destructure(ctx: &mut Ctx, names: &[Name], ty: &Ty, value: &Expr) -> Vec<Var>
             names.iter().map(|name| var(name, Ty::array(Kind::Key, dims[1..].to_vec()))).collect()
         }
         _ => {
-            ctx.report(Diagnostic::error("E0318", value.span, format!("a tuple is taken apart here, but this is {ty}")));
+            ctx.report(Diagnostic::error(
+                "E0318",
+                value.span,
+                format!("a tuple is taken apart here, but this is {ty}"),
+            ));
             unknown()
         }
     }
@@ -135,9 +139,7 @@ pub fn block(ctx: &mut Ctx, scope: &Scope, block: &Block) -> Ty {
                 let message = "`param` stands only at the top of a network's block, before its lets";
                 ctx.report(Diagnostic::error("E0316", stmt.span, message));
                 for init in inits {
-                    for var in initial(ctx, &scope, init, Role::Value) {
-                        scope = scope.with(var);
-                    }
+                    scope = scope.with_value(&init.binder.name, Ty::Unknown);
                 }
             }
             StmtKind::Assign { place, value } => assign(ctx, &scope, place, value, Places::States),
@@ -244,10 +246,11 @@ fn target(ctx: &mut Ctx, scope: &Scope, place: &Path, places: Places) -> Option<
 /// The type of a path; `None` if it is not known.
 pub fn path_type(ctx: &mut Ctx, scope: &Scope, path: &Path) -> Option<Ty> {
     let var = lookup(ctx, scope, &path.root.text, path.root.span)?;
+    let declared = if var.span.is_none() { path.root.span } else { var.span };
     let mut ty = var.ty;
     let mut text = path.root.text.to_string();
     for part in &path.parts {
-        let operand = report::part(path.root.span, Some(text.clone()), &ty);
+        let operand = report::part(declared, Some(text.clone()), &ty);
         ty = match part {
             PathPart::Field(name) => {
                 text = format!("{text}.{}", name.text);

@@ -177,7 +177,7 @@ fn network(solver: &Solver, args: &[Arg], bound: &Bound, learn: &Learn, fields: 
 }
 
 /// The names of a solver on which its result depends when the lifted ones are parameters.
-fn reaching<'a>(solver: &'a ast::Solver, lifted: &HashSet<&str>) -> HashSet<&'a str> {
+pub fn reaching<'a>(solver: &'a ast::Solver, lifted: &HashSet<&str>) -> HashSet<&'a str> {
     // What each name is computed from.
     let mut sources: HashMap<&str, Vec<&Expr>> = HashMap::new();
     for binding in &solver.body.lets {
@@ -275,6 +275,10 @@ pub fn trace(
             (name.text.clone(), ty)
         })
         .collect();
+    // A function of the arguments left open.
+    if args.iter().any(|arg| arg.blank) {
+        return Ty::Unknown;
+    }
     Ty::record(fields, false)
 }
 
@@ -287,7 +291,8 @@ fn solver_scope(scope: &Scope, solver: &Solver, bound: &Bound) -> Scope {
     };
     let mut inner = scope.clone();
     for name in &solver.sig.generics {
-        inner = inner.with(var(&name.text, &Ty::static_int(Dim::Known(Poly::name(name.clone()))), Span::NONE, Role::Value));
+        inner =
+            inner.with(var(&name.text, &Ty::static_int(Dim::Known(Poly::name(name.clone()))), Span::NONE, Role::Value));
     }
     for param in &solver.sig.params {
         if let Some(name) = &param.name {

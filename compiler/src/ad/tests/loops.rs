@@ -473,7 +473,12 @@ fn counted_loops_differentiate_forward_and_backward_counting() {
         }
         for mapped in [[true; 4], [false, false, false, true], [true, false, true, false]] {
             check_batch("counted", &graph, &lanes, &mapped);
-            check_batch("the gradient of counted", &gradient_of_sum(&graph, &[true, true, true, false]), &lanes, &mapped);
+            check_batch(
+                "the gradient of counted",
+                &gradient_of_sum(&graph, &[true, true, true, false]),
+                &lanes,
+                &mapped,
+            );
         }
     }
 }

@@ -30,7 +30,11 @@ impl Pool {
 
     fn param(&mut self, ty: &Type) -> Var {
         let var = self.b.param(ty.clone());
-        if *ty == vector() { self.vectors.push(var) } else { self.matrices.push(var) }
+        if *ty == vector() {
+            self.vectors.push(var)
+        } else {
+            self.matrices.push(var)
+        }
         var
     }
 
@@ -194,9 +198,8 @@ fn random_programs_have_one_derivative() {
         grow(&mut pool, &mut rng, 8, 2);
         let results = vec![pool.vector(&mut rng), pool.matrix(&mut rng)];
         let graph = pool.b.finish(results);
-        let lanes: Vec<Vec<Tensor>> = (0..3)
-            .map(|_| types.iter().map(|ty| rng.tensor_in(ty.dtype, &ty.shape, -1.0, 1.0)).collect())
-            .collect();
+        let lanes: Vec<Vec<Tensor>> =
+            (0..3).map(|_| types.iter().map(|ty| rng.tensor_in(ty.dtype, &ty.shape, -1.0, 1.0)).collect()).collect();
         let gradient = grad_graph(&scalarized(&graph, &mut rng), &[true; 4]).expect("a gradient");
         let args = &lanes[0];
         if !is_smooth_at(&graph, args) || !is_smooth_at(&gradient, args) {

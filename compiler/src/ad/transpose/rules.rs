@@ -1,10 +1,9 @@
 //! The transpose of each operation that may occur in a tangent Graph.
 
-use super::cotangents::{Part, transposed};
 use super::At;
+use super::cotangents::{Part, transposed};
 use crate::ad::rules::arrays::spread;
-use crate::ir::graph::Var;
-use crate::ir::graph::{Op, Type};
+use crate::ir::graph::{Op, Type, Var};
 use crate::prims;
 
 /// Hands the cotangent of an equation's result to its linear operands.
