@@ -117,7 +117,10 @@ impl<'a> Script<'a> {
             ItemKind::Print(exprs) => {
                 let values = exprs.iter().map(|e| self.eval(e)).collect::<Res<Vec<Value>>>()?;
                 self.out.values(&values);
-                self.out.line(&values.iter().map(show).collect::<Vec<_>>().join(" "));
+                match &values[..] {
+                    [value] if let Some(table) = show::table(value) => self.out.line(table.trim_end()),
+                    values => self.out.line(&values.iter().map(show).collect::<Vec<_>>().join(" ")),
+                }
                 Ok(())
             }
             ItemKind::Assert(exprs) => {
@@ -298,6 +301,12 @@ impl<'a> Script<'a> {
     fn eval_inner(&mut self, e: &ast::Expr) -> Res<Value> {
         match &e.kind {
             ExprKind::Train(train) => return train::run(self, train),
+            // One side is evaluated, and may have effects: `if file == "" then make() else load(file)`.
+            ExprKind::If { cond, then, otherwise } => {
+                let known = self.eval(cond)?;
+                let side = if truth(&known, cond.span)? { then } else { otherwise };
+                return self.eval_inner(side);
+            }
             ExprKind::Call { func, args } => {
                 if let ExprKind::Name(name) = &func.kind
                     && self.scope.find(name).is_none()
