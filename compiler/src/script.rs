@@ -285,7 +285,8 @@ impl<'a> Script<'a> {
     fn network(&mut self, name: &ast::Name, declaration: Declaration) -> Res<()> {
         let scope = self.scope.clone();
         let runner = &mut self.runner;
-        let value = init_network(&mut self.session, &scope, declaration, &mut |_, lowered| runner.value(lowered, name.span))?;
+        let value =
+            init_network(&mut self.session, &scope, declaration, &mut |_, lowered| runner.value(lowered, name.span))?;
         self.flush();
         self.scope.bind(&name.text, value);
         Ok(())
@@ -311,7 +312,15 @@ impl<'a> Script<'a> {
                 if let ExprKind::Name(name) = &func.kind
                     && self.scope.find(name).is_none()
                     && let Some(builtin) = builtins::find(name)
-                    && matches!(builtin, Builtin::Load | Builtin::LoadImages | Builtin::Save | Builtin::Plot | Builtin::Files | Builtin::CheckGrad)
+                    && matches!(
+                        builtin,
+                        Builtin::Load
+                            | Builtin::LoadImages
+                            | Builtin::Save
+                            | Builtin::Plot
+                            | Builtin::Files
+                            | Builtin::CheckGrad
+                    )
                 {
                     return self.effect(builtin, args, e.span);
                 }
@@ -382,7 +391,10 @@ fn parse_arg(session: &Session, text: &str, binder: &ast::Binder) -> Res<Value> 
     use ast::{ScalarKind, TypeKind};
     let name = &binder.name;
     let wrong = |wanted: &str| {
-        Err(Box::new(Diagnostic::error("E0802", name.span, format!("--{} takes {wanted}, found `{text}`", name.text)).here("declared here")))
+        Err(Box::new(
+            Diagnostic::error("E0802", name.span, format!("--{} takes {wanted}, found `{text}`", name.text))
+                .here("declared here"),
+        ))
     };
     let kind = match &binder.ty {
         Some(ast::Type { kind: TypeKind::Array { kind, dims }, .. }) if dims.is_empty() => *kind,
