@@ -173,7 +173,18 @@ impl<'a> Ctx<'a> {
     fn equality(&self, a: &Dim, b: &Dim) -> dim::Equality {
         match dim::equality(a, b) {
             dim::Equality::Different if self.soft > 0 => dim::Equality::Unknown,
+            dim::Equality::Unknown if !self.outer_sizes.is_empty() => self.outer_equality(a, b),
             known => known,
+        }
+    }
+
+    /// The same where sizes of top-level values take part: they are compared with each other and with numbers.
+    fn outer_equality(&self, a: &Dim, b: &Dim) -> dim::Equality {
+        let numbers = self.outer_sizes.iter().map(|(size, name)| (name.id, Dim::constant(*size))).collect();
+        match a.subst(&numbers).combine(&b.subst(&numbers), Poly::sub).as_constant() {
+            Some(0) => dim::Equality::Equal,
+            Some(_) if self.soft == 0 => dim::Equality::Different,
+            Some(_) | None => dim::Equality::Unknown,
         }
     }
 

@@ -78,6 +78,273 @@ pub const ROWS: &[Row] = &[
             line, and perhaps `subject to` with constraints. A solver has `let`s, then `state`s with initial values, one \
             `step`, and perhaps `until`.",
     },
+    Row {
+        code: Code("E0301"),
+        title: "a name that is not defined",
+        explanation: "No parameter, `let`, definition or built-in function of this name is visible here. Names \
+            inside a block, loop or `test` end with it; names of another file come with `use`.",
+    },
+    Row {
+        code: Code("E0302"),
+        title: "no such field, or no previous value",
+        explanation: "A record has the fields that it was made with; a network has its parameters as fields, and \
+            `params`, the record of them all. `previous y` is the value of a state at the beginning of the pass, and \
+            only states of the solver or loop around it have one.",
+    },
+    Row {
+        code: Code("E0303"),
+        title: "a name used before its line",
+        explanation: "The statements of a file run in order. A `let`, an `arg` or a `network NAME = ..` has its \
+            value from its line on; functions, problems and solvers may stand anywhere in the file.",
+    },
+    Row {
+        code: Code("E0304"),
+        title: "defined twice",
+        explanation: "A name has one meaning at the top level of a file, and one among the parameters of a function. \
+            Inside blocks a later `let` may take a name anew.",
+    },
+    Row {
+        code: Code("E0305"),
+        title: "recursion",
+        explanation: "A definition cannot use itself, also not by way of others: programs are compiled for their \
+            shapes, and what is compiled must end. `loop` repeats, `unroll` makes layers of a solver's passes.",
+    },
+    Row {
+        code: Code("E0306"),
+        title: "not a problem",
+        explanation: "`derive` makes a solver of a `problem`. A function is minimized by a solver that takes it as \
+            an argument, such as an optimizer.",
+    },
+    Row {
+        code: Code("E0310"),
+        title: "the wrong kind of value",
+        explanation: "An operator or function was given a value that it does not take: arithmetic takes numbers, \
+            `and`, `or`, `not` take bools, `//` and `%` take ints, a condition is one bool, an index is an int. Ints \
+            widen to reals by themselves; `real(mask)` makes 0 and 1 of bools; `round`, `floor` and `ceil` make ints of \
+            reals.",
+    },
+    Row {
+        code: Code("E0311"),
+        title: "a value that is not of the declared type",
+        explanation: "The type that was declared (for a parameter, a `let`, a state or a result) and the value are \
+            different in kind: a real where an int was declared, an array where a function was. Only ints widen by \
+            themselves, to reals.",
+    },
+    Row {
+        code: Code("E0312"),
+        title: "an expression that is still to be written",
+        explanation: "`?` stands for an expression that is still to be written. The rest of the program is checked, \
+            but it cannot run.",
+    },
+    Row {
+        code: Code("E0313"),
+        title: "not a network",
+        explanation: "`train` changes networks, and `network NAME = ..` names one: an `unroll` with `learn`, another \
+            network, `first(net, k)`. `learn` stands only where the network gets its name.",
+    },
+    Row {
+        code: Code("E0314"),
+        title: "`train` inside a function",
+        explanation: "A training changes the parameters of networks in place. Such effects stand at the top level of \
+            a file; what is to be differentiated through a training is written as a solver.",
+    },
+    Row {
+        code: Code("E0315"),
+        title: "a value that is not there yet",
+        explanation: "This needs a value that depends on an argument left open with `_`, which has none before the \
+            call. Bind the argument, or give data to start from with `from`.",
+    },
+    Row {
+        code: Code("E0316"),
+        title: "`param` or a template where it cannot stand",
+        explanation: "`param` stands at the top of a network's block, before its lets. An instance of a network \
+            template is made by `param` in another network.",
+    },
+    Row {
+        code: Code("E0317"),
+        title: "an assignment to what is not a state",
+        explanation: "`<-` assigns states: those of the `loop` or solver around it, in `update` also those of the \
+            training and parameters of networks. A `let` keeps its value; a new value gets a new name.",
+    },
+    Row {
+        code: Code("E0318"),
+        title: "a value that cannot be taken apart",
+        explanation: "`let (a, b) = ..` takes a tuple apart, with as many names as it has parts. Keys made by \
+            `split(k, n)` are taken apart in the same way.",
+    },
+    Row {
+        code: Code("E0319"),
+        title: "types that do not meet",
+        explanation: "The branches of an `if`, the elements of an array and the values of a state from pass to pass \
+            have one type. Ints widen to reals, a scalar branch takes the shape of the other one, nothing else \
+            changes.",
+    },
+    Row {
+        code: Code("E0320"),
+        title: "an argument of the wrong form",
+        explanation: "`e for i in n` is the only argument of a reduction; `each` marks arguments of calls, not of \
+            `unroll`: leave the argument open with `_`, and map the function that this makes.",
+    },
+    Row {
+        code: Code("E0321"),
+        title: "arguments that do not match the parameters",
+        explanation: "A call gives the arguments in the order of the parameters, then others by name (`lr: 0.1`). \
+            Parameters with a default value may be left out; `_` leaves one open and makes a function of it. `wrt:` \
+            takes a parameter's name, or a tuple of names.",
+    },
+    Row {
+        code: Code("E0322"),
+        title: "a rule that does not match its function",
+        explanation: "`derivative f(x, t; dx, dt) = ..` names the parameters of `f` in order and then their \
+            tangents, and gives the tangent of the result. `prox g(v, a; t) = ..` names the parameters of `g`, then the \
+            step, and gives a value like the first parameter.",
+    },
+    Row {
+        code: Code("E0323"),
+        title: "not a solver",
+        explanation: "`unroll`, `implicit` and `trace` take a call of a solver: `unroll ista(x, D, c) for 16`. \
+            `using` takes an optimizer: a solver whose first two parameters are the objective and the start, one \
+            vector.",
+    },
+    Row {
+        code: Code("E0324"),
+        title: "a derivative in what is not real",
+        explanation: "Derivatives are taken in reals, arrays, tuples and records of reals. Ints, bools and keys have \
+            no tangent; name the real parameters with `wrt:`.",
+    },
+    Row {
+        code: Code("E0325"),
+        title: "no derivative",
+        explanation: "A step on the way from the arguments to the result has no derivative rule. `stop_gradient` \
+            leaves it out of the derivative; a `derivative` declaration gives it one.",
+    },
+    Row {
+        code: Code("E0326"),
+        title: "a gradient of more than one real",
+        explanation: "`grad`, `hessian` and the objectives of problems and trainings are of one real. `sumsq`, `sum` \
+            or `mean` makes one real of many; `jacobian`, `jvp` and `vjp` differentiate arrays.",
+    },
+    Row {
+        code: Code("E0327"),
+        title: "a solver without a stop rule",
+        explanation: "A call of a solver runs until its rule holds, so that it must have one: `until norm(y - \
+            previous y) <= tol`. `unroll s(..) for K` runs a fixed number of passes.",
+    },
+    Row {
+        code: Code("E0328"),
+        title: "parameters that do not fit the network",
+        explanation: "`at(net, p)` takes a record with the names and shapes of `net.params`, or one vector as long \
+            as `flat(net.params)`.",
+    },
+    Row {
+        code: Code("E0329"),
+        title: "a name that cannot be learned",
+        explanation: "`learn` lifts lets of the solver and bound arguments, all of them reals, to parameters that \
+            start at their own values. A let inside `step` has one value a pass and is learned as `each v`; a let that \
+            depends on an open argument needs data to start from: `learn v from X`. States are not learned.",
+    },
+    Row {
+        code: Code("E0330"),
+        title: "a draw without a key",
+        explanation: "Functions are pure: the same arguments give the same result. At the top level, in the body of \
+            `train` and in initial values of parameters draws need no key; elsewhere take a parameter `k: key` and write \
+            `normal(n, key: k)`. `split(k, 2)` makes two keys of one.",
+    },
+    Row {
+        code: Code("E0331"),
+        title: "an effect inside a function",
+        explanation: "`load`, `save`, `plot`, `files` and their like act on the world around the program. They stand \
+            at the top level, as statements or as the value of a `let`.",
+    },
+    Row {
+        code: Code("E0332"),
+        title: "unknown precision",
+        explanation: "`precision f32` or `precision f64` at the top of a file chooses the precision of all reals of \
+            a run; `--precision` on the command line overrides it.",
+    },
+    Row {
+        code: Code("E0390"),
+        title: "not yet possible",
+        explanation: "The language has this, but this version of the compiler does not. It is listed among the known \
+            limits.",
+    },
+    Row {
+        code: Code("E0401"),
+        title: "operands of a primitive do not fit",
+        explanation: "The shapes or kinds that a primitive operation was given do not fit it. The message names the \
+            operation, and what it needs.",
+    },
+    Row {
+        code: Code("E0402"),
+        title: "shapes that do not meet",
+        explanation: "Elementwise operators take operands of equal shapes, or a scalar and any array, or an array \
+            whose shape ends in that of the other: `real[m, n]` meets `real[n]`. Nothing else is stretched: `diag(w) @ \
+            A` scales rows, `reshape` and `broadcast` change shapes.",
+    },
+    Row {
+        code: Code("E0403"),
+        title: "a size that is not a known int",
+        explanation: "Dimensions, ranges and numbers of passes are static ints: numbers, dimension names, `arg`s, \
+            top-level ints, parameters that are given such values, and arithmetic of these. What is computed from data \
+            cannot be a size inside a function.",
+    },
+    Row {
+        code: Code("E0404"),
+        title: "an int out of range",
+        explanation: "A size or count is negative or divides by zero, or an int leaves the range of 64 bits.",
+    },
+    Row {
+        code: Code("E0405"),
+        title: "a product or transpose of shapes that do not fit",
+        explanation: "`A @ x` sums over the last dimension of A and the first of x (of a matrix, the one before the \
+            last), which must be equal. `A'` swaps the last two dimensions; a vector has no transpose, since `x @ A` \
+            multiplies from the left and `x @ y` is the inner product. Scalars are multiplied with `*`.",
+    },
+    Row {
+        code: Code("E0406"),
+        title: "a shape that is not the declared one",
+        explanation: "An argument, a value or a result has another shape than was declared. A name in the types of \
+            parameters stands for one size in the whole call: in `f(x: real[m], D: real[m, n])` the length of x is the \
+            number of rows of D.",
+    },
+    Row {
+        code: Code("E0407"),
+        title: "an index or axis out of range",
+        explanation: "An array has as many indices as dimensions, at most; indices and axes count from 0. `x[a:b]` \
+            takes the elements from a up to, not including, b.",
+    },
+    Row {
+        code: Code("E0408"),
+        title: "nothing to take a value of",
+        explanation: "The maximum, minimum, mean or quantile of no elements does not exist. The sum of none is 0, \
+            the product 1.",
+    },
+    Row {
+        code: Code("E0409"),
+        title: "`each` over arrays that do not go together",
+        explanation: "`f(each X, each Y)` takes X and Y apart along their leading axes, together: both need one, and \
+            of the same size. The data of a training go together in the same way. An argument that is the same for all \
+            is given without `each`.",
+    },
+    Row {
+        code: Code("E0410"),
+        title: "a lifted function without a scalar result",
+        explanation: "An array given for a scalar parameter means: apply the function to each element. The result of \
+            the function must then be a scalar. `f(each X)` maps functions with any result over a leading axis.",
+    },
+    Row {
+        code: Code("E0411"),
+        title: "a state whose shape changes",
+        explanation: "A state keeps its shape from pass to pass. What is assigned to it has that shape, or fills it \
+            by the broadcasting rule: `state y: real[n] = 0` begins as n zeros.",
+    },
+    Row {
+        code: Code("E0412"),
+        title: "arrays that cannot be rearranged so",
+        explanation: "`reshape` keeps the number of elements; `concat` joins arrays that agree in all dimensions but \
+            the one along which they are joined; `broadcast` stretches to a shape that ends in the array's own; a \
+            network has so many layers and parameters, not more.",
+    },
 ];
 
 /// The row of a code such as `E0201`.

@@ -1,6 +1,7 @@
 //! Written types. In a parameter's type dimension names are generic; in a body, a return type or a top-level
 //! annotation a name in scope is a check and one not in scope is bound from the value.
 
+use super::Ctx;
 use super::dim::{Dim, DimName, Overflow, Poly};
 use super::expr::synth;
 use super::fit;
@@ -8,7 +9,6 @@ use super::fit::{Bindings, Misfit};
 use super::report;
 use super::scope::{Found, Role, Scope, Var, from_inside, lookup_global};
 use super::ty::{Array, Kind, Param, Ty};
-use super::Ctx;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -196,7 +196,8 @@ fn dim_name(ctx: &mut Ctx, scope: &Scope, name: &Name, names: &mut DimNames) -> 
                 let ty = Ty::Array(array);
                 let message = format!("`{}` is {ty}, so that it cannot be a dimension", name.text);
                 ctx.report(
-                    Diagnostic::error("E0403", name.span, message).label(span, format!("`{}` is declared here", name.text)),
+                    Diagnostic::error("E0403", name.span, message)
+                        .label(span, format!("`{}` is declared here", name.text)),
                 );
                 return Dim::Unknown;
             }
@@ -253,7 +254,9 @@ pub fn parameters(ctx: &mut Ctx, outer: &Scope, lists: &[Vec<(Name, Option<&ast:
             && !param.ty.is_unknown()
         {
             let message = format!("`{text}` is {}, so that it cannot be a dimension", param.ty);
-            ctx.report(Diagnostic::error("E0403", dim.span, message).label(name.span, format!("`{text}` is declared here")));
+            ctx.report(
+                Diagnostic::error("E0403", dim.span, message).label(name.span, format!("`{text}` is declared here")),
+            );
         }
         scope = scope.with_value(name, param.ty.clone());
     }
@@ -264,7 +267,9 @@ pub fn parameters(ctx: &mut Ctx, outer: &Scope, lists: &[Vec<(Name, Option<&ast:
 fn is_int(ty: &ast::Type) -> bool {
     match &ty.kind {
         TypeKind::Array { kind: ast::ScalarKind::Int, dims } => dims.is_empty(),
-        TypeKind::Array { .. } | TypeKind::Tuple(_) | TypeKind::Record(_) | TypeKind::Fn { .. } | TypeKind::Error => false,
+        TypeKind::Array { .. } | TypeKind::Tuple(_) | TypeKind::Record(_) | TypeKind::Fn { .. } | TypeKind::Error => {
+            false
+        }
     }
 }
 

@@ -279,8 +279,11 @@ fn where_(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
         (Kind::Int, Kind::Real) | (Kind::Real, Kind::Int) => Kind::Real,
         _ => {
             let (x, y) = (&given.args[1], &given.args[2]);
-            let message =
-                format!("`where` picks from values of one type, but these are {} and {}", x.operand.shown(), y.operand.shown());
+            let message = format!(
+                "`where` picks from values of one type, but these are {} and {}",
+                x.operand.shown(),
+                y.operand.shown()
+            );
             ctx.report(y.operand.label(x.operand.label(Diagnostic::error("E0319", given.span, message))));
             return None;
         }
@@ -351,7 +354,8 @@ fn solve(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     };
     let (a, b) = (&given.args[0], &given.args[1]);
     if ctx.differ(n, columns) {
-        let message = format!("`solve` takes a square matrix, but {} was given: {n} and {columns} differ", a.operand.shown());
+        let message =
+            format!("`solve` takes a square matrix, but {} was given: {n} and {columns} differ", a.operand.shown());
         ctx.report(a.operand.label(Diagnostic::error("E0406", a.span, message)));
         return None;
     }

@@ -81,7 +81,8 @@ pub fn call(ctx: &mut Ctx, scope: &Scope, func: &Expr, args: &[ast::Arg], span: 
     if let Some(generator) = args.iter().find(|arg| arg.generator)
         && !matches!(callee, Ty::Builtin(_) | Ty::Unknown)
     {
-        let message = "`e for i in n` is an argument of reductions only (`sum`, `prod`, `mean`, `max`, `min`, `all`, `any`)";
+        let message =
+            "`e for i in n` is an argument of reductions only (`sum`, `prod`, `mean`, `max`, `min`, `all`, `any`)";
         ctx.report(Diagnostic::error("E0311", generator.span, message));
         return Ty::Unknown;
     }
@@ -153,7 +154,8 @@ fn apply_each(ctx: &mut Ctx, callee: &Ty, args: &[Arg], span: Span) -> Ty {
                 element.ty = ty;
             }
             None => {
-                let axes = if arg.each == 1 { "a leading axis".to_string() } else { format!("{} leading axes", arg.each) };
+                let axes =
+                    if arg.each == 1 { "a leading axis".to_string() } else { format!("{} leading axes", arg.each) };
                 let message = format!("`each` needs {axes}, but {} has none such", arg.operand.shown());
                 ctx.report(arg.operand.label(Diagnostic::error("E0409", arg.span, message)));
                 wrong = true;
@@ -234,7 +236,7 @@ fn apply_sig(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Ty {
 }
 
 /// The function of the blanks of a call, in order.
-fn blank_form(sig: &Sig, args: &[Arg], bound: &Bound) -> Ty {
+pub fn blank_form(sig: &Sig, args: &[Arg], bound: &Bound) -> Ty {
     if bound.lifted.as_ref().is_none_or(|dims| !dims.is_empty()) {
         return Ty::Unknown;
     }
@@ -263,7 +265,9 @@ fn lift(ctx: &mut Ctx, sig: &Sig, result: &Ty, lifted: &Shape, span: Span) -> Ty
     }
     match result {
         Ty::Unknown => Ty::Unknown,
-        Ty::Array(Array { kind, dims, .. }) if dims.as_ref().is_none_or(Vec::is_empty) => Ty::shaped(*kind, lifted.clone()),
+        Ty::Array(Array { kind, dims, .. }) if dims.as_ref().is_none_or(Vec::is_empty) => {
+            Ty::shaped(*kind, lifted.clone())
+        }
         _ if lifted.is_none() => Ty::Unknown,
         _ => {
             let shape = lifted.as_ref().map_or_else(String::new, |dims| super::ty::show_dims(dims));
@@ -367,7 +371,8 @@ fn assign(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Option<Vec<Opti
                     1 => "1 argument".to_string(),
                     _ => format!("{count} arguments"),
                 };
-                let message = format!("{} takes {takes}, but {} were given", sig.called(), args.len());
+                let were = if args.len() == 1 { "was" } else { "were" };
+                let message = format!("{} takes {takes}, but {} {were} given", sig.called(), args.len());
                 ctx.report(Diagnostic::error("E0321", arg.span, message).here("one too many").note(usage(sig)));
                 return None;
             }
@@ -465,9 +470,9 @@ fn report_argument(
 }
 
 fn mentions(ty: &Ty, id: u32) -> bool {
-    ty.as_array().and_then(|array| array.dims.as_ref()).is_some_and(|dims| {
-        dims.iter().any(|dim| dim.known().is_some_and(|poly| poly.mentions(&|other| other == id)))
-    })
+    ty.as_array()
+        .and_then(|array| array.dims.as_ref())
+        .is_some_and(|dims| dims.iter().any(|dim| dim.known().is_some_and(|poly| poly.mentions(&|other| other == id))))
 }
 
 /// Checks a function given for a parameter `fn(...) -> ...` by applying it to the declared types.
@@ -485,11 +490,8 @@ fn function_argument(ctx: &mut Ctx, sig: &Sig, param: &Param, wanted: &Sig, arg:
     let declared = wanted.result.subst(&fit::closed(map, &sig.generics));
     let Some(misfit) = fit::misfit(ctx, &declared, &result) else { return true };
     let name = param.name.as_deref().unwrap_or("_");
-    let message = format!(
-        "{} takes `{name}: {}`, but the function given has the result {result}",
-        sig.called(),
-        param.ty
-    );
+    let message =
+        format!("{} takes `{name}: {}`, but the function given has the result {result}", sig.called(), param.ty);
     let code = match misfit {
         Misfit::Kind => "E0311",
         Misfit::Rank | Misfit::Dim(..) => "E0406",

@@ -55,8 +55,12 @@ pub fn check(ctx: &mut Ctx, rule: &Custom) {
         };
         if let Some(misfit) = super::fit::fill_misfit(ctx, &declared, &actual) {
             let what = match rule.kind {
-                CustomKind::Prox => format!("the proximal operator of `{}` is {declared}, like its first argument", sig_name(sig)),
-                CustomKind::Derivative => format!("the derivative of `{}` is {declared}, like its result", sig_name(sig)),
+                CustomKind::Prox => {
+                    format!("the proximal operator of `{}` is {declared}, like its first argument", sig_name(sig))
+                }
+                CustomKind::Derivative => {
+                    format!("the derivative of `{}` is {declared}, like its result", sig_name(sig))
+                }
             };
             let code = match misfit {
                 super::fit::Misfit::Kind => "E0322",
@@ -77,7 +81,9 @@ fn count(ctx: &mut Ctx, rule: &Custom, sig: &Sig) {
     let span = |names: &[Name]| names.iter().map(|name| name.span).reduce(|a, b| a.to(b)).unwrap_or(rule.name.span);
     if rule.args.len() != sig.params.len() {
         let message = format!("`{name}` has {} parameters, but {} are named here", sig.params.len(), rule.args.len());
-        ctx.report(Diagnostic::error("E0322", span(&rule.args), message).note(format!("it is declared as {name}{sig}")));
+        ctx.report(
+            Diagnostic::error("E0322", span(&rule.args), message).note(format!("it is declared as {name}{sig}")),
+        );
         return;
     }
     let reals = sig.params.iter().filter(|param| has_tangent(&param.ty)).count();

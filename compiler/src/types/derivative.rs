@@ -221,7 +221,9 @@ fn gradient(ctx: &mut Ctx, derived: &Derived, args: &[Arg]) -> Ty {
             }
             let types: Vec<Ty> = positions
                 .iter()
-                .map(|position| args.get(*position).map_or(Ty::Unknown, |arg| real_argument(ctx, derived.operator, arg)))
+                .map(|position| {
+                    args.get(*position).map_or(Ty::Unknown, |arg| real_argument(ctx, derived.operator, arg))
+                })
                 .collect();
             match (types.as_slice(), tuple) {
                 ([ty], false) => ty.clone(),

@@ -321,9 +321,8 @@ fn floor_div(a: i64, b: i64) -> Option<i64> {
 }
 
 fn subst_atom(atom: &Atom, map: &HashMap<u32, Dim>) -> Result<Option<Poly>, Overflow> {
-    let both = |a: &Poly, b: &Poly| -> Result<Option<(Poly, Poly)>, Overflow> {
-        Ok(a.try_subst(map)?.zip(b.try_subst(map)?))
-    };
+    let both =
+        |a: &Poly, b: &Poly| -> Result<Option<(Poly, Poly)>, Overflow> { Ok(a.try_subst(map)?.zip(b.try_subst(map)?)) };
     match atom {
         Atom::Name(name) => Ok(match map.get(&name.id) {
             Some(Dim::Known(poly)) => Some(poly.clone()),

@@ -180,9 +180,11 @@ pub fn condition(ctx: &mut Ctx, scope: &Scope, cond: &Expr) {
         Ty::Unknown => {}
         Ty::Array(Array { kind: Kind::Bool, dims, .. }) if dims.as_ref().is_none_or(Vec::is_empty) => {}
         _ => {
-            let mut diagnostic = Diagnostic::error("E0310", cond.span, format!("a condition is one bool, but this is {ty}"));
+            let mut diagnostic =
+                Diagnostic::error("E0310", cond.span, format!("a condition is one bool, but this is {ty}"));
             if let Ty::Array(Array { kind: Kind::Bool, .. }) = ty {
-                diagnostic = diagnostic.help("`all(..)` or `any(..)` makes one of many; `where(mask, a, b)` picks elementwise");
+                diagnostic =
+                    diagnostic.help("`all(..)` or `any(..)` makes one of many; `where(mask, a, b)` picks elementwise");
             }
             ctx.report(diagnostic);
         }

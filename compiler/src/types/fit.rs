@@ -98,13 +98,13 @@ pub fn misfit(ctx: &Ctx, declared: &Ty, actual: &Ty) -> Option<Misfit> {
             }
             declared.iter().zip(actual.iter()).find_map(|(declared, actual)| misfit(ctx, declared, actual))
         }
-        (Ty::Record(declared), Ty::Record(actual)) => declared.fields.iter().find_map(|(name, ty)| {
-            match actual.field(name) {
+        (Ty::Record(declared), Ty::Record(actual)) => {
+            declared.fields.iter().find_map(|(name, ty)| match actual.field(name) {
                 Some(actual) => misfit(ctx, ty, actual),
                 None if actual.open => None,
                 None => Some(Misfit::Kind),
-            }
-        }),
+            })
+        }
         (Ty::List(declared), Ty::List(actual)) => misfit(ctx, declared, actual),
         (declared, actual) if is_function(declared) && is_function(actual) => None,
         _ => Some(Misfit::Kind),
@@ -160,7 +160,8 @@ pub fn join_branches(ctx: &Ctx, a: &Ty, b: &Ty) -> Result<Ty, Misfit> {
             join(ctx, &stretched.0, &stretched.1)
         }
         (Ty::Tuple(x), Ty::Tuple(y)) if x.len() == y.len() => {
-            let types: Result<Vec<Ty>, Misfit> = x.iter().zip(y.iter()).map(|(a, b)| join_branches(ctx, a, b)).collect();
+            let types: Result<Vec<Ty>, Misfit> =
+                x.iter().zip(y.iter()).map(|(a, b)| join_branches(ctx, a, b)).collect();
             Ok(Ty::tuple(types?))
         }
         (Ty::Record(_), Ty::Record(_)) => join(ctx, a, b).or(Ok(Ty::Unknown)),

@@ -87,7 +87,8 @@ pub fn apply_lambda(ctx: &mut Ctx, lambda: &Lambda, args: &[Arg], span: Span) ->
     if args.len() < required || args.len() > lambda.params.len() {
         let count = lambda.params.len();
         let plural = if count == 1 { "argument" } else { "arguments" };
-        let message = format!("this function takes {count} {plural}, but {} were given", args.len());
+        let were = if args.len() == 1 { "was" } else { "were" };
+        let message = format!("this function takes {count} {plural}, but {} {were} given", args.len());
         ctx.report(Diagnostic::error("E0321", span, message).label(lambda.body.span, "the function's body"));
         return Ty::Unknown;
     }

@@ -32,8 +32,16 @@ pub fn index(ctx: &mut Ctx, scope: &Scope, ty: &Ty, operand: &Operand, indices: 
                 _ => Ty::Unknown,
             };
         }
-        Ty::Str | Ty::Record(_) | Ty::Fn(_) | Ty::Lambda(_) | Ty::Builtin(_) | Ty::Derived(_) | Ty::Network(_)
-        | Ty::Template(_) | Ty::Solver(_) | Ty::Problem(_) => {
+        Ty::Str
+        | Ty::Record(_)
+        | Ty::Fn(_)
+        | Ty::Lambda(_)
+        | Ty::Builtin(_)
+        | Ty::Derived(_)
+        | Ty::Network(_)
+        | Ty::Template(_)
+        | Ty::Solver(_)
+        | Ty::Problem(_) => {
             let message = format!("cannot index {}", operand.shown());
             ctx.report(operand.label(Diagnostic::error("E0310", span, message)));
             return Ty::Unknown;
@@ -47,6 +55,7 @@ pub fn index(ctx: &mut Ctx, scope: &Scope, ty: &Ty, operand: &Operand, indices: 
     if indices.len() > dims.len() {
         let message = match dims.len() {
             0 => format!("cannot index {}: it is a scalar", operand.shown()),
+            1 => format!("{} has 1 dimension, but {} indices were given", operand.shown(), indices.len()),
             rank => format!("{} has {rank} dimensions, but {} indices were given", operand.shown(), indices.len()),
         };
         ctx.report(operand.label(Diagnostic::error("E0407", span, message)));
@@ -177,8 +186,17 @@ pub fn field(ctx: &mut Ctx, ty: &Ty, operand: &Operand, name: &Name) -> Ty {
             report_field(ctx, operand, name, "parameter", &names);
             return Ty::Unknown;
         }
-        Ty::Array(_) | Ty::Str | Ty::Tuple(_) | Ty::List(_) | Ty::Fn(_) | Ty::Lambda(_) | Ty::Builtin(_)
-        | Ty::Derived(_) | Ty::Template(_) | Ty::Solver(_) | Ty::Problem(_) => {
+        Ty::Array(_)
+        | Ty::Str
+        | Ty::Tuple(_)
+        | Ty::List(_)
+        | Ty::Fn(_)
+        | Ty::Lambda(_)
+        | Ty::Builtin(_)
+        | Ty::Derived(_)
+        | Ty::Template(_)
+        | Ty::Solver(_)
+        | Ty::Problem(_) => {
             let message = format!("{} has no fields", operand.shown());
             ctx.report(operand.label(Diagnostic::error("E0302", name.span, message)));
             return Ty::Unknown;

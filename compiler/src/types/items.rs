@@ -62,12 +62,10 @@ pub fn check_items(ctx: &mut Ctx, module: &ast::Module) {
     let done: Vec<(Symbol, Global)> = ctx
         .items
         .drain()
-        .filter_map(|(name, item)| match item {
-            Item::Done(global) => Some((name, global)),
+        .map(|(name, item)| match item {
+            Item::Done(global) => (name, global),
             // A name whose line was not reached has a reported mistake.
-            Item::Pending(_, span) | Item::Busy(span) | Item::Later(span) => {
-                Some((name, Global { ty: Ty::Unknown, span }))
-            }
+            Item::Pending(_, span) | Item::Busy(span) | Item::Later(span) => (name, Global { ty: Ty::Unknown, span }),
         })
         .collect();
     ctx.env.globals.extend(done);
@@ -193,9 +191,15 @@ fn local_items(ctx: &mut Ctx, scope: &Scope, items: &[ast::Item]) {
     for item in items {
         let vars = match &item.kind {
             ItemKind::Fn(inner) => local(&inner.name, ctx.definition(|ctx| function::define(ctx, &scope, inner))),
-            ItemKind::Problem(inner) => local(&inner.name, ctx.definition(|ctx| solver::define_problem(ctx, &scope, inner))),
-            ItemKind::Solver(inner) => local(&inner.name, ctx.definition(|ctx| solver::define_solver(ctx, &scope, inner))),
-            ItemKind::Network(inner) => local(&inner.name, ctx.definition(|ctx| solver::define_network(ctx, &scope, inner))),
+            ItemKind::Problem(inner) => {
+                local(&inner.name, ctx.definition(|ctx| solver::define_problem(ctx, &scope, inner)))
+            }
+            ItemKind::Solver(inner) => {
+                local(&inner.name, ctx.definition(|ctx| solver::define_solver(ctx, &scope, inner)))
+            }
+            ItemKind::Network(inner) => {
+                local(&inner.name, ctx.definition(|ctx| solver::define_network(ctx, &scope, inner)))
+            }
             ItemKind::Method(inner) => local(&inner.name, Ty::Unknown),
             ItemKind::Custom(rule) => {
                 custom::check(ctx, rule);

@@ -1,7 +1,8 @@
 //! Which names an expression mentions, for finding what reaches a result.
 
 use crate::syntax::ast::{
-    Arg, ArgValue, Block, Expr, ExprKind, Generator, Index, Let, LetKind, LoopKind, Path, PathPart, Range, Stmt, StmtKind,
+    Arg, ArgValue, Block, Expr, ExprKind, Generator, Index, Let, LetKind, LoopKind, Path, PathPart, Range, Stmt,
+    StmtKind,
 };
 
 /// Calls `see` with every name that stands in the expression, also with those that it binds itself.

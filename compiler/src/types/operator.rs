@@ -156,8 +156,9 @@ pub fn report_clash(
             (right.1.text(), left.1.text())
         };
         if let (Some(vector), Some(matrix), 2) = (vector, matrix, long.len()) {
-            diagnostic = diagnostic
-                .help(format!("an array meets one whose shape ends in its own; `diag({vector}) @ {matrix}` scales rows"));
+            diagnostic = diagnostic.help(format!(
+                "an array meets one whose shape ends in its own; `diag({vector}) @ {matrix}` scales rows"
+            ));
         }
     }
     ctx.report(diagnostic);
@@ -227,7 +228,8 @@ pub fn matmul(ctx: &mut Ctx, scope: &Scope, left: &Expr, right: &Expr, span: Spa
                 shown_right.shown(),
                 operand.text().unwrap_or("an operand")
             );
-            let diagnostic = Diagnostic::error("E0405", span, message).here("`@` is the product of matrices and vectors");
+            let diagnostic =
+                Diagnostic::error("E0405", span, message).here("`@` is the product of matrices and vectors");
             let diagnostic = shown_right.label(shown_left.label(diagnostic));
             ctx.report(diagnostic.help("a scalar is multiplied with `*`"));
             return Ty::Unknown;

@@ -58,14 +58,16 @@ pub fn part(span: Span, text: Option<String>, ty: &Ty) -> Operand {
 /// The variable at the root of `D'`, `D[i]`, `run.D`.
 fn declaration(ctx: &mut Ctx, scope: &Scope, expr: &Expr) -> Option<scope::Var> {
     match &expr.kind {
-        ExprKind::Name(name) | ExprKind::Previous(crate::syntax::ast::Name { text: name, .. }) => match scope.find(name) {
-            Found::Var(var) => Some(var),
-            Found::Anything => None,
-            Found::Nothing => match scope::lookup_global(ctx, name, Span::NONE) {
+        ExprKind::Name(name) | ExprKind::Previous(crate::syntax::ast::Name { text: name, .. }) => {
+            match scope.find(name) {
                 Found::Var(var) => Some(var),
-                Found::Anything | Found::Nothing => None,
-            },
-        },
+                Found::Anything => None,
+                Found::Nothing => match scope::lookup_global(ctx, name, Span::NONE) {
+                    Found::Var(var) => Some(var),
+                    Found::Anything | Found::Nothing => None,
+                },
+            }
+        }
         ExprKind::Transpose(base) | ExprKind::Index { base, .. } => declaration(ctx, scope, base),
         _ => None,
     }
@@ -163,5 +165,8 @@ pub fn why_not(clash: &Clash) -> String {
 pub enum Clash {
     /// Equal ranks, and these two differ.
     Dims(Dim, Dim),
-    Suffix { long: Vec<Dim>, short: Vec<Dim> },
+    Suffix {
+        long: Vec<Dim>,
+        short: Vec<Dim>,
+    },
 }

@@ -184,7 +184,8 @@ pub fn from_inside(ctx: &mut Ctx, ty: &Ty) -> Ty {
         Ty::Fn(sig) => Ty::Fn(Rc::new(Sig { result: from_inside(ctx, &sig.result), ..(**sig).clone() })),
         Ty::Network(network) => {
             let sig = &network.sig;
-            let params = sig.params.iter().map(|param| Param { ty: from_inside(ctx, &param.ty), ..param.clone() }).collect();
+            let params =
+                sig.params.iter().map(|param| Param { ty: from_inside(ctx, &param.ty), ..param.clone() }).collect();
             let sig = Sig { params, result: from_inside(ctx, &sig.result), ..(**sig).clone() };
             Ty::Network(Rc::new(Network { sig: Rc::new(sig), params: record_from_inside(ctx, &network.params) }))
         }

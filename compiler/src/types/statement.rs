@@ -119,7 +119,11 @@ fn destructure(ctx: &mut Ctx, names: &[Name], ty: &Ty, value: &Expr) -> Vec<Var>
             names.iter().map(|name| var(name, Ty::array(Kind::Key, dims[1..].to_vec()))).collect()
         }
         _ => {
-            ctx.report(Diagnostic::error("E0318", value.span, format!("a tuple is taken apart here, but this is {ty}")));
+            ctx.report(Diagnostic::error(
+                "E0318",
+                value.span,
+                format!("a tuple is taken apart here, but this is {ty}"),
+            ));
             unknown()
         }
     }

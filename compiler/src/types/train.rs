@@ -16,6 +16,11 @@ use std::rc::Rc;
 
 /// The record of a training.
 pub fn train(ctx: &mut Ctx, outer: &Scope, train: &Train) -> Ty {
+    if !ctx.effects {
+        let message = "`train` changes networks, and functions are pure";
+        ctx.report(Diagnostic::error("E0314", train.span, message).here("this stands at the top level only"));
+        return Ty::Unknown;
+    }
     for path in &train.paths {
         trained_path(ctx, outer, path);
     }
@@ -86,8 +91,11 @@ fn clauses(ctx: &mut Ctx, outer: &Scope, train: &Train) -> Ty {
             ClauseKind::Keep { highest: _, name, patience } => {
                 let all: Vec<Symbol> = recorded_names(train);
                 if &*name.text != "loss" && !all.contains(&name.text) {
-                    let mut diagnostic =
-                        Diagnostic::error("E0703", name.span, format!("`{}` is not recorded by this training", name.text));
+                    let mut diagnostic = Diagnostic::error(
+                        "E0703",
+                        name.span,
+                        format!("`{}` is not recorded by this training", name.text),
+                    );
                     diagnostic = match similar(&name.text, all.iter().map(|name| &**name)) {
                         Some(suggestion) => diagnostic.help(format!("did you mean `{suggestion}`?")),
                         None => diagnostic.help(format!("`record {{ {}: .. }}` records it", name.text)),

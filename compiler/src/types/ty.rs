@@ -211,7 +211,9 @@ impl Ty {
     pub fn as_array(&self) -> Option<&Array> {
         match self {
             Ty::Array(array) => Some(array),
-            Ty::Str | Ty::Tuple(_) | Ty::Record(_) | Ty::Fn(_) | Ty::Lambda(_) | Ty::Builtin(_) | Ty::Derived(_) => None,
+            Ty::Str | Ty::Tuple(_) | Ty::Record(_) | Ty::Fn(_) | Ty::Lambda(_) | Ty::Builtin(_) | Ty::Derived(_) => {
+                None
+            }
             Ty::Network(_) | Ty::Template(_) | Ty::Solver(_) | Ty::Problem(_) | Ty::List(_) | Ty::Unknown => None,
         }
     }

@@ -177,7 +177,7 @@ fn network(solver: &Solver, args: &[Arg], bound: &Bound, learn: &Learn, fields: 
 }
 
 /// The names of a solver on which its result depends when the lifted ones are parameters.
-pub fn reaching<'a>(solver: &'a ast::Solver, lifted: &HashSet<&str>) -> HashSet<&'a str> {
+fn reaching<'a>(solver: &'a ast::Solver, lifted: &HashSet<&str>) -> HashSet<&'a str> {
     // What each name is computed from.
     let mut sources: HashMap<&str, Vec<&Expr>> = HashMap::new();
     for binding in &solver.body.lets {
@@ -258,28 +258,28 @@ pub fn trace(
     };
     let Some((_, solver, args)) = solver_call(ctx, scope, call_expr, "trace") else { return Ty::Unknown };
     let each = args.iter().any(|arg| arg.each > 0);
-    let known = solver.filter(|solver| solver.source.is_some() && !each && !args.iter().any(|arg| arg.blank));
-    let (inner, simple) = match known {
-        Some(solver) => {
-            let Some(bound) = bind_arguments(ctx, &solver.sig, &args, call_expr.span) else { return Ty::Unknown };
-            (solver_scope(scope, &solver, &bound), true)
-        }
+    let Some(solver) = solver.filter(|solver| solver.source.is_some() && !each) else {
         // A derived solver's names are not known here.
-        None => (scope.with_anything(), false),
+        let inner = scope.with_anything();
+        record.iter().for_each(|(_, value)| {
+            synth(ctx, &inner, value);
+        });
+        return Ty::Unknown;
     };
+    let Some(bound) = bind_arguments(ctx, &solver.sig, &args, call_expr.span) else { return Ty::Unknown };
+    let inner = solver_scope(scope, &solver, &bound);
     let fields = record
         .iter()
         .map(|(name, value)| {
             let ty = synth(ctx, &inner, value);
-            let ty = if simple { call::prefix(&ty, std::slice::from_ref(&entries)) } else { Ty::Unknown };
-            (name.text.clone(), ty)
+            (name.text.clone(), call::prefix(&ty, std::slice::from_ref(&entries)))
         })
         .collect();
-    // A function of the arguments left open.
+    let result = Ty::record(fields, false);
     if args.iter().any(|arg| arg.blank) {
-        return Ty::Unknown;
+        return call::blank_form(&Sig { result, ..(*solver.sig).clone() }, &args, &bound);
     }
-    Ty::record(fields, false)
+    result
 }
 
 /// The solver's names over the caller's, for these arguments.
@@ -291,7 +291,8 @@ fn solver_scope(scope: &Scope, solver: &Solver, bound: &Bound) -> Scope {
     };
     let mut inner = scope.clone();
     for name in &solver.sig.generics {
-        inner = inner.with(var(&name.text, &Ty::static_int(Dim::Known(Poly::name(name.clone()))), Span::NONE, Role::Value));
+        inner =
+            inner.with(var(&name.text, &Ty::static_int(Dim::Known(Poly::name(name.clone()))), Span::NONE, Role::Value));
     }
     for param in &solver.sig.params {
         if let Some(name) = &param.name {

@@ -80,7 +80,8 @@ impl<'b> Given<'_, 'b> {
     /// Reports an argument that is not what is wanted.
     pub fn wrong(&self, ctx: &mut Ctx, arg: &Arg, wanted: &str) {
         let message = format!("`{}` takes {wanted}, but {} was given", self.name, arg.operand.shown());
-        let diagnostic = arg.operand.label(Diagnostic::error("E0311", arg.span, message).here(format!("this is {}", arg.ty)));
+        let diagnostic =
+            arg.operand.label(Diagnostic::error("E0311", arg.span, message).here(format!("this is {}", arg.ty)));
         ctx.report(diagnostic.note(format!("it is used as {}", self.usage)));
     }
 
@@ -179,7 +180,9 @@ impl<'b> Given<'_, 'b> {
             None => {
                 let message = format!("`{}` draws at random, and functions are pure", self.name);
                 let diagnostic = Diagnostic::error("E0330", self.span, message).here("a draw without a key");
-                ctx.report(diagnostic.help(format!("take a parameter `k: key`, and write `{}(.., key: k)`", self.name)));
+                ctx.report(
+                    diagnostic.help(format!("take a parameter `k: key`, and write `{}(.., key: k)`", self.name)),
+                );
                 None
             }
         }

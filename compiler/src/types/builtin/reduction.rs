@@ -41,7 +41,9 @@ pub fn generator(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Ty {
         Builtin::Sum | Builtin::Prod | Builtin::Mean | Builtin::All | Builtin::Any | Builtin::Max | Builtin::Min => {}
         _ => {
             let message = format!("`{}` takes no `e for i in n`; brackets make an array of it", given.name);
-            ctx.report(Diagnostic::error("E0311", given.span, message).help(format!("`{}([e for i in n])`", given.name)));
+            ctx.report(
+                Diagnostic::error("E0311", given.span, message).help(format!("`{}([e for i in n])`", given.name)),
+            );
             return Ty::Unknown;
         }
     }

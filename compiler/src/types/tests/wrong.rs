@@ -15,11 +15,21 @@ fn inner_dimensions_differ() {
     );
     refuse(
         "fn f(A: real[m, n], B: real[k, n]) = A @ B",
-        Mistake { code: "E0405", words: &["inner dimensions n and k differ"], labels: &["A @ B", "A", "B"], help: Some("`A @ B'` fits") },
+        Mistake {
+            code: "E0405",
+            words: &["inner dimensions n and k differ"],
+            labels: &["A @ B", "A", "B"],
+            help: Some("`A @ B'` fits"),
+        },
     );
     refuse(
         "let D = zeros(3, 4)\nlet y = D' @ zeros(5)",
-        Mistake { code: "E0405", words: &["D': real[4, 3]", "real[5]", "3 and 5"], labels: &["D' @ zeros(5)", "D", "zeros(5)"], help: None },
+        Mistake {
+            code: "E0405",
+            words: &["D': real[4, 3]", "real[5]", "3 and 5"],
+            labels: &["D' @ zeros(5)", "D", "zeros(5)"],
+            help: None,
+        },
     );
 }
 
@@ -35,15 +45,30 @@ fn scalars_are_multiplied_with_a_star() {
 fn shapes_do_not_meet() {
     refuse(
         "fn f(x: real[m], y: real[n]) = x + y",
-        Mistake { code: "E0402", words: &["cannot add x: real[m] and y: real[n]", "m and n differ"], labels: &["x + y", "x", "y"], help: None },
+        Mistake {
+            code: "E0402",
+            words: &["cannot add x: real[m] and y: real[n]", "m and n differ"],
+            labels: &["x + y", "x", "y"],
+            help: None,
+        },
     );
     refuse(
         "fn f(A: real[m, n], w: real[m]) = w * A",
-        Mistake { code: "E0402", words: &["[m, n] does not end in [m]"], labels: &["w * A", "w", "A"], help: Some("`diag(w) @ A`") },
+        Mistake {
+            code: "E0402",
+            words: &["[m, n] does not end in [m]"],
+            labels: &["w * A", "w", "A"],
+            help: Some("`diag(w) @ A`"),
+        },
     );
     refuse(
         "let a = zeros(3)\nlet b = zeros(4)\nlet c = 2 + a - b",
-        Mistake { code: "E0402", words: &["cannot subtract b: real[4] from real[3]"], labels: &["2 + a - b", "2 + a", "b"], help: None },
+        Mistake {
+            code: "E0402",
+            words: &["cannot subtract b: real[4] from real[3]"],
+            labels: &["2 + a - b", "2 + a", "b"],
+            help: None,
+        },
     );
     refuse(
         "fn f(x: real[n]) = x[1:] - x",
@@ -63,7 +88,12 @@ fn shapes_do_not_meet() {
 fn vectors_have_no_transpose() {
     refuse(
         "fn f(x: real[n]) = x' @ x",
-        Mistake { code: "E0405", words: &["cannot transpose x: real[n]", "vector"], labels: &["x'", "x"], help: Some("`x @ y`") },
+        Mistake {
+            code: "E0405",
+            words: &["cannot transpose x: real[n]", "vector"],
+            labels: &["x'", "x"],
+            help: Some("`x @ y`"),
+        },
     );
 }
 
@@ -81,7 +111,8 @@ fn unknown_names() {
 
 #[test]
 fn several_mistakes_at_once() {
-    let (sources, _, diagnostics) = check("let a = foo + 1\nlet b = a + bar\nlet c = b @ true\nlet d = zeros(3) + zeros(4)");
+    let (sources, _, diagnostics) =
+        check("let a = foo + 1\nlet b = a + bar\nlet c = b @ true\nlet d = zeros(3) + zeros(4)");
     let codes: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect();
     assert_eq!(codes, ["E0301", "E0301", "E0310", "E0402"], "{}", show(&sources, &diagnostics));
 }
@@ -130,7 +161,12 @@ fn recursion() {
 fn bools_are_no_numbers() {
     refuse(
         "fn f(x: real[n]) = sum((x > 0) * x)",
-        Mistake { code: "E0310", words: &["`*` takes numbers", "bool[n]"], labels: &["(x > 0) * x", "(x > 0)"], help: Some("real(..)") },
+        Mistake {
+            code: "E0310",
+            words: &["`*` takes numbers", "bool[n]"],
+            labels: &["(x > 0) * x", "(x > 0)"],
+            help: Some("real(..)"),
+        },
     );
     refuse(
         "fn f(x: real) = not x",
@@ -146,7 +182,12 @@ fn bools_are_no_numbers() {
 fn conditions_are_one_bool() {
     refuse(
         "fn f(x: real[n]) = if x > 0 then 1 else 2",
-        Mistake { code: "E0310", words: &["a condition is one bool", "bool[n]"], labels: &["x > 0"], help: Some("where(") },
+        Mistake {
+            code: "E0310",
+            words: &["a condition is one bool", "bool[n]"],
+            labels: &["x > 0"],
+            help: Some("where("),
+        },
     );
     refuse(
         "assert zeros(3) == ones(3)",
@@ -158,7 +199,12 @@ fn conditions_are_one_bool() {
 fn branches_differ() {
     refuse(
         "fn f(x: real[n]) = if sum(x) > 0 then x else x[1:]",
-        Mistake { code: "E0319", words: &["real[n] and real[n - 1]"], labels: &["if sum(x) > 0 then x else x[1:]", "x", "x[1:]"], help: None },
+        Mistake {
+            code: "E0319",
+            words: &["real[n] and real[n - 1]"],
+            labels: &["if sum(x) > 0 then x else x[1:]", "x", "x[1:]"],
+            help: None,
+        },
     );
 }
 
@@ -219,7 +265,12 @@ fn arguments_are_counted() {
     );
     refuse(
         "let y = where(true, 1)",
-        Mistake { code: "E0321", words: &["`where` takes 3 arguments, but 2 were"], labels: &["where(true, 1)"], help: None },
+        Mistake {
+            code: "E0321",
+            words: &["`where` takes 3 arguments, but 2 were"],
+            labels: &["where(true, 1)"],
+            help: None,
+        },
     );
     refuse(
         "let y = sum([1, 2], axes: 0)",
@@ -247,7 +298,12 @@ fn no_such_field() {
     );
     refuse(
         "network net(x: real[3]) { param weight: real[2, 3] = glorot\n weight @ x }\nlet a = net.wieght",
-        Mistake { code: "E0302", words: &["`net` has no parameter `wieght`"], labels: &["wieght", "net"], help: Some("`weight`") },
+        Mistake {
+            code: "E0302",
+            words: &["`net` has no parameter `wieght`"],
+            labels: &["wieght", "net"],
+            help: Some("`weight`"),
+        },
     );
 }
 
@@ -307,7 +363,12 @@ fn sizes() {
 fn declared_types() {
     refuse(
         "fn f(D: real[m, n], x: real[n]) -> real[n] = D @ x",
-        Mistake { code: "E0406", words: &["declared result is real[n]", "D @ x: real[m]", "n and m differ"], labels: &["D @ x", "real[n]"], help: None },
+        Mistake {
+            code: "E0406",
+            words: &["declared result is real[n]", "D @ x: real[m]", "n and m differ"],
+            labels: &["D @ x", "real[n]"],
+            help: None,
+        },
     );
     refuse(
         "let a: int = 2.5",
@@ -315,7 +376,12 @@ fn declared_types() {
     );
     refuse(
         "let n = 3\nlet a: real[n] = zeros(4)",
-        Mistake { code: "E0406", words: &["`a` is declared real[3]", "3 and 4 differ"], labels: &["zeros(4)", "real[n]"], help: None },
+        Mistake {
+            code: "E0406",
+            words: &["`a` is declared real[3]", "3 and 4 differ"],
+            labels: &["zeros(4)", "real[n]"],
+            help: None,
+        },
     );
 }
 
@@ -325,10 +391,7 @@ fn tuples_are_taken_apart() {
         "let (a, b) = (1, 2, 3)",
         Mistake { code: "E0318", words: &["2 names", "3 parts"], labels: &["(1, 2, 3)"], help: None },
     );
-    refuse(
-        "let (a, b) = zeros(2)",
-        Mistake { code: "E0318", words: &["real[2]"], labels: &["zeros(2)"], help: None },
-    );
+    refuse("let (a, b) = zeros(2)", Mistake { code: "E0318", words: &["real[2]"], labels: &["zeros(2)"], help: None });
 }
 
 #[test]
@@ -347,11 +410,21 @@ fn only_states_are_assigned() {
 fn states_keep_their_types() {
     refuse(
         "solver s(D: real[m, n], x: real[m]) -> y { state y: real[n] = 0\n step y <- y + D @ y }",
-        Mistake { code: "E0402", words: &["cannot add y: real[n] and D @ y: real[m]"], labels: &["y + D @ y", "y", "D @ y"], help: None },
+        Mistake {
+            code: "E0402",
+            words: &["cannot add y: real[n] and D @ y: real[m]"],
+            labels: &["y + D @ y", "y", "D @ y"],
+            help: None,
+        },
     );
     refuse(
         "solver s(D: real[m, n]) -> y { state y: real[n] = 0\n step y <- D @ y }",
-        Mistake { code: "E0411", words: &["the state `y` is real[n]", "n and m differ"], labels: &["D @ y", "y"], help: None },
+        Mistake {
+            code: "E0411",
+            words: &["the state `y` is real[n]", "n and m differ"],
+            labels: &["D @ y", "y"],
+            help: None,
+        },
     );
     refuse(
         "fn f(x: real) = loop k: int = 0 for 3 { k <- k + x }",
@@ -363,11 +436,21 @@ fn states_keep_their_types() {
 fn lifting_needs_a_scalar_result() {
     refuse(
         "fn f(x: real) = [x, x]\nlet a = f(zeros(3))",
-        Mistake { code: "E0410", words: &["`f`", "real[2]", "not a scalar"], labels: &["f(zeros(3))"], help: Some("each X") },
+        Mistake {
+            code: "E0410",
+            words: &["`f`", "real[2]", "not a scalar"],
+            labels: &["f(zeros(3))"],
+            help: Some("each X"),
+        },
     );
     refuse(
         "let a = soft(zeros(3), zeros(4))",
-        Mistake { code: "E0402", words: &["`soft` is applied to each element", "3 and 4 differ"], labels: &["zeros(4)", "zeros(3)"], help: None },
+        Mistake {
+            code: "E0402",
+            words: &["`soft` is applied to each element", "3 and 4 differ"],
+            labels: &["zeros(4)", "zeros(3)"],
+            help: None,
+        },
     );
 }
 
@@ -399,7 +482,12 @@ fn functions_are_pure() {
 fn param_belongs_to_networks() {
     refuse(
         "fn f(x: real[3]) = { param W: real[2, 3] = glorot\n W @ x }",
-        Mistake { code: "E0316", words: &["`param` stands only"], labels: &["param W: real[2, 3] = glorot"], help: None },
+        Mistake {
+            code: "E0316",
+            words: &["`param` stands only"],
+            labels: &["param W: real[2, 3] = glorot"],
+            help: None,
+        },
     );
 }
 
@@ -444,7 +532,12 @@ fn what_is_learned() {
 fn derivatives() {
     refuse(
         "fn f(x: real[n]) = 2 * x\nlet g = grad(f)(zeros(3))",
-        Mistake { code: "E0326", words: &["one real as result", "real[3]"], labels: &["grad(f)(zeros(3))"], help: Some("jacobian") },
+        Mistake {
+            code: "E0326",
+            words: &["one real as result", "real[3]"],
+            labels: &["grad(f)(zeros(3))"],
+            help: Some("jacobian"),
+        },
     );
     refuse(
         "fn f(x: real[n], y: real[n]) = x @ y\nlet g = grad(f, wrt: z)(zeros(3), zeros(3))",
@@ -456,7 +549,12 @@ fn derivatives() {
     );
     refuse(
         "fn f(x: real[m], D: real[m, n]) = sumsq(D' @ x)\nlet g = grad(fn(x) = f(x, zeros(3, 4)))(zeros(5))",
-        Mistake { code: "E0406", words: &["`f` takes `D: real[m, n]`", "5 and 3 differ"], labels: &["zeros(3, 4)", "D", "x"], help: None },
+        Mistake {
+            code: "E0406",
+            words: &["`f` takes `D: real[m, n]`", "5 and 3 differ"],
+            labels: &["zeros(3, 4)", "D", "x"],
+            help: None,
+        },
     );
 }
 
@@ -472,7 +570,12 @@ fn custom_rules() {
 fn functions_as_arguments() {
     refuse(
         "fn f(g: fn(real[n]) -> real, x: real[n]) = g(x)\nlet a = f(fn(x) = 2 * x, zeros(3))",
-        Mistake { code: "E0406", words: &["`g: fn(real[n]) -> real`", "real[3]"], labels: &["fn(x) = 2 * x"], help: None },
+        Mistake {
+            code: "E0406",
+            words: &["`g: fn(real[n]) -> real`", "real[3]"],
+            labels: &["fn(x) = 2 * x"],
+            help: None,
+        },
     );
     refuse(
         "fn f(g: fn(real[n]) -> real, x: real[n]) = g(x)\nlet a = f(2, zeros(3))",
@@ -486,7 +589,12 @@ fn trainings() {
     let refuse = |rest: &str, mistake: Mistake| refuse(&format!("{net}{rest}"), mistake);
     refuse(
         "let r = train net { each (x, y) in (X, Y)\n minimize net(x) - y\n using adam\n steps 3 }",
-        Mistake { code: "E0326", words: &["an objective is one real", "real[2]"], labels: &["net(x) - y"], help: Some("sumsq") },
+        Mistake {
+            code: "E0326",
+            words: &["an objective is one real", "real[2]"],
+            labels: &["net(x) - y"],
+            help: Some("sumsq"),
+        },
     );
     refuse(
         "let r = train X { each x in X\n minimize sumsq(net(x))\n using adam\n steps 3 }",
@@ -532,7 +640,12 @@ fn problems() {
 fn rearranging() {
     refuse(
         "let a = reshape(zeros(3, 4), 5, 2)",
-        Mistake { code: "E0412", words: &["12 and 10 elements"], labels: &["reshape(zeros(3, 4), 5, 2)", "zeros(3, 4)"], help: None },
+        Mistake {
+            code: "E0412",
+            words: &["12 and 10 elements"],
+            labels: &["reshape(zeros(3, 4), 5, 2)", "zeros(3, 4)"],
+            help: None,
+        },
     );
     refuse(
         "fn f(A: real[m, n], B: real[m, k]) = concat(A, B)",
@@ -542,4 +655,40 @@ fn rearranging() {
         "fn f(A: real[m, n], b: real[m]) = solve(A, b)",
         Mistake { code: "E0406", words: &["square matrix", "m and n differ"], labels: &["A", "A"], help: None },
     );
+}
+
+#[test]
+fn training_is_an_effect() {
+    refuse(
+        "network net(x: real[3]) { param W: real[3] = 0\n W @ x }\nfn f(x: real[3]) = train net { minimize net(x)\n using adam\n steps 3 }",
+        Mistake {
+            code: "E0314",
+            words: &["functions are pure"],
+            labels: &["train net { minimize net(x)\n using adam\n steps 3 }"],
+            help: None,
+        },
+    );
+}
+
+#[test]
+fn sizes_of_values_are_compared_in_definitions_too() {
+    refuse(
+        "let A = zeros(2, 3)\nfn f(k: int) = A @ A",
+        Mistake { code: "E0405", words: &["3 and 2 differ"], labels: &["A @ A", "A"], help: Some("`A' @ A`") },
+    );
+}
+
+#[test]
+fn every_code_is_explained() {
+    let text = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/types"))
+        .into_iter()
+        .flatten()
+        .chain(std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/types/builtin")).into_iter().flatten())
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
+        .collect::<String>();
+    let codes: Vec<&str> = text.match_indices("\"E0").map(|(at, _)| &text[at + 1..at + 6]).collect();
+    assert!(codes.len() > 50);
+    for code in codes.iter().filter(|code| code.starts_with("E03") || code.starts_with("E04")) {
+        assert!(crate::diagnostic::codes::find(code).is_some(), "{code} has no row");
+    }
 }
