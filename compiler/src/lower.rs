@@ -10,6 +10,7 @@ mod builtins;
 mod call;
 mod derivative;
 mod draw;
+mod escape;
 mod expr;
 mod loops;
 mod network;
@@ -19,6 +20,7 @@ mod solver;
 mod unrolled;
 pub mod value;
 
+pub use escape::fill_escaped;
 pub use network::{Declaration, init_network};
 pub use solver::Optimizer;
 
@@ -159,7 +161,7 @@ pub fn lower_with(
     ctx.push_frame();
     let explicit: Vec<Value> = params.iter().map(|ty| ctx.param(ty.clone())).collect();
     let value = body(&mut ctx, &explicit)?;
-    let (vars, value) = ctx.leaves(&value)?;
+    let (vars, value) = ctx.escaping_leaves(&value)?;
     let frame = ctx.frames.pop().expect("internal error: the outermost frame");
     let mut builder = frame.builder;
     let mut graph_params = frame.explicit.clone();

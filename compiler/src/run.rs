@@ -5,8 +5,8 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::Fault;
 use crate::ir::eval;
 use crate::ir::graph::Graph;
-use crate::lower::value::{Value, fill};
-use crate::lower::{Lowered, Res};
+use crate::lower::value::Value;
+use crate::lower::{Lowered, Res, fill_escaped};
 use crate::opt;
 use crate::source::Span;
 use dp_runtime::fault::FaultKind;
@@ -154,12 +154,12 @@ impl Runner {
                     Value::Tensor(lowered.inputs[at].clone())
                 })
                 .collect::<Vec<_>>();
-            return Ok(fill(&lowered.value, &leaves));
+            return Ok(fill_escaped(&lowered.value, &leaves));
         }
         let prepared = self.prepare(&lowered.graph, span)?;
         let outs = self.call(&prepared, &lowered.inputs, span)?;
         let leaves: Vec<Value> = outs.into_iter().map(Value::Tensor).collect();
-        Ok(fill(&lowered.value, &leaves))
+        Ok(fill_escaped(&lowered.value, &leaves))
     }
 
     /// Names the expression that made the first NaN or infinity, if a result has one.

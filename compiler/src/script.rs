@@ -192,7 +192,7 @@ impl<'a> Script<'a> {
         match &l.kind {
             LetKind::Inits(inits) => {
                 for init in inits {
-                    let value = self.eval(&init.value)?;
+                    let value = static_if_int(self.eval(&init.value)?);
                     self.bind(&init.binder, value, init.value.span)?;
                 }
                 Ok(())
@@ -206,7 +206,7 @@ impl<'a> Script<'a> {
                     return fail("E0318", e.span, "internal error: a tuple was taken apart");
                 };
                 for (name, item) in names.iter().zip(items.iter()) {
-                    self.scope.bind(&name.text, item.clone());
+                    self.scope.bind(&name.text, static_if_int(item.clone()));
                 }
                 Ok(())
             }

@@ -31,6 +31,7 @@ mod unrolled;
 mod tests;
 
 pub use scope::Env;
+pub use unrolled::reaching;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;

@@ -223,11 +223,19 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 (DType::F32, FoldBy::Product) => fold::<f32>(*kept, layouts, at, 1.0, |a, b| a * b),
                 (DType::F64, FoldBy::Product) => fold::<f64>(*kept, layouts, at, 1.0, |a, b| a * b),
                 (DType::I64, FoldBy::Product) => fold::<i64>(*kept, layouts, at, 1, i64::wrapping_mul),
-                (DType::F32, FoldBy::Max) => fold::<f32>(*kept, layouts, at, f32::NEG_INFINITY, |a, b| math::max(&mut F32Lane, a, b)),
-                (DType::F64, FoldBy::Max) => fold::<f64>(*kept, layouts, at, f64::NEG_INFINITY, |a, b| math::max(&mut F64Lane, a, b)),
+                (DType::F32, FoldBy::Max) => {
+                    fold::<f32>(*kept, layouts, at, f32::NEG_INFINITY, |a, b| math::max(&mut F32Lane, a, b))
+                }
+                (DType::F64, FoldBy::Max) => {
+                    fold::<f64>(*kept, layouts, at, f64::NEG_INFINITY, |a, b| math::max(&mut F64Lane, a, b))
+                }
                 (DType::I64, FoldBy::Max) => fold::<i64>(*kept, layouts, at, i64::MIN, i64::max),
-                (DType::F32, FoldBy::Min) => fold::<f32>(*kept, layouts, at, f32::INFINITY, |a, b| math::min(&mut F32Lane, a, b)),
-                (DType::F64, FoldBy::Min) => fold::<f64>(*kept, layouts, at, f64::INFINITY, |a, b| math::min(&mut F64Lane, a, b)),
+                (DType::F32, FoldBy::Min) => {
+                    fold::<f32>(*kept, layouts, at, f32::INFINITY, |a, b| math::min(&mut F32Lane, a, b))
+                }
+                (DType::F64, FoldBy::Min) => {
+                    fold::<f64>(*kept, layouts, at, f64::INFINITY, |a, b| math::min(&mut F64Lane, a, b))
+                }
                 (DType::I64, FoldBy::Min) => fold::<i64>(*kept, layouts, at, i64::MAX, i64::min),
                 (DType::Bool, FoldBy::All) => fold::<u8>(*kept, layouts, at, 1, |a, b| a & b),
                 (DType::Bool, FoldBy::Any) => fold::<u8>(*kept, layouts, at, 0, |a, b| a | b),
@@ -358,10 +366,23 @@ unsafe fn best<T: Copy + PartialOrd>(layouts: &[Layout], at: &[*mut u8], greates
     });
 }
 
-unsafe fn running<T: Copy>(axis: usize, reverse: bool, layouts: &[Layout], at: &[*mut u8], add: (T, impl Fn(T, T) -> T)) {
+unsafe fn running<T: Copy>(
+    axis: usize,
+    reverse: bool,
+    layouts: &[Layout],
+    at: &[*mut u8],
+    add: (T, impl Fn(T, T) -> T),
+) {
     let (x, out) = (&layouts[0], &layouts[1]);
     unsafe {
-        reduce::running_sum(&x.shape, axis, reverse, (at[0] as *const T, &x.strides), (at[1] as *mut T, &out.strides), add);
+        reduce::running_sum(
+            &x.shape,
+            axis,
+            reverse,
+            (at[0] as *const T, &x.strides),
+            (at[1] as *mut T, &out.strides),
+            add,
+        );
     }
 }
 
@@ -410,5 +431,12 @@ unsafe fn svd<T: Decompose>(layouts: &[Layout], at: &[*mut u8]) {
 }
 
 unsafe fn solve<T: Decompose>(layouts: &[Layout], at: &[*mut u8]) -> Result<(), FaultKind> {
-    unsafe { standard::solve::<T>(matrices(&layouts[1]), input(layouts, at, 0), input(layouts, at, 1), output(layouts, at, 2)) }
+    unsafe {
+        standard::solve::<T>(
+            matrices(&layouts[1]),
+            input(layouts, at, 0),
+            input(layouts, at, 1),
+            output(layouts, at, 2),
+        )
+    }
 }

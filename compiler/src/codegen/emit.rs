@@ -7,25 +7,23 @@
 mod element;
 mod lanes;
 mod nest;
+pub mod pieces;
 
 use super::plan::{Base, Count, Loop, Operand, Plan, Reg, Scalar, Step};
 use super::view::View;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, FuncRef, Function, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot, StackSlotData,
-    StackSlotKind, Value, types,
+    AbiParam, Block, BlockArg, FuncRef, Function, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot,
+    StackSlotData, StackSlotKind, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use dp_runtime::abi::{Frame, Inline, Kernel};
 use dp_runtime::tensor::DType;
 use element::{clif_type, element};
+use pieces::pieces;
 use std::collections::HashMap;
 use std::mem::offset_of;
-use std::ops::Range;
-
-/// The most weight of one function: about instructions.
-const FUNCTION: usize = 4000;
 
 /// Addresses that the code contains.
 pub struct Addresses {
@@ -150,164 +148,6 @@ pub fn function<'p>(
     b.ins().return_(&[status]);
     emitter.b.seal_all_blocks();
     emitter.b.finalize(config);
-}
-
-/// Cuts a list of steps into pieces, one function each; one piece if it is short.
-fn pieces(steps: &[Step]) -> Vec<Range<usize>> {
-    let mut list = Vec::new();
-    let (mut start, mut total) = (0, 0);
-    for (i, step) in steps.iter().enumerate() {
-        let weight = weight(step);
-        if total + weight > FUNCTION && i > start {
-            list.push(start..i);
-            start = i;
-            total = 0;
-        }
-        total += weight;
-    }
-    list.push(start..steps.len());
-    list
-}
-
-/// About how many instructions a step is in the function that contains it.
-fn weight(step: &Step) -> usize {
-    match step {
-        Step::Scalar { op, .. } => nest::weight(op) + 1,
-        Step::Load { .. } | Step::Store { .. } => 4,
-        Step::Nest(nest) => {
-            let body: usize = nest.ops.iter().map(|op| nest::weight(&op.op)).sum();
-            20 + 4 * nest.inputs.len() + 4 * body
-        }
-        Step::Call { operands, .. } => 8 + 4 * operands.len(),
-        Step::Guard { .. } => 6,
-        Step::Loop(l) => 30 + list_weight(&l.body),
-        Step::Branch { then, otherwise, .. } => 10 + list_weight(then) + list_weight(otherwise),
-    }
-}
-
-fn list_weight(steps: &[Step]) -> usize {
-    let list = pieces(steps);
-    if list.len() > 1 { 6 * list.len() } else { steps.iter().map(weight).sum() }
-}
-
-/// About how many instructions a program is.
-pub fn total_weight(steps: &[Step]) -> usize {
-    let inner = |step: &Step| match step {
-        Step::Loop(l) => total_weight(&l.body),
-        Step::Branch { then, otherwise, .. } => total_weight(then) + total_weight(otherwise),
-        Step::Scalar { .. } | Step::Load { .. } | Step::Store { .. } | Step::Nest(_) | Step::Call { .. } | Step::Guard { .. } => 0,
-    };
-    steps.iter().map(|step| weight(step) + inner(step)).sum()
-}
-
-/// The slots of registers that are used in another function than they are defined in.
-pub fn crossing(steps: &[Step]) -> HashMap<Reg, u32> {
-    let mut scan = Crossing::default();
-    scan.list(steps, 0);
-    scan.slots
-}
-
-#[derive(Default)]
-struct Crossing {
-    defined: HashMap<Reg, u32>,
-    slots: HashMap<Reg, u32>,
-    functions: u32,
-}
-
-impl Crossing {
-    fn define(&mut self, reg: Reg, function: u32) {
-        self.defined.insert(reg, function);
-    }
-
-    fn read(&mut self, scalar: Scalar, function: u32) {
-        if let Scalar::Reg(reg) = scalar
-            && self.defined.get(&reg) != Some(&function)
-        {
-            let next = self.slots.len() as u32;
-            self.slots.entry(reg).or_insert(next);
-        }
-    }
-
-    fn view(&mut self, view: &View, function: u32) {
-        if let Some(scalar) = view.as_splat() {
-            self.read(scalar, function);
-        }
-        for &(reg, _) in &view.terms {
-            self.read(Scalar::Reg(reg), function);
-        }
-    }
-
-    fn list(&mut self, steps: &[Step], function: u32) {
-        let list = pieces(steps);
-        if list.len() == 1 {
-            steps.iter().for_each(|step| self.step(step, function));
-            return;
-        }
-        for range in list {
-            self.functions += 1;
-            let own = self.functions;
-            steps[range].iter().for_each(|step| self.step(step, own));
-        }
-    }
-
-    fn step(&mut self, step: &Step, f: u32) {
-        match step {
-            Step::Scalar { args, out, .. } => {
-                args.iter().for_each(|&a| self.read(a, f));
-                self.define(*out, f);
-            }
-            Step::Load { from, out } => {
-                self.view(from, f);
-                self.define(*out, f);
-            }
-            Step::Store { value, to } => {
-                self.read(*value, f);
-                self.view(to, f);
-            }
-            Step::Nest(nest) => {
-                nest.inputs.iter().for_each(|input| self.view(&input.view, f));
-                nest.outputs.iter().for_each(|(_, _, view)| self.view(view, f));
-            }
-            Step::Call { operands, .. } => {
-                for operand in operands {
-                    match operand {
-                        Operand::View(view) => self.view(view, f),
-                        Operand::Out(reg) => self.define(*reg, f),
-                    }
-                }
-            }
-            Step::Guard { pred, .. } => self.read(*pred, f),
-            Step::Loop(l) => {
-                if let Count::Given { count, .. } = l.count {
-                    self.read(count, f);
-                }
-                self.define(l.counter, f);
-                for carry in &l.carries {
-                    self.read(carry.init, f);
-                    self.define(carry.param, f);
-                }
-                self.list(&l.body, f);
-                for carry in &l.carries {
-                    self.read(carry.next, f);
-                    self.define(carry.out, f);
-                }
-                if let Count::Until { stop, ran, .. } = l.count {
-                    self.read(stop, f);
-                    self.define(ran, f);
-                }
-            }
-            Step::Branch { pred, then, otherwise, outs } => {
-                self.read(*pred, f);
-                self.list(then, f);
-                self.list(otherwise, f);
-                for &(out, yes, no) in outs {
-                    self.read(yes, f);
-                    self.read(no, f);
-                    self.define(out, f);
-                }
-            }
-        }
-    }
 }
 
 impl<'p> Emitter<'p, '_, '_> {

@@ -113,10 +113,7 @@ pub fn is_elementwise(op: &Op) -> bool {
 
 /// True for operations whose result is a view of the first operand, or may be.
 pub fn is_view(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Reverse { .. }
-    )
+    matches!(op, Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Reverse { .. })
 }
 
 fn width_of(dtype: DType) -> Width {
@@ -149,7 +146,11 @@ pub fn width(graph: &Graph, eqn: &Eqn) -> Width {
             return Width::One;
         }
     }
-    eqn.args.iter().chain(&eqn.outs).try_fold(Width::Any, |w, &v| join(w, width_of(graph.ty(v).dtype))).unwrap_or(Width::One)
+    eqn.args
+        .iter()
+        .chain(&eqn.outs)
+        .try_fold(Width::Any, |w, &v| join(w, width_of(graph.ty(v).dtype)))
+        .unwrap_or(Width::One)
 }
 
 struct Open<'g> {

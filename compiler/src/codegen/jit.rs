@@ -7,7 +7,7 @@
 //! only after a run that wrote all of them.
 
 use super::CodegenError;
-use super::emit::{self, Addresses, Pending, Shared};
+use super::emit::{self, Addresses, Pending, Shared, pieces};
 use super::plan::{Plan, Source, Step};
 use crate::ir::Fault;
 use crate::ir::eval::Event;
@@ -165,10 +165,9 @@ impl Executable {
         let pooled = self.pool.lock().ok().and_then(|mut pool| pool.pop());
         let mut space = match pooled {
             Some(space) => space,
-            None => Workspace {
-                arena: Block::new(self.arena_bytes, false).map_err(memory)?,
-                scalars: vec![0; self.slots],
-            },
+            None => {
+                Workspace { arena: Block::new(self.arena_bytes, false).map_err(memory)?, scalars: vec![0; self.slots] }
+            }
         };
         let large: Vec<Block> = plan
             .large
@@ -233,9 +232,10 @@ impl Executable {
         let span = origin.map_or(Span::NONE, |o| o.span);
         let guard = origin.and_then(|o| o.guard.as_ref());
         let kind = match (frame.fault, guard) {
-            (Some(FaultKind::Unconverged { .. }), Some(Guard::NotAtFixedPoint { solver } | Guard::Unconverged { solver })) => {
-                FaultKind::Unconverged { solver: solver.to_string() }
-            }
+            (
+                Some(FaultKind::Unconverged { .. }),
+                Some(Guard::NotAtFixedPoint { solver } | Guard::Unconverged { solver }),
+            ) => FaultKind::Unconverged { solver: solver.to_string() },
             (Some(kind), _) => kind,
             (None, _) => unreachable!("a failing run leaves a fault"),
         };
@@ -272,7 +272,7 @@ fn pointer(tensor: &Tensor) -> *const u8 {
 /// Writes a plan as machine code.
 pub fn assemble(mut plan: Plan, arena_bytes: u64) -> Result<Executable, CodegenError> {
     let steps = std::mem::take(&mut plan.steps);
-    let slots = emit::crossing(&steps);
+    let slots = pieces::crossing(&steps);
     let slot_count = slots.len();
     let mut module = module(&steps)?;
     let addresses = Addresses {
@@ -356,10 +356,11 @@ fn module(steps: &[Step]) -> Result<JITModule, CodegenError> {
         flags.set(name, value).map_err(internal)?;
     }
     let unsupported = |reason: &str| CodegenError::Unsupported(format!("this processor: {reason}"));
-    let isa = cranelift_native::builder().map_err(unsupported)?.finish(settings::Flags::new(flags)).map_err(internal)?;
+    let isa =
+        cranelift_native::builder().map_err(unsupported)?.finish(settings::Flags::new(flags)).map_err(internal)?;
     let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
     // Only address space: the system provides pages as they are touched.
-    let reserve = (16 << 20) + emit::total_weight(steps) * 64;
+    let reserve = (16 << 20) + pieces::total_weight(steps) * 64;
     let memory = ArenaMemoryProvider::new_with_size(reserve).map_err(internal)?;
     builder.memory_provider(Box::new(memory));
     Ok(JITModule::new(builder))

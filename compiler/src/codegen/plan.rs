@@ -137,14 +137,37 @@ pub struct Loop {
 #[derive(Clone, Debug)]
 pub enum Step {
     /// `out = op(args)` on scalars.
-    Scalar { op: Op, args: Vec<Scalar>, out: Reg, eqn: u32 },
-    Load { from: View, out: Reg },
-    Store { value: Scalar, to: View },
+    Scalar {
+        op: Op,
+        args: Vec<Scalar>,
+        out: Reg,
+        eqn: u32,
+    },
+    Load {
+        from: View,
+        out: Reg,
+    },
+    Store {
+        value: Scalar,
+        to: View,
+    },
     Nest(Nest),
-    Call { call: usize, operands: Vec<Operand> },
-    Guard { pred: Scalar, fatal: bool, eqn: u32 },
+    Call {
+        call: usize,
+        operands: Vec<Operand>,
+    },
+    Guard {
+        pred: Scalar,
+        fatal: bool,
+        eqn: u32,
+    },
     Loop(Box<Loop>),
-    Branch { pred: Scalar, then: Vec<Step>, otherwise: Vec<Step>, outs: Vec<(Reg, Scalar, Scalar)> },
+    Branch {
+        pred: Scalar,
+        then: Vec<Step>,
+        otherwise: Vec<Step>,
+        outs: Vec<(Reg, Scalar, Scalar)>,
+    },
 }
 
 /// Where a result comes from.
@@ -284,9 +307,7 @@ fn inline_calls(graph: &Graph) -> Cow<'_, Graph> {
     for &p in &graph.params {
         map[p.0 as usize] = Some(b.param(graph.ty(p).clone()));
     }
-    let resolve = |map: &[Option<Var>], v: Var| {
-        map[v.0 as usize].expect("a Graph defines variables before their use")
-    };
+    let resolve = |map: &[Option<Var>], v: Var| map[v.0 as usize].expect("a Graph defines variables before their use");
     for eqn in &graph.eqns {
         let args: Vec<_> = eqn.args.iter().map(|&v| resolve(&map, v)).collect();
         let outs = match &eqn.op {

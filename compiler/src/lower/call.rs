@@ -203,10 +203,7 @@ impl<'s> Ctx<'s> {
                 }
                 Func::Lambda { params, body, scope, span } => {
                     let values = self.match_params(params, scope, args, "this function", *span)?;
-                    if let Some(value) = self.lift(params, &values, |ctx, values| ctx.call_lambda(params, body, scope, values))? {
-                        return Ok(value);
-                    }
-                    self.call_lambda(params, body, scope, &values)
+                    self.lifted_or_once(params, &values, |ctx, values| ctx.call_lambda(params, body, scope, values))
                 }
                 Func::Builtin(builtin) => self.call_builtin(*builtin, args),
                 Func::Partial { func, args: bound } => {
@@ -224,7 +221,9 @@ impl<'s> Ctx<'s> {
                 Func::Hvp(f) => self.call_hvp(f, args),
                 Func::Solver { decl, scope } => {
                     let values = self.match_params(&decl.params, scope, args, &decl.name.text, decl.name.span)?;
-                    self.run_solver(decl, scope, values, &super::value::Mode::Converge, None)
+                    self.lifted_or_once(&decl.params, &values, |ctx, values| {
+                        ctx.run_solver(decl, scope, values.to_vec(), &super::value::Mode::Converge, None)
+                    })
                 }
                 Func::SolverForm(form) => self.call_form(form, args),
                 Func::Native(native) => {
@@ -307,7 +306,11 @@ impl<'s> Ctx<'s> {
     /// Binds parameters in a new scope, checking their declared types.
     pub(crate) fn bind_params(&mut self, params: &[ast::Param], scope: &Scope, values: &[Value]) -> Res<Scope> {
         let inner = scope.inner();
-        for (param, value) in params.iter().zip(values) {
+        // Arithmetic in dimensions uses names that other parameters bind, perhaps later ones.
+        let mut order: Vec<usize> = (0..params.len()).collect();
+        order.sort_by_key(|&i| params[i].ty.as_ref().is_some_and(has_arithmetic));
+        for i in order {
+            let (param, value) = (&params[i], &values[i]);
             let value = match &param.ty {
                 Some(ty) => {
                     let what = format!("the argument `{}`", param.name.text);
@@ -334,10 +337,20 @@ impl<'s> Ctx<'s> {
     }
 
     fn call_user(&mut self, decl: &Rc<ast::Fn>, scope: &Scope, values: Vec<Value>) -> Res<Value> {
-        if let Some(value) = self.lift(&decl.params, &values, |ctx, values| ctx.call_once(decl, scope, values))? {
-            return Ok(value);
+        self.lifted_or_once(&decl.params, &values, |ctx, values| ctx.call_once(decl, scope, values))
+    }
+
+    /// A call for each element if arrays are given for scalar parameters, else one call.
+    pub(crate) fn lifted_or_once(
+        &mut self,
+        params: &[ast::Param],
+        values: &[Value],
+        call: impl Fn(&mut Ctx<'s>, &[Value]) -> Res<Value>,
+    ) -> Res<Value> {
+        match self.lift(params, values, &call)? {
+            Some(value) => Ok(value),
+            None => call(self, values),
         }
-        self.call_once(decl, scope, &values)
     }
 
     fn call_once(&mut self, decl: &Rc<ast::Fn>, scope: &Scope, values: &[Value]) -> Res<Value> {
@@ -608,8 +621,10 @@ impl<'s> Ctx<'s> {
     }
 
     pub(crate) fn call_form(&mut self, form: &SolverForm, args: Vec<Arg>) -> Res<Value> {
-        let values = self.fill_blanks(&form.args, args)?.into_iter().map(|a| a.value).collect();
-        self.run_solver(&form.decl, &form.scope, values, &form.mode, Some(&form.caller))
+        let values: Vec<Value> = self.fill_blanks(&form.args, args)?.into_iter().map(|a| a.value).collect();
+        self.lifted_or_once(&form.decl.params, &values, |ctx, values| {
+            ctx.run_solver(&form.decl, &form.scope, values.to_vec(), &form.mode, Some(&form.caller))
+        })
     }
 
     fn call_net(&mut self, net: &Rc<super::value::Net>, args: Vec<Arg>) -> Res<Value> {
@@ -618,9 +633,21 @@ impl<'s> Ctx<'s> {
             NetBody::Unrolled { form, lifted } => self.call_unrolled(form, lifted, &params, net.first, args),
             NetBody::Hand { decl, scope } => {
                 let values = self.match_params(&decl.params, scope, args, &decl.name.text, decl.name.span)?;
-                self.call_hand(decl, scope, &params, &values)
+                self.lifted_or_once(&decl.params, &values, |ctx, values| ctx.call_hand(decl, scope, &params, values))
             }
         }
+    }
+}
+
+/// Whether a dimension of a type is more than a name or a number.
+fn has_arithmetic(ty: &ast::Type) -> bool {
+    match &ty.kind {
+        TypeKind::Array { dims, .. } => {
+            dims.iter().any(|dim| !matches!(dim.kind, ast::ExprKind::Name(_) | ast::ExprKind::Int(_)))
+        }
+        TypeKind::Tuple(types) => types.iter().any(has_arithmetic),
+        TypeKind::Record(fields) => fields.iter().any(|(_, ty)| has_arithmetic(ty)),
+        TypeKind::Fn { .. } | TypeKind::Error => false,
     }
 }
 

@@ -63,7 +63,7 @@ impl<'s> Ctx<'s> {
     }
 
     /// Ints inside an argument widen: a derivative is taken at a real point.
-    fn reals_of(&mut self, value: &Value) -> Res<Value> {
+    pub(crate) fn reals_of(&mut self, value: &Value) -> Res<Value> {
         Ok(match value {
             Value::Tuple(items) => Value::tuple(items.iter().map(|v| self.reals_of(v)).collect::<Res<Vec<_>>>()?),
             Value::Record(fields) => Value::Record(

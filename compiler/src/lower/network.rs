@@ -147,15 +147,19 @@ impl<'s> Ctx<'s> {
                     let Some((_, given)) = fields.iter().find(|(n, _)| n == name) else {
                         return fail("E0328", self.span, format!("the record has no field `{name}`, which `{}` needs", net.name));
                     };
-                    let (a, b) = (self.ty(given)?, self.ty(value)?);
+                    let given = self.reals_of(given)?;
+                    let (a, b) = (self.ty(&given)?, self.ty(value)?);
                     if a != b {
                         return fail("E0328", self.span, format!("`{name}` is {}, but `{}` needs {}", super::ops::show_type(&a), net.name, super::ops::show_type(&b)));
                     }
-                    out.push((name.clone(), given.clone()));
+                    out.push((name.clone(), given));
                 }
                 Value::Record(out.into())
             }
-            flat => self.unflatten(flat, &current)?,
+            flat => {
+                let flat = self.to_real(flat)?;
+                self.unflatten(&flat, &current)?
+            }
         };
         Ok(Value::Net(Rc::new(Net { at: Some(params), ..copy(net) })))
     }

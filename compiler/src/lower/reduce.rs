@@ -22,9 +22,7 @@ impl<'s> Ctx<'s> {
         };
         let value = self.expr(scope, &range.end)?;
         let end = static_int(&value, range.end.span, "the end of a range")?;
-        let count = end.saturating_sub(start).max(0);
-        self.check_size(&[count as usize], DType::I64)?;
-        Ok((start, count as usize))
+        Ok((start, end.saturating_sub(start).max(0) as usize))
     }
 
     /// Traces a body over scalar indices; its parameters are the captures, then one index for each generator.
@@ -82,6 +80,7 @@ impl<'s> Ctx<'s> {
         let bounds = gens.iter().map(|g| self.static_range(scope, &g.range)).collect::<Res<Vec<_>>>()?;
         let starts: Vec<i64> = bounds.iter().map(|b| b.0).collect();
         let counts: Vec<usize> = bounds.iter().map(|b| b.1).collect();
+        self.check_size(&counts, DType::I64)?;
         let (traced, template) = self.indexed_body(scope, gens, &starts, |ctx, inner| ctx.expr(inner, body))?;
         self.span = span;
         for &result in &traced.graph.results {
@@ -125,6 +124,7 @@ impl<'s> Ctx<'s> {
             ast::Expr { kind: ExprKind::Chain { first: first.clone(), rest: init.to_vec() }, span }
         };
         let (start, count) = self.static_range(scope, &generator.range)?;
+        self.check_size(&[count], DType::I64)?;
         let gens = std::slice::from_ref(generator);
         let (traced, _) = self.indexed_body(scope, gens, &[start], |ctx, inner| {
             let a = ctx.expr(inner, &left)?;

@@ -385,6 +385,15 @@ impl<'a> Running<'a> {
                 tangents[index].clone()
             };
             let zero = ctx.real_const(0.0);
+            if total == 0 {
+                // No state depends on anything that has a tangent.
+                let mut out = Vec::new();
+                for ty in types.iter().filter(|ty| ty.dtype.is_float()) {
+                    let value = ctx.broadcast_to(&zero, &ty.shape)?;
+                    out.push(ctx.var(&value)?);
+                }
+                return Ok((out, ()));
+            }
             // The right side: the step's derivative along the captures.
             let mut args = super::loops::vars_of(ctx, residuals)?;
             for (v, &on) in step.captures.iter().zip(&active_capture) {

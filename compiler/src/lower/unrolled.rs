@@ -5,11 +5,21 @@ use super::value::{Lift, LiftPlace, Mode, Scope, SolverForm, Value};
 use super::{Ctx, Res, fail};
 use crate::diagnostic::Diagnostic;
 use crate::syntax::ast::{self, Symbol};
+use std::collections::HashSet;
 
 impl<'s> Ctx<'s> {
     /// Runs the truncated solver with its lifted quantities taken from the parameters.
     pub(crate) fn call_unrolled(&mut self, form: &SolverForm, lifted: &[Lift], params: &Value, first: Option<usize>, args: Vec<Arg>) -> Res<Value> {
-        let values = self.fill_blanks(&form.args, args)?.into_iter().map(|a| a.value).collect();
+        // What no longer reaches the result is no argument of the network.
+        let names: HashSet<&str> = lifted.iter().map(|lift| &*lift.name).collect();
+        let reached = crate::types::reaching(&form.decl, &names);
+        let mut bound = form.args.clone();
+        for (param, arg) in form.decl.params.iter().zip(&mut bound) {
+            if arg.value.is_none() && !reached.contains(&*param.name.text) {
+                arg.value = Some(Value::Blank);
+            }
+        }
+        let values: Vec<Value> = self.fill_blanks(&bound, args)?.into_iter().map(|a| a.value).collect();
         let mut lifts = Vec::new();
         for lift in lifted {
             let Some(value) = params.field(&lift.name) else {
@@ -23,7 +33,9 @@ impl<'s> Ctx<'s> {
             }
             (mode, _) => mode.clone(),
         };
-        self.run_lifted(&form.decl, &form.scope, values, &mode, Some(&form.caller), &lifts)
+        self.lifted_or_once(&form.decl.params, &values, |ctx, values| {
+            ctx.run_lifted(&form.decl, &form.scope, values.to_vec(), &mode, Some(&form.caller), &lifts)
+        })
     }
 
     /// What `learn` names, with the starting value of each parameter.
@@ -72,9 +84,13 @@ impl<'s> Ctx<'s> {
                 return fail("E0329", item.name.span, format!("`{name}` is a let inside `step`: it has one value a pass, so it is learned as `each {name}`"));
             }
             let value = match place {
-                LiftPlace::StepLet => self.step_let_values(form, learn, name, item)?,
+                LiftPlace::StepLet => self.values_along_a_run(form, learn, name, item)?,
                 LiftPlace::Let | LiftPlace::Argument => {
-                    let value = scope.find_here(name).unwrap_or(Value::Blank);
+                    let mut value = scope.find_here(name).unwrap_or(Value::Blank);
+                    if matches!(value, Value::Blank) && learn.from.is_some() {
+                        let along = self.values_along_a_run(form, learn, name, item)?;
+                        value = if count > 0 { self.take(&along, 0, 0)? } else { value };
+                    }
                     if matches!(value, Value::Blank) {
                         return Err(Box::new(
                             Diagnostic::error("E0329", item.name.span, format!("`{name}` depends on an open argument, so it has no starting value"))
@@ -109,8 +125,8 @@ impl<'s> Ctx<'s> {
         Ok(())
     }
 
-    /// The values that a let inside `step` takes along one run on the data after `from`.
-    fn step_let_values(&mut self, form: &SolverForm, learn: &ast::Learn, name: &Symbol, item: &ast::Lifted) -> Res<Value> {
+    /// The values that a let takes along one run on the data after `from`, a row for each pass.
+    fn values_along_a_run(&mut self, form: &SolverForm, learn: &ast::Learn, name: &Symbol, item: &ast::Lifted) -> Res<Value> {
         let Mode::Unroll { count, .. } = &form.mode else { return fail("E0313", learn.span, "`learn` follows `unroll`") };
         let blanks = form.args.iter().filter(|a| a.value.is_none()).count();
         let values = match &learn.from {

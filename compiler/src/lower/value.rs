@@ -7,7 +7,7 @@ use crate::source::Span;
 use crate::syntax::ast::{self, Symbol};
 use dp_runtime::tensor::{DType, Tensor};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// A value. At the top level no `Var`, `Leaf` or `Blank` occurs.
@@ -307,13 +307,90 @@ impl Scope {
         }
     }
 
-    /// A copy of this scope's own names, sharing parents: what a failed entry must not change.
-    pub fn snapshot(&self) -> Scope {
+    /// The scope around this one.
+    pub fn parent(&self) -> Option<Scope> {
+        self.0.parent.clone()
+    }
+
+    /// The same for all copies of one scope.
+    pub fn address(&self) -> usize {
+        Rc::as_ptr(&self.0) as usize
+    }
+
+    /// A copy of this scope's own names inside another scope.
+    pub fn snapshot_in(&self, parent: Option<Scope>) -> Scope {
         Scope(Rc::new(Node {
             names: RefCell::new(self.0.names.borrow().clone()),
             derivatives: RefCell::new(self.0.derivatives.borrow().clone()),
-            parent: self.0.parent.clone(),
+            parent,
         }))
+    }
+
+    /// A copy of this scope's own names, sharing parents: what a failed entry must not change.
+    pub fn snapshot(&self) -> Scope {
+        self.snapshot_in(self.parent())
+    }
+}
+
+/// What is looked for inside function values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leaves {
+    Variables,
+    Places,
+}
+
+impl Leaves {
+    /// Whether a value has such a leaf, also in what functions in it captured. `seen` are scopes looked at already.
+    pub fn within(self, value: &Value, seen: &mut HashSet<usize>) -> bool {
+        match value {
+            Value::Var { .. } => self == Leaves::Variables,
+            Value::Leaf(_) => self == Leaves::Places,
+            Value::Tuple(items) | Value::List(items) => items.iter().any(|v| self.within(v, seen)),
+            Value::Record(fields) => fields.iter().any(|(_, v)| self.within(v, seen)),
+            Value::Func(func) => match &**func {
+                Func::User { scope, .. } | Func::Lambda { scope, .. } => self.within_scope(scope, seen),
+                Func::Solver { scope, .. } | Func::Template { scope, .. } => self.within_scope(scope, seen),
+                Func::Partial { func, args } => self.within(func, seen) || self.within_args(args, seen),
+                Func::Grad { func, .. } => self.within(func, seen),
+                Func::Jvp(f) | Func::Vjp(f) | Func::Jacobian(f) | Func::Hessian(f) | Func::Hvp(f) => {
+                    self.within(f, seen)
+                }
+                Func::Pullback { residuals, .. } => residuals.iter().any(|v| self.within(v, seen)),
+                Func::SolverForm(form) => self.within_form(form, seen),
+                Func::Builtin(_) | Func::Native(_) => false,
+            },
+            Value::Net(net) => {
+                let body = match &*net.body {
+                    NetBody::Unrolled { form, .. } => self.within_form(form, seen),
+                    NetBody::Hand { scope, .. } => self.within_scope(scope, seen),
+                };
+                body || net.at.as_ref().is_some_and(|v| self.within(v, seen))
+            }
+            Value::Int(_) | Value::Bool(_) | Value::Str(_) | Value::Tensor(_) | Value::Unit | Value::Blank => false,
+        }
+    }
+
+    fn within_args(self, args: &[PartialArg], seen: &mut HashSet<usize>) -> bool {
+        args.iter().any(|arg| arg.value.as_ref().is_some_and(|v| self.within(v, seen)))
+    }
+
+    fn within_form(self, form: &SolverForm, seen: &mut HashSet<usize>) -> bool {
+        self.within_args(&form.args, seen) || self.within_scope(&form.scope, seen) || self.within_scope(&form.caller, seen)
+    }
+
+    /// Whether a name of a scope, or of one around it, stands for such a leaf.
+    pub fn within_scope(self, scope: &Scope, seen: &mut HashSet<usize>) -> bool {
+        let mut scope = Some(scope.clone());
+        while let Some(current) = scope {
+            if !seen.insert(current.address()) {
+                return false;
+            }
+            if current.0.names.borrow().values().any(|v| self.within(v, seen)) {
+                return true;
+            }
+            scope = current.parent();
+        }
+        false
     }
 }
 

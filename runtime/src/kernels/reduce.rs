@@ -142,12 +142,12 @@ unsafe fn sum_columns<T: Real>(
     };
     let mut add = |row: *const T| {
         if w == WIDTH && step == 1 {
-            for j in 0..WIDTH {
-                acc[j] = acc[j] + unsafe { *row.add(j) };
+            for (j, v) in acc.iter_mut().enumerate() {
+                *v = *v + unsafe { *row.add(j) };
             }
         } else {
-            for j in 0..w {
-                acc[j] = acc[j] + unsafe { *row.offset(j as isize * step) };
+            for (j, v) in acc.iter_mut().enumerate().take(w) {
+                *v = *v + unsafe { *row.offset(j as isize * step) };
             }
         }
         filled += 1;
@@ -166,8 +166,8 @@ unsafe fn sum_columns<T: Real>(
             total[j] = parts[level][j] + total[j];
         }
     }
-    for j in 0..w {
-        unsafe { *out.offset(j as isize * out_step) = total[j] };
+    for (j, &v) in total.iter().enumerate().take(w) {
+        unsafe { *out.offset(j as isize * out_step) = v };
     }
 }
 

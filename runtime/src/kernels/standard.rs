@@ -91,7 +91,12 @@ pub fn svd<T: Decompose>((count, m, n): (usize, usize, usize), a: &[T], u: &mut 
 }
 
 /// Solutions of `count` systems, one after the other.
-pub fn solve<T: Decompose>((count, n, p): (usize, usize, usize), a: &[T], b: &[T], x: &mut [T]) -> Result<(), FaultKind> {
+pub fn solve<T: Decompose>(
+    (count, n, p): (usize, usize, usize),
+    a: &[T],
+    b: &[T],
+    x: &mut [T],
+) -> Result<(), FaultKind> {
     for i in 0..count {
         let part = i * n * p..(i + 1) * n * p;
         let solution = T::solve(&a[i * n * n..(i + 1) * n * n], &b[part.clone()], n, p)?;

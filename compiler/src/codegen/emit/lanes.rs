@@ -40,12 +40,12 @@ impl<const BITS: u32> Clif<'_, '_, BITS> {
         self.b.ins().splat(ty, scalar)
     }
 
-    pub fn to_int(&mut self, a: Value) -> Value {
+    pub fn int_bits(&mut self, a: Value) -> Value {
         let ty = self.int();
         self.b.ins().bitcast(ty, MemFlagsData::new(), a)
     }
 
-    pub fn to_float(&mut self, a: Value) -> Value {
+    pub fn float_of(&mut self, a: Value) -> Value {
         let ty = self.float();
         self.b.ins().bitcast(ty, MemFlagsData::new(), a)
     }
@@ -146,7 +146,7 @@ impl<const N: u32> Lanes for Clif<'_, '_, N> {
         if !self.vector {
             return self.b.ins().select(mask, yes, no);
         }
-        let mask = self.to_float(mask);
+        let mask = self.float_of(mask);
         self.b.ins().bitselect(mask, yes, no)
     }
 
@@ -163,28 +163,28 @@ impl<const N: u32> Lanes for Clif<'_, '_, N> {
     }
 
     fn bits_add(&mut self, a: Value, b: Value) -> Value {
-        let (a, b) = (self.to_int(a), self.to_int(b));
+        let (a, b) = (self.int_bits(a), self.int_bits(b));
         let sum = self.b.ins().iadd(a, b);
-        self.to_float(sum)
+        self.float_of(sum)
     }
 
     fn bits_sub(&mut self, a: Value, b: Value) -> Value {
-        let (a, b) = (self.to_int(a), self.to_int(b));
+        let (a, b) = (self.int_bits(a), self.int_bits(b));
         let difference = self.b.ins().isub(a, b);
-        self.to_float(difference)
+        self.float_of(difference)
     }
 
     fn bits_shl(&mut self, a: Value, by: u32) -> Value {
-        let a = self.to_int(a);
+        let a = self.int_bits(a);
         let by = self.b.ins().iconst(types::I32, i64::from(by));
         let shifted = self.b.ins().ishl(a, by);
-        self.to_float(shifted)
+        self.float_of(shifted)
     }
 
     fn bits_shr(&mut self, a: Value, by: u32) -> Value {
-        let a = self.to_int(a);
+        let a = self.int_bits(a);
         let by = self.b.ins().iconst(types::I32, i64::from(by));
         let shifted = self.b.ins().ushr(a, by);
-        self.to_float(shifted)
+        self.float_of(shifted)
     }
 }

@@ -1,7 +1,7 @@
 //! Loop nests. The innermost axis goes in vectors of 128 bits, then one element at a time.
 
-use super::{Emitter, unaligned};
 use super::element::{against_bound, clif_type, element};
+use super::{Emitter, unaligned};
 use crate::codegen::plan::{Nest, Scalar, TileOp};
 use crate::ir::graph::Op;
 use cranelift_codegen::ir::condcodes::IntCC;

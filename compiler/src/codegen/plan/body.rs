@@ -57,9 +57,10 @@ impl Planner {
         }
         scope.unit = usize::MAX;
         let homes: Vec<Home> = graph.results.iter().map(|&v| scope.home(v).clone()).collect();
-        let moves = graph.results.iter().zip(&homes).zip(dests).filter_map(|((&v, home), dest)| {
-            dest.as_ref().map(|to| (home.clone(), to.clone(), graph.ty(v).clone()))
-        });
+        let moves =
+            graph.results.iter().zip(&homes).zip(dests).filter_map(|((&v, home), dest)| {
+                dest.as_ref().map(|to| (home.clone(), to.clone(), graph.ty(v).clone()))
+            });
         let moves = moves.collect();
         self.moves(moves, steps);
         homes
@@ -170,7 +171,13 @@ impl Planner {
     }
 
     /// A call of a kernel. `operands` are inputs and outputs with their types.
-    pub fn call(&mut self, kernel: Kernel, operands: Vec<(Operand, DType, Vec<usize>)>, eqn: u32, steps: &mut Vec<Step>) {
+    pub fn call(
+        &mut self,
+        kernel: Kernel,
+        operands: Vec<(Operand, DType, Vec<usize>)>,
+        eqn: u32,
+        steps: &mut Vec<Step>,
+    ) {
         let layouts = operands.iter().map(|(operand, dtype, shape)| match operand {
             Operand::View(view) => Layout { dtype: *dtype, shape: shape.clone(), strides: view.strides.clone() },
             Operand::Out(_) => Layout::standard(*dtype, &[]),

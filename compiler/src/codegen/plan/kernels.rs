@@ -92,7 +92,9 @@ impl Planner {
                 self.standard_call(scope, eqn, types, Kernel::Uniform { each }, number, steps);
             }
             Op::Split { n } => self.standard_call(scope, eqn, types, Kernel::Split { n: *n }, number, steps),
-            Op::Permutation { n } => self.standard_call(scope, eqn, types, Kernel::Permutation { n: *n }, number, steps),
+            Op::Permutation { n } => {
+                self.standard_call(scope, eqn, types, Kernel::Permutation { n: *n }, number, steps)
+            }
             Op::FoldIn => self.standard_call(scope, eqn, types, Kernel::FoldIn, number, steps),
             other => unreachable!("`{}` is not a kernel", crate::prims::name(other)),
         }

@@ -58,8 +58,10 @@ impl Planner {
             }
         }
         while !pending.is_empty() {
-            let reads = |base: Base, except: usize| pending.iter().enumerate().any(|(j, m)| j != except && m.0.base == base);
-            let ready = (0..pending.len()).find(|&i| !reads(pending[i].1.base, i) && pending[i].0.base != pending[i].1.base);
+            let reads =
+                |base: Base, except: usize| pending.iter().enumerate().any(|(j, m)| j != except && m.0.base == base);
+            let ready =
+                (0..pending.len()).find(|&i| !reads(pending[i].1.base, i) && pending[i].0.base != pending[i].1.base);
             match ready {
                 Some(i) => {
                     let (from, to, ty) = pending.remove(i);

@@ -19,8 +19,11 @@ impl Planner {
         if shape.contains(&0) || outputs.is_empty() {
             return;
         }
-        let all: Vec<&[isize]> =
-            inputs.iter().map(|(_, v)| v.strides.as_slice()).chain(outputs.iter().map(|(_, _, v)| v.strides.as_slice())).collect();
+        let all: Vec<&[isize]> = inputs
+            .iter()
+            .map(|(_, v)| v.strides.as_slice())
+            .chain(outputs.iter().map(|(_, _, v)| v.strides.as_slice()))
+            .collect();
         let (shape, strides) = collapse(shape, &all);
         let mut strides = strides.into_iter();
         let mut next = |view: View| View { strides: strides.next().unwrap_or_default(), ..view };

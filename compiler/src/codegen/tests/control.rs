@@ -21,7 +21,13 @@ fn int() -> Type {
 }
 
 /// A loop around a body built by `build` from its parameters, given with their types.
-fn scan_of(params: &[Type], consts: usize, carries: usize, cap: usize, build: impl Fn(&mut Builder, &[Var]) -> Vec<Var>) -> Scan {
+fn scan_of(
+    params: &[Type],
+    consts: usize,
+    carries: usize,
+    cap: usize,
+    build: impl Fn(&mut Builder, &[Var]) -> Vec<Var>,
+) -> Scan {
     let mut b = Builder::default();
     let vars: Vec<Var> = params.iter().map(|ty| b.param(ty.clone())).collect();
     let results = build(&mut b, &vars);
@@ -314,7 +320,9 @@ fn faults_carry_the_place_of_their_expression() {
         let out = b.op(op, &[first, y]);
         b.finish(vec![out])
     };
-    for (op, kind) in [(Op::IntDiv, Some(FaultKind::DivisionByZero)), (Op::Mod, Some(FaultKind::DivisionByZero)), (Op::Gather, None)] {
+    for (op, kind) in
+        [(Op::IntDiv, Some(FaultKind::DivisionByZero)), (Op::Mod, Some(FaultKind::DivisionByZero)), (Op::Gather, None)]
+    {
         let graph = graph(op);
         agree(&graph, &inputs, "fault");
         let result = compile(&graph).expect("compiles").run(&inputs);
