@@ -81,7 +81,8 @@ fn damaged_files() {
     let complaints = complaints_of(&files, |(name, bytes)| {
         let folder = Folder::new("damaged");
         folder.file(name, bytes);
-        let script = folder.file("program.dp", format!("print \"before\"\nlet a = load(\"{name}\")\nprint \"after\"\n"));
+        let script =
+            folder.file("program.dp", format!("print \"before\"\nlet a = load(\"{name}\")\nprint \"after\"\n"));
         let ran = run(&script, &with(Engine::Native));
         only_error(&ran, "E0806", &[name]).map_err(|e| format!("{name}: {e}"))?;
         if ran.lines != ["before"] || ran.told[0].place.as_ref().is_none_or(|(_, line)| *line != 2) {
@@ -195,7 +196,8 @@ fn texts_of_every_kind() {
 #[test]
 fn scripts_that_cannot_be_read() {
     let folder = Folder::new("unreadable");
-    only_error(&run(&folder.0.join("none.dp"), &with(Engine::Native)), "E0101", &["none.dp"]).unwrap_or_else(|e| panic!("{e}"));
+    only_error(&run(&folder.0.join("none.dp"), &with(Engine::Native)), "E0101", &["none.dp"])
+        .unwrap_or_else(|e| panic!("{e}"));
     only_error(&run(&folder.0, &with(Engine::Native)), "E0101", &["folder"]).unwrap_or_else(|e| panic!("{e}"));
 }
 
@@ -208,7 +210,11 @@ fn sizes_are_refused_before_they_are_paid_for() {
         ("normal", "print normal(1000000000000)".to_string(), "E0602"),
         ("eye", "print eye(1000000)".to_string(), "E0602"),
         ("comprehension", "print [0.5 for i in 1000000000000]".to_string(), "E0602"),
-        ("outer", "fn f(x: real[n]) = [x[i] * x[j] for i in n, j in n]\nprint sum(f(ones(1000000)))".to_string(), "E0602"),
+        (
+            "outer",
+            "fn f(x: real[n]) = [x[i] * x[j] for i in n, j in n]\nprint sum(f(ones(1000000)))".to_string(),
+            "E0602",
+        ),
         ("one_hot", "print one_hot(range(1000), 10000000000)".to_string(), "E0602"),
         ("identity", "print sum(jacobian(fn(x) = 2 * x)(ones(1000000)))".to_string(), "E0602"),
         ("gradient", format!("{solver}print grad(fn(a) = unroll s(1, a) for 1000000000000)(1)"), "E0602"),

@@ -7,7 +7,7 @@ use crate::run::{Engine, Message, Runner, Timings};
 use crate::script::{Output, Script, TestResult};
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ast};
-use crate::{stdlib, types};
+use crate::{examples, stdlib, types};
 use ast::ItemKind;
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::DType;
@@ -93,10 +93,16 @@ struct Example {
 }
 
 /// Parses the examples in the doc comments of a module, each as a text of its own.
-fn load_examples(sources: &mut SourceMap, shown: &str, main: &ast::Module, diagnostics: &mut Vec<Diagnostic>) -> Vec<Example> {
+fn load_examples(
+    sources: &mut SourceMap,
+    shown: &str,
+    main: &ast::Module,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Example> {
     let mut examples = Vec::new();
     for item in &main.items {
-        let lines: Vec<&str> = item.doc.iter().filter_map(|line| line.trim_start().strip_prefix('>')).map(str::trim_start).collect();
+        let lines: Vec<&str> =
+            item.doc.iter().filter_map(|line| line.trim_start().strip_prefix('>')).map(str::trim_start).collect();
         if lines.is_empty() {
             continue;
         }
@@ -119,7 +125,9 @@ fn item_name(item: &ast::Item) -> String {
         ItemKind::Method(decl) => &decl.name.text,
         ItemKind::Custom(decl) => &decl.name.text,
         ItemKind::SolverAlias { name, .. } | ItemKind::NetworkAlias { name, .. } => &name.text,
-        ItemKind::Let(ast::Let { kind: ast::LetKind::Inits(inits), .. }) if !inits.is_empty() => &inits[0].binder.name.text,
+        ItemKind::Let(ast::Let { kind: ast::LetKind::Inits(inits), .. }) if !inits.is_empty() => {
+            &inits[0].binder.name.text
+        }
         _ => return "an item".to_string(),
     };
     name.to_string()
@@ -130,9 +138,8 @@ const MAX_SOURCE: u64 = 16 << 20;
 
 fn read_source(sources: &mut SourceMap, path: &Path) -> Result<FileId, Box<Diagnostic>> {
     let shown = path.display().to_string();
-    let failure = |problem: String| {
-        Box::new(Diagnostic::error("E0101", Span::NONE, format!("cannot read `{shown}`: {problem}")))
-    };
+    let failure =
+        |problem: String| Box::new(Diagnostic::error("E0101", Span::NONE, format!("cannot read `{shown}`: {problem}")));
     let size = std::fs::metadata(path).map_err(|e| failure(plain_error(&e)))?;
     if size.is_dir() {
         return Err(failure("it is a folder, a script is a file".to_string()));
@@ -141,7 +148,8 @@ fn read_source(sources: &mut SourceMap, path: &Path) -> Result<FileId, Box<Diagn
         return Err(failure(format!("it has {} MiB, a script has at most {} MiB", size.len() >> 20, MAX_SOURCE >> 20)));
     }
     let bytes = std::fs::read(path).map_err(|e| failure(plain_error(&e)))?;
-    let text = String::from_utf8(bytes).map_err(|e| failure(format!("it is not text in UTF-8 (byte {})", e.utf8_error().valid_up_to())))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| failure(format!("it is not text in UTF-8 (byte {})", e.utf8_error().valid_up_to())))?;
     Ok(sources.add(shown, Some(path.to_path_buf()), text))
 }
 
@@ -175,7 +183,8 @@ fn load(path: &Path, with_examples: bool) -> Result<Program, (SourceMap, Box<Dia
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
     load_used(&mut sources, &folder, &main, &mut modules, &mut diagnostics, &mut Vec::new());
     let shown = path.display().to_string();
-    let examples = if with_examples { load_examples(&mut sources, &shown, &main, &mut diagnostics) } else { Vec::new() };
+    let examples =
+        if with_examples { load_examples(&mut sources, &shown, &main, &mut diagnostics) } else { Vec::new() };
     let timings = Timings { parse: start.elapsed(), ..Timings::default() };
     Ok(Program { sources, std, modules, main, examples, diagnostics, timings })
 }
@@ -196,7 +205,11 @@ fn load_used(
             continue;
         }
         if open.contains(&name) {
-            diagnostics.push(Diagnostic::error("E0102", path.span, format!("modules use each other in a circle: {} -> {name}", open.join(" -> "))));
+            diagnostics.push(Diagnostic::error(
+                "E0102",
+                path.span,
+                format!("modules use each other in a circle: {} -> {name}", open.join(" -> ")),
+            ));
             continue;
         }
         let file = folder.join(format!("{}.dp", name.replace('.', "/")));
@@ -209,7 +222,10 @@ fn load_used(
                 open.pop();
                 modules.push((name, inner));
             }
-            Err(d) => diagnostics.push(Diagnostic { labels: vec![crate::diagnostic::Label { span: path.span, text: String::new() }], ..*d }),
+            Err(d) => diagnostics.push(Diagnostic {
+                labels: vec![crate::diagnostic::Label { span: path.span, text: String::new() }],
+                ..*d
+            }),
         }
     }
 }
@@ -250,7 +266,12 @@ pub fn check_file(path: &Path) -> Outcome {
         Err((sources, d)) => return failure(sources, *d),
     };
     check(&mut program);
-    Outcome { sources: Rc::new(program.sources), diagnostics: program.diagnostics, timings: program.timings, tests: Vec::new() }
+    Outcome {
+        sources: Rc::new(program.sources),
+        diagnostics: program.diagnostics,
+        timings: program.timings,
+        tests: Vec::new(),
+    }
 }
 
 fn failure(sources: SourceMap, diagnostic: Diagnostic) -> Outcome {
@@ -291,6 +312,10 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
         Ok(program) => program,
         Err((sources, d)) => return failure(sources, *d),
     };
+    if options.run_tests {
+        let mut found = examples::add_tests(&mut program.sources, &mut program.main);
+        program.diagnostics.append(&mut found);
+    }
     if !program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
         check(&mut program);
     }
@@ -308,7 +333,14 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
     };
     let sandbox = match Sandbox::new(&folder, &options.allow) {
         Ok(sandbox) => sandbox,
-        Err(e) => return Outcome { sources, diagnostics: vec![Diagnostic::error("E0805", Span::NONE, e.to_string())], timings: program.timings, tests: Vec::new() },
+        Err(e) => {
+            return Outcome {
+                sources,
+                diagnostics: vec![Diagnostic::error("E0805", Span::NONE, e.to_string())],
+                timings: program.timings,
+                tests: Vec::new(),
+            };
+        }
     };
     let mut session = Session::new(options.precision.unwrap_or(DType::F64), options.seed);
     if let Some(bytes) = options.max_bytes {
@@ -316,7 +348,11 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
     }
     // The script's own `precision` holds from the start, for std too.
     if options.precision.is_none()
-        && let Some(name) = program.main.items.iter().find_map(|i| if let ItemKind::Precision(name) = &i.kind { Some(name) } else { None })
+        && let Some(name) = program
+            .main
+            .items
+            .iter()
+            .find_map(|i| if let ItemKind::Precision(name) = &i.kind { Some(name) } else { None })
         && &*name.text == "f32"
     {
         session.real = DType::F32;

@@ -1,16 +1,17 @@
 //! The dp compiler.
-pub mod source;
-pub mod diagnostic;
-pub mod syntax;
-pub mod builtins;
-pub mod types;
-pub mod lower;
 pub mod ad;
-pub mod ir;
-pub mod prims;
-pub mod opt;
+pub mod builtins;
 pub mod codegen;
+pub mod diagnostic;
+pub mod driver;
+pub mod examples;
+pub mod ir;
+pub mod lower;
+pub mod opt;
+pub mod prims;
 pub mod run;
 pub mod script;
+pub mod source;
 pub mod stdlib;
-pub mod driver;
+pub mod syntax;
+pub mod types;

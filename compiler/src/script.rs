@@ -117,7 +117,10 @@ impl<'a> Script<'a> {
             ItemKind::Print(exprs) => {
                 let values = exprs.iter().map(|e| self.eval(e)).collect::<Res<Vec<Value>>>()?;
                 self.out.values(&values);
-                self.out.line(&values.iter().map(show).collect::<Vec<_>>().join(" "));
+                match &values[..] {
+                    [value] if let Some(table) = show::table(value) => self.out.line(table.trim_end()),
+                    values => self.out.line(&values.iter().map(show).collect::<Vec<_>>().join(" ")),
+                }
                 Ok(())
             }
             ItemKind::Assert(exprs) => {
@@ -282,7 +285,8 @@ impl<'a> Script<'a> {
     fn network(&mut self, name: &ast::Name, declaration: Declaration) -> Res<()> {
         let scope = self.scope.clone();
         let runner = &mut self.runner;
-        let value = init_network(&mut self.session, &scope, declaration, &mut |_, lowered| runner.value(lowered, name.span))?;
+        let value =
+            init_network(&mut self.session, &scope, declaration, &mut |_, lowered| runner.value(lowered, name.span))?;
         self.flush();
         self.scope.bind(&name.text, value);
         Ok(())
@@ -298,11 +302,25 @@ impl<'a> Script<'a> {
     fn eval_inner(&mut self, e: &ast::Expr) -> Res<Value> {
         match &e.kind {
             ExprKind::Train(train) => return train::run(self, train),
+            // One side is evaluated, and may have effects: `if file == "" then make() else load(file)`.
+            ExprKind::If { cond, then, otherwise } => {
+                let known = self.eval(cond)?;
+                let side = if truth(&known, cond.span)? { then } else { otherwise };
+                return self.eval_inner(side);
+            }
             ExprKind::Call { func, args } => {
                 if let ExprKind::Name(name) = &func.kind
                     && self.scope.find(name).is_none()
                     && let Some(builtin) = builtins::find(name)
-                    && matches!(builtin, Builtin::Load | Builtin::LoadImages | Builtin::Save | Builtin::Plot | Builtin::Files | Builtin::CheckGrad)
+                    && matches!(
+                        builtin,
+                        Builtin::Load
+                            | Builtin::LoadImages
+                            | Builtin::Save
+                            | Builtin::Plot
+                            | Builtin::Files
+                            | Builtin::CheckGrad
+                    )
                 {
                     return self.effect(builtin, args, e.span);
                 }
@@ -373,7 +391,10 @@ fn parse_arg(session: &Session, text: &str, binder: &ast::Binder) -> Res<Value> 
     use ast::{ScalarKind, TypeKind};
     let name = &binder.name;
     let wrong = |wanted: &str| {
-        Err(Box::new(Diagnostic::error("E0802", name.span, format!("--{} takes {wanted}, found `{text}`", name.text)).here("declared here")))
+        Err(Box::new(
+            Diagnostic::error("E0802", name.span, format!("--{} takes {wanted}, found `{text}`", name.text))
+                .here("declared here"),
+        ))
     };
     let kind = match &binder.ty {
         Some(ast::Type { kind: TypeKind::Array { kind, dims }, .. }) if dims.is_empty() => *kind,

@@ -71,7 +71,8 @@ pub fn format_tensor(tensor: &Tensor, exact: bool) -> String {
     out
 }
 
-fn texts(tensor: &Tensor, exact: bool) -> Vec<String> {
+/// The elements of a tensor in row-major order, each as its own text.
+pub fn texts(tensor: &Tensor, exact: bool) -> Vec<String> {
     match tensor {
         Tensor::F32(a) if exact => a.iter().map(|&v| format_exactly_f32(v)).collect(),
         Tensor::F64(a) if exact => a.iter().map(|&v| format_exactly(v)).collect(),

@@ -1,7 +1,7 @@
 //! Values for people.
 
 use crate::lower::value::Value;
-use dp_runtime::table::format_tensor;
+use dp_runtime::table::{format_table, format_tensor, texts};
 
 /// A value as `print` shows it.
 pub fn show(value: &Value) -> String {
@@ -20,5 +20,40 @@ pub fn show(value: &Value) -> String {
         Value::Net(net) => format!("network {}", net.name),
         Value::Unit => "()".to_string(),
         Value::Var { .. } | Value::Blank | Value::Leaf(_) => "_".to_string(),
+    }
+}
+
+/// A record of at least two equally long vectors or lists as a table, one column a field; other values have none.
+pub fn table(value: &Value) -> Option<String> {
+    let Value::Record(fields) = value else { return None };
+    let columns: Vec<Vec<String>> = fields
+        .iter()
+        .map(|(_, value)| match value {
+            Value::Tensor(t) if t.shape().len() == 1 => Some(texts(t, false)),
+            Value::List(items) => Some(items.iter().map(show).collect()),
+            _ => None,
+        })
+        .collect::<Option<_>>()?;
+    let rows = columns.first()?.len();
+    if columns.len() < 2 || rows == 0 || columns.iter().any(|c| c.len() != rows) {
+        return None;
+    }
+    let head: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
+    let rows: Vec<Vec<String>> = (0..rows).map(|i| columns.iter().map(|c| c[i].clone()).collect()).collect();
+    Some(format_table(&head, &rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dp_runtime::tensor::Tensor;
+
+    #[test]
+    fn a_record_of_vectors_is_a_table() {
+        let names = Value::List(["a", "bb"].iter().map(|s| Value::Str((*s).into())).collect());
+        let numbers = Value::Tensor(Tensor::from_vec(&[2], vec![1.5, 10.0]));
+        let record = Value::Record(vec![("name".into(), names.clone()), ("x".into(), numbers)].into());
+        assert_eq!(table(&record).as_deref(), Some("name    x\na     1.5\nbb     10\n"));
+        assert_eq!(table(&Value::Record(vec![("name".into(), names), ("n".into(), Value::Int(2))].into())), None);
     }
 }
