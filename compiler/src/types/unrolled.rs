@@ -177,7 +177,7 @@ fn network(solver: &Solver, args: &[Arg], bound: &Bound, learn: &Learn, fields: 
 }
 
 /// The names of a solver on which its result depends when the lifted ones are parameters.
-fn reaching<'a>(solver: &'a ast::Solver, lifted: &HashSet<&str>) -> HashSet<&'a str> {
+pub fn reaching<'a>(solver: &'a ast::Solver, lifted: &HashSet<&str>) -> HashSet<&'a str> {
     // What each name is computed from.
     let mut sources: HashMap<&str, Vec<&Expr>> = HashMap::new();
     for binding in &solver.body.lets {
