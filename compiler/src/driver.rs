@@ -11,7 +11,7 @@ use crate::{examples, stdlib, types};
 use ast::ItemKind;
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::DType;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
@@ -200,7 +200,23 @@ fn check(program: &mut Program) {
         program.diagnostics.append(&mut types::check_module(&mut env, module));
     }
     program.diagnostics.append(&mut types::check_module(&mut env, &program.main));
+    // A line that did not parse may have defined a name: that it is missing is no second mistake.
+    let lost = lost_names(&program.sources, &program.main);
+    let sources = &program.sources;
+    program.diagnostics.retain(|d| d.code.0 != "E0301" || !lost.contains(sources.text(d.span())));
     program.timings.check = start.elapsed();
+}
+
+/// The names that lines define which did not parse: those after the first word, `let a = ...`, `let (a, b) = ...`.
+fn lost_names(sources: &SourceMap, module: &ast::Module) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for item in module.items.iter().filter(|item| matches!(item.kind, ItemKind::Error)) {
+        let text = sources.text(item.span);
+        let defined = text.split_once('=').map_or(text, |(before, _)| before);
+        let words = defined.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        names.extend(words.skip(1).map(str::to_string));
+    }
+    names
 }
 
 /// Parses and checks a file without running it.
@@ -260,9 +276,7 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
         let mut found = examples::add_tests(&mut program.sources, &mut program.main);
         program.diagnostics.append(&mut found);
     }
-    if !program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        check(&mut program);
-    }
+    check(&mut program);
     let sources = Rc::new(program.sources);
     if program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Outcome { sources, diagnostics: program.diagnostics, timings: program.timings, tests: Vec::new() };

@@ -153,10 +153,6 @@ impl<'s> Ctx<'s> {
         }
     }
 
-    fn all_axes(&self, value: &Value) -> Res<Vec<usize>> {
-        Ok((0..self.shape(value)?.len()).collect())
-    }
-
     pub(crate) fn sumsq(&mut self, x: &Value) -> Res<Value> {
         let x = self.to_real(x)?;
         let n = self.ty(&x)?.len();
@@ -270,9 +266,8 @@ impl<'s> Ctx<'s> {
             Builtin::Norm1 => {
                 let [x] = args.exactly(self)?;
                 let x = self.to_real(&x)?;
-                let axes = self.all_axes(&x)?;
                 let size = self.op(Op::Abs, &[x])?;
-                self.op(Op::Sum { axes }, &[size])
+                self.reduce(Builtin::Sum, &size, None)
             }
             Builtin::Count => {
                 let [x] = args.exactly(self)?;

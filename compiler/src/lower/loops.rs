@@ -105,7 +105,8 @@ impl<'s> Ctx<'s> {
                 }
                 continue;
             }
-            for result in &body.graph.results[n..] {
+            let stacked = n..body.graph.results.len() - usize::from(until);
+            for result in &body.graph.results[stacked] {
                 let ty = body.graph.ty(*result);
                 let mut shape = vec![cap];
                 shape.extend(&ty.shape);

@@ -181,6 +181,10 @@ impl<'s> Ctx<'s> {
         if count == 0 && matches!(builtin, Builtin::Max | Builtin::Min | Builtin::Mean) {
             return fail("E0408", self.span, "the maximum, minimum or mean of no elements does not exist");
         }
+        if axes.is_empty() {
+            // Of a scalar: the number itself.
+            return if builtin == Builtin::Mean { self.to_real(&counted) } else { Ok(counted) };
+        }
         match builtin {
             Builtin::Sum => self.op(Op::Sum { axes }, &[counted]),
             Builtin::Mean => {
