@@ -7,7 +7,7 @@ use crate::run::{Engine, Message, Runner, Timings};
 use crate::script::{Output, Script, TestResult};
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ast};
-use crate::{examples, stdlib, types};
+use crate::{stdlib, types};
 use ast::ItemKind;
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::DType;
@@ -291,10 +291,6 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
         Ok(program) => program,
         Err((sources, d)) => return failure(sources, *d),
     };
-    if options.run_tests {
-        let mut found = examples::add_tests(&mut program.sources, &mut program.main);
-        program.diagnostics.append(&mut found);
-    }
     if !program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
         check(&mut program);
     }

@@ -6,7 +6,6 @@ pub mod builtins;
 pub mod types;
 pub mod lower;
 pub mod ad;
-pub mod examples;
 pub mod ir;
 pub mod prims;
 pub mod opt;
