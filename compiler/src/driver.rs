@@ -79,58 +79,8 @@ struct Program {
     std: Vec<ast::Module>,
     modules: Vec<(String, ast::Module)>,
     main: ast::Module,
-    /// The examples in doc comments, if they are to be run.
-    examples: Vec<Example>,
     diagnostics: Vec<Diagnostic>,
     timings: Timings,
-}
-
-/// The lines after `>` in the doc comment of an item.
-struct Example {
-    name: String,
-    span: Span,
-    module: ast::Module,
-}
-
-/// Parses the examples in the doc comments of a module, each as a text of its own.
-fn load_examples(
-    sources: &mut SourceMap,
-    shown: &str,
-    main: &ast::Module,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Example> {
-    let mut examples = Vec::new();
-    for item in &main.items {
-        let lines: Vec<&str> =
-            item.doc.iter().filter_map(|line| line.trim_start().strip_prefix('>')).map(str::trim_start).collect();
-        if lines.is_empty() {
-            continue;
-        }
-        let name = format!("example of `{}`", item_name(item));
-        let file = sources.add(format!("{shown}, {name}"), None, lines.join("\n"));
-        let (module, mut found) = syntax::parse(sources, file);
-        diagnostics.append(&mut found);
-        examples.push(Example { name, span: item.span, module });
-    }
-    examples
-}
-
-/// The name that an item declares, for the titles of its examples.
-fn item_name(item: &ast::Item) -> String {
-    let name = match &item.kind {
-        ItemKind::Fn(decl) => &decl.name.text,
-        ItemKind::Solver(decl) => &decl.name.text,
-        ItemKind::Network(decl) => &decl.name.text,
-        ItemKind::Problem(decl) => &decl.name.text,
-        ItemKind::Method(decl) => &decl.name.text,
-        ItemKind::Custom(decl) => &decl.name.text,
-        ItemKind::SolverAlias { name, .. } | ItemKind::NetworkAlias { name, .. } => &name.text,
-        ItemKind::Let(ast::Let { kind: ast::LetKind::Inits(inits), .. }) if !inits.is_empty() => {
-            &inits[0].binder.name.text
-        }
-        _ => return "an item".to_string(),
-    };
-    name.to_string()
 }
 
 /// The largest source file that is read.
@@ -162,7 +112,7 @@ fn plain_error(e: &std::io::Error) -> String {
 }
 
 /// Reads and parses std, the file, and the modules that it uses (files beside it).
-fn load(path: &Path, with_examples: bool) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
+fn load(path: &Path) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
     let start = Instant::now();
     let mut sources = SourceMap::default();
     let mut diagnostics = Vec::new();
@@ -182,11 +132,8 @@ fn load(path: &Path, with_examples: bool) -> Result<Program, (SourceMap, Box<Dia
     let mut modules = Vec::new();
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
     load_used(&mut sources, &folder, &main, &mut modules, &mut diagnostics, &mut Vec::new());
-    let shown = path.display().to_string();
-    let examples =
-        if with_examples { load_examples(&mut sources, &shown, &main, &mut diagnostics) } else { Vec::new() };
     let timings = Timings { parse: start.elapsed(), ..Timings::default() };
-    Ok(Program { sources, std, modules, main, examples, diagnostics, timings })
+    Ok(Program { sources, std, modules, main, diagnostics, timings })
 }
 
 /// Modules that a module names with `use`, those they use first.
@@ -253,9 +200,6 @@ fn check(program: &mut Program) {
         program.diagnostics.append(&mut types::check_module(&mut env, module));
     }
     program.diagnostics.append(&mut types::check_module(&mut env, &program.main));
-    for example in &program.examples {
-        program.diagnostics.append(&mut types::check_module(&mut env.clone(), &example.module));
-    }
     // A line that did not parse may have defined a name: that it is missing is no second mistake.
     let lost = lost_names(&program.sources, &program.main);
     let sources = &program.sources;
@@ -277,7 +221,7 @@ fn lost_names(sources: &SourceMap, module: &ast::Module) -> HashSet<String> {
 
 /// Parses and checks a file without running it.
 pub fn check_file(path: &Path) -> Outcome {
-    let mut program = match load(path, false) {
+    let mut program = match load(path) {
         Ok(program) => program,
         Err((sources, d)) => return failure(sources, *d),
     };
@@ -304,7 +248,7 @@ pub struct ScriptArg {
 
 /// The arguments that a script declares.
 pub fn script_args(path: &Path) -> Result<Vec<ScriptArg>, Outcome> {
-    let program = load(path, false).map_err(|(sources, d)| failure(sources, *d))?;
+    let program = load(path).map_err(|(sources, d)| failure(sources, *d))?;
     let text = |span: Span| program.sources.text(span).to_string();
     Ok(program
         .main
@@ -324,7 +268,7 @@ pub fn script_args(path: &Path) -> Result<Vec<ScriptArg>, Outcome> {
 
 /// Reads, checks and runs a script.
 pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
-    let mut program = match load(path, options.run_tests) {
+    let mut program = match load(path) {
         Ok(program) => program,
         Err((sources, d)) => return failure(sources, *d),
     };
@@ -397,11 +341,6 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
         tests: Vec::new(),
     };
     let result = run_all(&mut script, &program.std, &program.modules, &program.main, options.run_tests);
-    if result.is_ok() {
-        for example in &program.examples {
-            script.example(&example.name, example.span, &example.module.items);
-        }
-    }
     let (timings, tests) = (script.runner.timings.clone(), std::mem::take(&mut script.tests));
     if result.is_ok() {
         script.remove_checkpoints();

@@ -164,7 +164,7 @@ impl<'a> Script<'a> {
         let value = match (given, default) {
             (Some(at), _) => {
                 let (_, text) = self.args.remove(at);
-                parse_arg(&self.session, &text, binder)?
+                parse_arg(&self.session, &self.typed_path(text), binder)?
             }
             (None, Some(default)) => self.eval(default)?,
             (None, None) => {
@@ -175,6 +175,15 @@ impl<'a> Script<'a> {
             }
         };
         self.bind(binder, value, span)
+    }
+
+    /// A path typed on the command line is meant from where the user stands; a script's own paths start at its folder.
+    fn typed_path(&self, text: String) -> String {
+        let here = self.sandbox.is_none_or(|files| files.exists(&text).unwrap_or(false));
+        if here || text.is_empty() || !std::path::Path::new(&text).exists() {
+            return text;
+        }
+        std::path::absolute(&text).map_or(text, |path| path.display().to_string())
     }
 
     /// Checks a value against its binder's type and binds it.
@@ -258,12 +267,6 @@ impl<'a> Script<'a> {
         let failure = self.nested(items).err();
         self.tests.push(TestResult { name: name.to_string(), span, failure });
         Ok(())
-    }
-
-    /// Runs the example in an item's doc comment as a test.
-    pub fn example(&mut self, name: &str, span: Span, items: &[ast::Item]) {
-        let failure = self.nested(items).err();
-        self.tests.push(TestResult { name: name.to_string(), span, failure });
     }
 
     fn assert(&mut self, e: &ast::Expr) -> Res<()> {

@@ -351,7 +351,11 @@ fn flatten_record(prefix: &str, value: &Value, named: &mut Named, span: Span) ->
             Value::Int(i) => named.tensors.push((name, Tensor::scalar(*i))),
             Value::Record(_) => flatten_record(&name, value, named, span)?,
             other => {
-                return fail("E0310", span, format!("`{name}` is {}: records of arrays can be saved", other.describe()));
+                return fail(
+                    "E0310",
+                    span,
+                    format!("`{name}` is {}: records of arrays can be saved", other.describe()),
+                );
             }
         }
     }
