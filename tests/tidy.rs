@@ -109,8 +109,8 @@ fn every_code_is_explained_and_tested() {
     for ending in ["dp", "rs"] {
         tested.extend(read(&files_below(&root().join("tests"), ending)).into_iter().map(|(_, text)| text));
     }
-    // What only a bug or a strange processor can bring about.
-    let untested = ["E0315", "E0401", "E0699"];
+    // What only a bug or a strange processor can bring about, and a fault that nothing raises yet.
+    let untested = ["E0315", "E0325", "E0401", "E0508", "E0699"];
     for row in codes::ROWS {
         if !used.contains_key(row.code.0) {
             complaints.push(format!("{} is explained but not used", row.code.0));
