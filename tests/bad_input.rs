@@ -81,7 +81,8 @@ fn damaged_files() {
     let complaints = complaints_of(&files, |(name, bytes)| {
         let folder = Folder::new("damaged");
         folder.file(name, bytes);
-        let script = folder.file("program.dp", format!("print \"before\"\nlet a = load(\"{name}\")\nprint \"after\"\n"));
+        let script =
+            folder.file("program.dp", format!("print \"before\"\nlet a = load(\"{name}\")\nprint \"after\"\n"));
         let ran = run(&script, &with(Engine::Native));
         only_error(&ran, "E0806", &[name]).map_err(|e| format!("{name}: {e}"))?;
         if ran.lines != ["before"] || ran.told[0].place.as_ref().is_none_or(|(_, line)| *line != 2) {
@@ -97,9 +98,11 @@ fn what_can_be_saved_can_be_loaded() {
     let text = "\
 let a = normal(3, 4)
 save(\"a.npy\", a)
-assert all(load(\"a.npy\") == a)
+let loaded = load(\"a.npy\")
+assert all(loaded == a)
 save(\"n.npy\", [1, 2, 3])
-print load(\"n.npy\")
+let n = load(\"n.npy\")
+print n
 save(\"t.safetensors\", { w: a, inner: { b: [1.5, 2] } })
 let t = load(\"t.safetensors\")
 assert all(t.w == a)
@@ -113,10 +116,12 @@ print at(net, again)(1), again.p
 let b: real[h, w] = load(\"a.npy\")
 print h, w
 save(\"picture.png\", [[0, 0.5], [1, 0.25]])
-print load(\"picture.png\")[1, 0], size(load(\"picture.png\"), 0)
+let picture = load(\"picture.png\")
+print picture[1, 0], size(picture, 0)
 plot(a, label: \"a\", title: \"all\", file: \"plot.svg\")
 plot([1, 10, 100], log: true, file: \"plot.svg\")
-print files(\".\")
+let names = files(\".\")
+print names
 save(\"n.npy\", [4])
 ";
     for options in [with(Engine::Native), in_f32(Engine::Reference)] {
@@ -195,7 +200,8 @@ fn texts_of_every_kind() {
 #[test]
 fn scripts_that_cannot_be_read() {
     let folder = Folder::new("unreadable");
-    only_error(&run(&folder.0.join("none.dp"), &with(Engine::Native)), "E0101", &["none.dp"]).unwrap_or_else(|e| panic!("{e}"));
+    only_error(&run(&folder.0.join("none.dp"), &with(Engine::Native)), "E0101", &["none.dp"])
+        .unwrap_or_else(|e| panic!("{e}"));
     only_error(&run(&folder.0, &with(Engine::Native)), "E0101", &["folder"]).unwrap_or_else(|e| panic!("{e}"));
 }
 
@@ -208,7 +214,11 @@ fn sizes_are_refused_before_they_are_paid_for() {
         ("normal", "print normal(1000000000000)".to_string(), "E0602"),
         ("eye", "print eye(1000000)".to_string(), "E0602"),
         ("comprehension", "print [0.5 for i in 1000000000000]".to_string(), "E0602"),
-        ("outer", "fn f(x: real[n]) = [x[i] * x[j] for i in n, j in n]\nprint sum(f(ones(1000000)))".to_string(), "E0602"),
+        (
+            "outer",
+            "fn f(x: real[n]) = [x[i] * x[j] for i in n, j in n]\nprint sum(f(ones(1000000)))".to_string(),
+            "E0602",
+        ),
         ("one_hot", "print one_hot(range(1000), 10000000000)".to_string(), "E0602"),
         ("identity", "print sum(jacobian(fn(x) = 2 * x)(ones(1000000)))".to_string(), "E0602"),
         ("gradient", format!("{solver}print grad(fn(a) = unroll s(1, a) for 1000000000000)(1)"), "E0602"),

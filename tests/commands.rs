@@ -29,9 +29,14 @@ fn run(folder: &Folder, words: &str) -> Said {
 /// A run that must end with this status and say these words on the two streams.
 fn expect(folder: &Folder, words: &str, status: i32, out: &[&str], err: &[&str]) -> Said {
     let said = run(folder, words);
-    let missing = |text: &str, words: &[&str]| words.iter().find(|word| !text.contains(**word)).map(|word| (*word).to_string());
+    let missing =
+        |text: &str, words: &[&str]| words.iter().find(|word| !text.contains(**word)).map(|word| (*word).to_string());
     let wrong = said.status != Some(status) || missing(&said.out, out).or(missing(&said.err, err)).is_some();
-    assert!(!wrong, "dp {words}: expected {status} {out:?} {err:?}, found {:?}\n{}\n{}", said.status, said.out, said.err);
+    assert!(
+        !wrong,
+        "dp {words}: expected {status} {out:?} {err:?}, found {:?}\n{}\n{}",
+        said.status, said.out, said.err
+    );
     said
 }
 
@@ -66,7 +71,13 @@ fn help_and_explanations() {
     folder.file("a.dp", "## How long it runs.\narg epochs: int = 20\narg rate: real = 0.5   # the step\narg name: string\nprint epochs, rate, name\n");
     expect(&folder, "--help", 0, &["run", "check", "test", "explain", "--precision"], &[]);
     expect(&folder, "--version", 0, &["dp 0."], &[]);
-    expect(&folder, "run a.dp --help", 0, &["--epochs <int>", "How long it runs.", "[default: 20]", "--rate <real>", "--name <string>", "[required]"], &[]);
+    expect(
+        &folder,
+        "run a.dp --help",
+        0,
+        &["--epochs <int>", "How long it runs.", "[default: 20]", "--rate <real>", "--name <string>", "[required]"],
+        &[],
+    );
     expect(&folder, "run a.dp --name x", 0, &["20 0.5 x\n"], &[]);
     expect(&folder, "run a.dp --name=x --epochs 3 --rate -1", 0, &["3 -1 x\n"], &[]);
     expect(&folder, "run a.dp", 1, &[], &["--name"]);
@@ -114,7 +125,13 @@ fn tests_of_scripts() {
     let folder = Folder::new("tests");
     folder.file("a.dp", "fn f(x: real) = 2 * x\ntest \"doubles\" { assert f(2) == 4 }\ntest \"wrong\" { assert f(2) == 5 }\nprint \"not shown\"\n");
     folder.file("b.dp", "test \"fine\" { assert true }\n");
-    let both = expect(&folder, "test", 1, &["a.dp: doubles", "FAILED", "a.dp: wrong", "b.dp: fine", "2 passed, 1 failed"], &["E0509"]);
+    let both = expect(
+        &folder,
+        "test",
+        1,
+        &["a.dp: doubles", "FAILED", "a.dp: wrong", "b.dp: fine", "2 passed, 1 failed"],
+        &["E0509"],
+    );
     assert!(!both.out.contains("not shown"));
     expect(&folder, "test b.dp", 0, &["1 passed, 0 failed"], &[]);
     expect(&folder, "test none", 2, &[], &["none"]);
@@ -158,8 +175,14 @@ fn an_interrupted_loop_stops_at_once() {
     let programs = [
         ("scalar", "print 0\nprint loop s: real = 0 until false within 1000000000000 { s <- s + sin(s + 1) }\n"),
         ("arrays", "print 0\nprint sum(loop v = ones(1000) until false within 1000000000000 { v <- 0.5 * v + 1 })\n"),
-        ("products", "print 0\nlet A = eye(300)\nprint sum(loop v = A until false within 1000000000000 { v <- A @ v })\n"),
-        ("inner", "print 0\nprint loop s: real = 0 until false within 1000000000000 { s <- loop t = s for 100000000 { t <- 0.5 * t + 1 } }\n"),
+        (
+            "products",
+            "print 0\nlet A = eye(300)\nprint sum(loop v = A until false within 1000000000000 { v <- A @ v })\n",
+        ),
+        (
+            "inner",
+            "print 0\nprint loop s: real = 0 until false within 1000000000000 { s <- loop t = s for 100000000 { t <- 0.5 * t + 1 } }\n",
+        ),
         ("statements", "print 0\nfor k in 1000000000 { let a = k }\n"),
     ];
     for (name, text) in programs {

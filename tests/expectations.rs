@@ -73,7 +73,9 @@ impl Expectations {
         for i in 0..self.lines.len().max(ran.lines.len()) {
             match (self.lines.get(i), ran.lines.get(i)) {
                 (Some(a), Some(b)) if *a == b.trim_end() => {}
-                (Some(a), Some(b)) => found.push(format!("line {} of the output\n    expected {a}\n    found    {b}", i + 1)),
+                (Some(a), Some(b)) => {
+                    found.push(format!("line {} of the output\n    expected {a}\n    found    {b}", i + 1))
+                }
                 (Some(a), None) => found.push(format!("line {} of the output is missing: {a}", i + 1)),
                 (None, Some(b)) => found.push(format!("line {} of the output was not expected: {b}", i + 1)),
                 (None, None) => {}

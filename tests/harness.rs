@@ -107,8 +107,12 @@ fn bits(value: &Value) -> String {
     match value {
         Value::Tensor(tensor) => {
             let numbers: Vec<String> = match tensor {
-                Tensor::F32(a) => a.iter().map(|v| if v.is_nan() { "nan".into() } else { format!("{:x}", v.to_bits()) }).collect(),
-                Tensor::F64(a) => a.iter().map(|v| if v.is_nan() { "nan".into() } else { format!("{:x}", v.to_bits()) }).collect(),
+                Tensor::F32(a) => {
+                    a.iter().map(|v| if v.is_nan() { "nan".into() } else { format!("{:x}", v.to_bits()) }).collect()
+                }
+                Tensor::F64(a) => {
+                    a.iter().map(|v| if v.is_nan() { "nan".into() } else { format!("{:x}", v.to_bits()) }).collect()
+                }
                 Tensor::I64(_) | Tensor::Bool(_) | Tensor::Key(_) => {
                     for_any_tensor!(tensor, a => a.iter().map(|v| format!("{v:?}")).collect())
                 }
@@ -116,7 +120,9 @@ fn bits(value: &Value) -> String {
             format!("{}{:?}[{}]", tensor.dtype().name(), tensor.shape(), numbers.join(" "))
         }
         Value::Tuple(items) | Value::List(items) => items.iter().map(bits).collect::<Vec<_>>().join(", "),
-        Value::Record(fields) => fields.iter().map(|(name, v)| format!("{name}: {}", bits(v))).collect::<Vec<_>>().join(", "),
+        Value::Record(fields) => {
+            fields.iter().map(|(name, v)| format!("{name}: {}", bits(v))).collect::<Vec<_>>().join(", ")
+        }
         other => dp_compiler::script::show(other),
     }
 }

@@ -45,7 +45,12 @@ fn run() {
 fn report(what: &str, times: &mut [Duration]) {
     times.sort();
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
-    println!("{what}: best {:.3} ms, median {:.3} ms ({} samples)", ms(times[0]), ms(times[times.len() / 2]), times.len());
+    println!(
+        "{what}: best {:.3} ms, median {:.3} ms ({} samples)",
+        ms(times[0]),
+        ms(times[times.len() / 2]),
+        times.len()
+    );
 }
 
 fn setup(m: usize, n: usize, batch: usize) -> String {

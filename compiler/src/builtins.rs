@@ -6,54 +6,116 @@
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Builtin {
     // Elementwise on reals of any shape (int arguments widen).
-    Exp, Expm1, Log, Log1p, Sqrt, Sin, Cos, Tan, Tanh, Sigmoid, Softplus, Erf, Atan, Atan2,
+    Exp,
+    Expm1,
+    Log,
+    Log1p,
+    Sqrt,
+    Sin,
+    Cos,
+    Tan,
+    Tanh,
+    Sigmoid,
+    Softplus,
+    Erf,
+    Atan,
+    Atan2,
     /// Also on int.
-    Abs, Sign,
+    Abs,
+    Sign,
     /// Real to int, elementwise.
-    Floor, Ceil, Round,
+    Floor,
+    Ceil,
+    Round,
     /// `max(a, b)` elementwise with broadcasting, `max(x)`, `max(x, axis: i)`, `max(e for i in n)`.
-    Max, Min,
+    Max,
+    Min,
     /// `where(mask, a, b)` with broadcasting.
     Where,
     /// Reductions: `f(x)`, `f(x, axis: i)`, `f(e for i in n)`. Sum, mean of bool count.
-    Sum, Prod, Mean, All, Any,
+    Sum,
+    Prod,
+    Mean,
+    All,
+    Any,
     /// Of the whole array: sum of squares, 2-norm (Frobenius), 1-norm (sum of absolute values), number of nonzeros.
-    Sumsq, Norm, Norm1, Count,
+    Sumsq,
+    Norm,
+    Norm1,
+    Count,
     /// `f(x)` along the last axis, or `axis: i`; int result.
-    Argmax, Argmin,
+    Argmax,
+    Argmin,
     /// `f(x)` along the last axis, or `axis: i`.
-    Logsumexp, Softmax, Cumsum,
+    Logsumexp,
+    Softmax,
+    Cumsum,
     /// Along the last axis, ascending. `sort(x)`, `argsort(x)` (int), `quantile(x, q)` (drops the axis, linear interpolation).
-    Sort, Argsort, Quantile,
+    Sort,
+    Argsort,
+    Quantile,
     /// `zeros(m, n)`, `ones(m, n)`, `eye(n)`, `range(n)`, `range(a, b)` (int vector).
-    Zeros, Ones, Eye, Range,
+    Zeros,
+    Ones,
+    Eye,
+    Range,
     /// `reshape(x, m, n)`; `flat(x)`: an array, tuple or record of reals as one vector; `concat(a, b, ..., axis: 0)`;
     /// `permute(x, 1, 0, 2)`; `reverse(x, axis: 0)`; `broadcast(x, m, n)` (suffix rule); `diag(v)`: a matrix from a vector, a vector from a matrix.
-    Reshape, Flat, Concat, Permute, Reverse, Broadcast, Diag,
+    Reshape,
+    Flat,
+    Concat,
+    Permute,
+    Reverse,
+    Broadcast,
+    Diag,
     /// `one_hot(i, k)`: int[...] to real[..., k].
     OneHot,
     /// `gather(x, i)`: rows of x at an int array's indices, checked; shape of i ++ rest of x.
     Gather,
     /// `opnorm(A)` largest singular value; `svd(A)` the record {u, s, v}; `solve(A, b)`, b a vector or matrix.
-    Opnorm, Svd, Solve,
+    Opnorm,
+    Svd,
+    Solve,
     /// `normal(m, n, key: k)`, `uniform(m, n, key: k)` in [0, 1), `rademacher(m, n, key: k)` (-1 or 1), `permutation(n, key: k)`
     /// (int), `randint(m, n, below: b, key: k)`. At the top level `key:` may be left out.
-    Normal, Uniform, Rademacher, Permutation, Randint,
+    Normal,
+    Uniform,
+    Rademacher,
+    Permutation,
+    Randint,
     /// `key(7)` from an int, `split(k, n)`: n keys as a tuple when destructured, else key[n]; `keys(n)` or `keys(n, key: k)`: key[n]; `fold_in(k, i)`; `draw_key()`.
-    Key, Split, Keys, FoldIn, DrawKey,
+    Key,
+    Split,
+    Keys,
+    FoldIn,
+    DrawKey,
     /// `grad(f)(x)`, `grad(f, wrt: D)`, `value_and_grad(f)` (a tuple), `jvp(f)(x, dx)` (value, tangent), `vjp(f)(x)(dy)`,
     /// `jacobian(f)(x)`, `hessian(f)(x)`, `hvp(f)(x, v)`.
-    Grad, ValueAndGrad, Jvp, Vjp, Jacobian, Hessian, Hvp,
+    Grad,
+    ValueAndGrad,
+    Jvp,
+    Vjp,
+    Jacobian,
+    Hessian,
+    Hvp,
     StopGradient,
     /// Conversions: `real(x)` from int or bool, `int(x)` from bool (or int).
-    Real, Int,
+    Real,
+    Int,
     /// `size(x)`: number of elements, `size(x, i)`: extent of axis i; static ints. `isfinite(x)`: bool, elementwise.
-    Size, IsFinite,
+    Size,
+    IsFinite,
     /// `at(net, p)`: the network at other parameters; `first(net, k)`: its first k layers.
-    At, First,
+    At,
+    First,
     /// Effects, top level only: `load(file)`, `save(file, x)`, `plot(y, ..., file:)`, `files(folder)`: sorted list of paths,
     /// `patches(img, p, stride: s)` lives in std. `check_grad(f, x)`: compares derivatives, error if they disagree.
-    Load, LoadImages, Save, Plot, Files, CheckGrad,
+    Load,
+    LoadImages,
+    Save,
+    Plot,
+    Files,
+    CheckGrad,
 }
 
 /// One row: the name in source, the function, how it is called.

@@ -10,6 +10,8 @@ use clap::{Parser, Subcommand};
 use dp_compiler::diagnostic::codes;
 use dp_compiler::driver::{self, Options};
 use dp_compiler::run::Timings;
+use dp_compiler::source::SourceMap;
+use dp_compiler::syntax;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,6 +25,7 @@ Examples:
   dp run --precision f32 --seed 7 lista.dp    in single precision, with other random numbers
   dp check *.dp                               look for mistakes without running anything
   dp test std examples                        run the tests in these folders
+  dp fmt lista.dp                             write a file in the common form
   dp explain E0301                            what a message means";
 
 /// Objectives become solvers, solvers become networks: a compiler for differentiable programs.
@@ -57,6 +60,15 @@ enum Command {
     /// Run the `test` items of files, or of all `.dp` files in folders.
     Test {
         #[arg(default_value = ".")]
+        paths: Vec<PathBuf>,
+    },
+    /// Write files in the common form.
+    Fmt {
+        /// Change nothing; name the files that are not in the common form, and fail if there are any.
+        #[arg(long)]
+        check: bool,
+        /// Files, or folders with `.dp` files.
+        #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
     /// Explain the code of a message, such as E0301; without a code, list all.
@@ -105,6 +117,7 @@ fn command() -> ExitCode {
         Command::Run { file, .. } => run(&file, &arguments, cli.settings, &mut terminal),
         Command::Check { files } => check(&files, &mut terminal),
         Command::Test { paths } => test(&paths, &cli.settings, &mut terminal),
+        Command::Fmt { check, paths } => format(check, &paths, &mut terminal),
         Command::Explain { code } => explain(code.as_deref(), &mut terminal),
     };
     end.into()
@@ -185,13 +198,9 @@ fn check(files: &[PathBuf], terminal: &mut Terminal) -> End {
 }
 
 fn test(paths: &[PathBuf], settings: &Settings, terminal: &mut Terminal) -> End {
-    let mut files = Vec::new();
-    for path in paths {
-        if let Err(problem) = collect(path, &mut files) {
-            terminal.error(&format!("cannot read `{}`: {problem}", path.display()));
-            return End::WrongUse;
-        }
-    }
+    let Some(files) = collect_all(paths, terminal) else {
+        return End::WrongUse;
+    };
     dp_runtime::interrupt::install();
     let (mut passed, mut failed) = (0, 0);
     for file in files {
@@ -223,6 +232,59 @@ fn test(paths: &[PathBuf], settings: &Settings, terminal: &mut Terminal) -> End 
     }
     terminal.print(&format!("{passed} passed, {failed} failed\n"));
     if failed == 0 { End::Good } else { End::Failed }
+}
+
+fn format(check: bool, paths: &[PathBuf], terminal: &mut Terminal) -> End {
+    let Some(files) = collect_all(paths, terminal) else {
+        return End::WrongUse;
+    };
+    let mut end = End::Good;
+    for file in files {
+        match format_file(check, &file, terminal) {
+            Ok(true) => {}
+            Ok(false) => end = End::Failed,
+            Err(problem) => {
+                terminal.error(&format!("`{}`: {problem}", file.display()));
+                end = End::Failed;
+            }
+        }
+    }
+    end
+}
+
+/// Says whether the file is, or now is, in the common form. A file with mistakes is left alone.
+fn format_file(check: bool, file: &Path, terminal: &mut Terminal) -> std::io::Result<bool> {
+    let text = std::fs::read_to_string(file)?;
+    let mut sources = SourceMap::default();
+    let (module, diagnostics) = syntax::parse_text(&mut sources, &file.display().to_string(), &text);
+    for diagnostic in &diagnostics {
+        terminal.diagnostic(&sources, diagnostic);
+    }
+    if !diagnostics.is_empty() {
+        return Ok(false);
+    }
+    let formatted = syntax::pretty::module(&module);
+    if formatted == text {
+        return Ok(true);
+    }
+    if check {
+        terminal.print(&format!("{}\n", file.display()));
+        return Ok(false);
+    }
+    std::fs::write(file, formatted)?;
+    Ok(true)
+}
+
+/// The files that paths stand for; a path that cannot be read is reported.
+fn collect_all(paths: &[PathBuf], terminal: &mut Terminal) -> Option<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if let Err(problem) = collect(path, &mut files) {
+            terminal.error(&format!("cannot read `{}`: {problem}", path.display()));
+            return None;
+        }
+    }
+    Some(files)
 }
 
 /// A file, or all `.dp` files in a folder and the folders in it, in order of their names.

@@ -7,11 +7,11 @@ use crate::run::{Engine, Message, Runner, Timings};
 use crate::script::{Output, Script, TestResult};
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ast};
-use crate::{stdlib, types};
+use crate::{examples, stdlib, types};
 use ast::ItemKind;
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::DType;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
@@ -79,50 +79,8 @@ struct Program {
     std: Vec<ast::Module>,
     modules: Vec<(String, ast::Module)>,
     main: ast::Module,
-    /// The examples in doc comments, if they are to be run.
-    examples: Vec<Example>,
     diagnostics: Vec<Diagnostic>,
     timings: Timings,
-}
-
-/// The lines after `>` in the doc comment of an item.
-struct Example {
-    name: String,
-    span: Span,
-    module: ast::Module,
-}
-
-/// Parses the examples in the doc comments of a module, each as a text of its own.
-fn load_examples(sources: &mut SourceMap, shown: &str, main: &ast::Module, diagnostics: &mut Vec<Diagnostic>) -> Vec<Example> {
-    let mut examples = Vec::new();
-    for item in &main.items {
-        let lines: Vec<&str> = item.doc.iter().filter_map(|line| line.trim_start().strip_prefix('>')).map(str::trim_start).collect();
-        if lines.is_empty() {
-            continue;
-        }
-        let name = format!("example of `{}`", item_name(item));
-        let file = sources.add(format!("{shown}, {name}"), None, lines.join("\n"));
-        let (module, mut found) = syntax::parse(sources, file);
-        diagnostics.append(&mut found);
-        examples.push(Example { name, span: item.span, module });
-    }
-    examples
-}
-
-/// The name that an item declares, for the titles of its examples.
-fn item_name(item: &ast::Item) -> String {
-    let name = match &item.kind {
-        ItemKind::Fn(decl) => &decl.name.text,
-        ItemKind::Solver(decl) => &decl.name.text,
-        ItemKind::Network(decl) => &decl.name.text,
-        ItemKind::Problem(decl) => &decl.name.text,
-        ItemKind::Method(decl) => &decl.name.text,
-        ItemKind::Custom(decl) => &decl.name.text,
-        ItemKind::SolverAlias { name, .. } | ItemKind::NetworkAlias { name, .. } => &name.text,
-        ItemKind::Let(ast::Let { kind: ast::LetKind::Inits(inits), .. }) if !inits.is_empty() => &inits[0].binder.name.text,
-        _ => return "an item".to_string(),
-    };
-    name.to_string()
 }
 
 /// The largest source file that is read.
@@ -130,9 +88,8 @@ const MAX_SOURCE: u64 = 16 << 20;
 
 fn read_source(sources: &mut SourceMap, path: &Path) -> Result<FileId, Box<Diagnostic>> {
     let shown = path.display().to_string();
-    let failure = |problem: String| {
-        Box::new(Diagnostic::error("E0101", Span::NONE, format!("cannot read `{shown}`: {problem}")))
-    };
+    let failure =
+        |problem: String| Box::new(Diagnostic::error("E0101", Span::NONE, format!("cannot read `{shown}`: {problem}")));
     let size = std::fs::metadata(path).map_err(|e| failure(plain_error(&e)))?;
     if size.is_dir() {
         return Err(failure("it is a folder, a script is a file".to_string()));
@@ -141,7 +98,8 @@ fn read_source(sources: &mut SourceMap, path: &Path) -> Result<FileId, Box<Diagn
         return Err(failure(format!("it has {} MiB, a script has at most {} MiB", size.len() >> 20, MAX_SOURCE >> 20)));
     }
     let bytes = std::fs::read(path).map_err(|e| failure(plain_error(&e)))?;
-    let text = String::from_utf8(bytes).map_err(|e| failure(format!("it is not text in UTF-8 (byte {})", e.utf8_error().valid_up_to())))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| failure(format!("it is not text in UTF-8 (byte {})", e.utf8_error().valid_up_to())))?;
     Ok(sources.add(shown, Some(path.to_path_buf()), text))
 }
 
@@ -154,7 +112,7 @@ fn plain_error(e: &std::io::Error) -> String {
 }
 
 /// Reads and parses std, the file, and the modules that it uses (files beside it).
-fn load(path: &Path, with_examples: bool) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
+fn load(path: &Path) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
     let start = Instant::now();
     let mut sources = SourceMap::default();
     let mut diagnostics = Vec::new();
@@ -174,10 +132,8 @@ fn load(path: &Path, with_examples: bool) -> Result<Program, (SourceMap, Box<Dia
     let mut modules = Vec::new();
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
     load_used(&mut sources, &folder, &main, &mut modules, &mut diagnostics, &mut Vec::new());
-    let shown = path.display().to_string();
-    let examples = if with_examples { load_examples(&mut sources, &shown, &main, &mut diagnostics) } else { Vec::new() };
     let timings = Timings { parse: start.elapsed(), ..Timings::default() };
-    Ok(Program { sources, std, modules, main, examples, diagnostics, timings })
+    Ok(Program { sources, std, modules, main, diagnostics, timings })
 }
 
 /// Modules that a module names with `use`, those they use first.
@@ -196,7 +152,11 @@ fn load_used(
             continue;
         }
         if open.contains(&name) {
-            diagnostics.push(Diagnostic::error("E0102", path.span, format!("modules use each other in a circle: {} -> {name}", open.join(" -> "))));
+            diagnostics.push(Diagnostic::error(
+                "E0102",
+                path.span,
+                format!("modules use each other in a circle: {} -> {name}", open.join(" -> ")),
+            ));
             continue;
         }
         let file = folder.join(format!("{}.dp", name.replace('.', "/")));
@@ -209,7 +169,10 @@ fn load_used(
                 open.pop();
                 modules.push((name, inner));
             }
-            Err(d) => diagnostics.push(Diagnostic { labels: vec![crate::diagnostic::Label { span: path.span, text: String::new() }], ..*d }),
+            Err(d) => diagnostics.push(Diagnostic {
+                labels: vec![crate::diagnostic::Label { span: path.span, text: String::new() }],
+                ..*d
+            }),
         }
     }
 }
@@ -237,20 +200,38 @@ fn check(program: &mut Program) {
         program.diagnostics.append(&mut types::check_module(&mut env, module));
     }
     program.diagnostics.append(&mut types::check_module(&mut env, &program.main));
-    for example in &program.examples {
-        program.diagnostics.append(&mut types::check_module(&mut env.clone(), &example.module));
-    }
+    // A line that did not parse may have defined a name: that it is missing is no second mistake.
+    let lost = lost_names(&program.sources, &program.main);
+    let sources = &program.sources;
+    program.diagnostics.retain(|d| d.code.0 != "E0301" || !lost.contains(sources.text(d.span())));
     program.timings.check = start.elapsed();
+}
+
+/// The names that lines define which did not parse: those after the first word, `let a = ...`, `let (a, b) = ...`.
+fn lost_names(sources: &SourceMap, module: &ast::Module) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for item in module.items.iter().filter(|item| matches!(item.kind, ItemKind::Error)) {
+        let text = sources.text(item.span);
+        let defined = text.split_once('=').map_or(text, |(before, _)| before);
+        let words = defined.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        names.extend(words.skip(1).map(str::to_string));
+    }
+    names
 }
 
 /// Parses and checks a file without running it.
 pub fn check_file(path: &Path) -> Outcome {
-    let mut program = match load(path, false) {
+    let mut program = match load(path) {
         Ok(program) => program,
         Err((sources, d)) => return failure(sources, *d),
     };
     check(&mut program);
-    Outcome { sources: Rc::new(program.sources), diagnostics: program.diagnostics, timings: program.timings, tests: Vec::new() }
+    Outcome {
+        sources: Rc::new(program.sources),
+        diagnostics: program.diagnostics,
+        timings: program.timings,
+        tests: Vec::new(),
+    }
 }
 
 fn failure(sources: SourceMap, diagnostic: Diagnostic) -> Outcome {
@@ -267,7 +248,7 @@ pub struct ScriptArg {
 
 /// The arguments that a script declares.
 pub fn script_args(path: &Path) -> Result<Vec<ScriptArg>, Outcome> {
-    let program = load(path, false).map_err(|(sources, d)| failure(sources, *d))?;
+    let program = load(path).map_err(|(sources, d)| failure(sources, *d))?;
     let text = |span: Span| program.sources.text(span).to_string();
     Ok(program
         .main
@@ -287,13 +268,15 @@ pub fn script_args(path: &Path) -> Result<Vec<ScriptArg>, Outcome> {
 
 /// Reads, checks and runs a script.
 pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
-    let mut program = match load(path, options.run_tests) {
+    let mut program = match load(path) {
         Ok(program) => program,
         Err((sources, d)) => return failure(sources, *d),
     };
-    if !program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        check(&mut program);
+    if options.run_tests {
+        let mut found = examples::add_tests(&mut program.sources, &mut program.main);
+        program.diagnostics.append(&mut found);
     }
+    check(&mut program);
     let sources = Rc::new(program.sources);
     if program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Outcome { sources, diagnostics: program.diagnostics, timings: program.timings, tests: Vec::new() };
@@ -308,7 +291,14 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
     };
     let sandbox = match Sandbox::new(&folder, &options.allow) {
         Ok(sandbox) => sandbox,
-        Err(e) => return Outcome { sources, diagnostics: vec![Diagnostic::error("E0805", Span::NONE, e.to_string())], timings: program.timings, tests: Vec::new() },
+        Err(e) => {
+            return Outcome {
+                sources,
+                diagnostics: vec![Diagnostic::error("E0805", Span::NONE, e.to_string())],
+                timings: program.timings,
+                tests: Vec::new(),
+            };
+        }
     };
     let mut session = Session::new(options.precision.unwrap_or(DType::F64), options.seed);
     if let Some(bytes) = options.max_bytes {
@@ -316,7 +306,11 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
     }
     // The script's own `precision` holds from the start, for std too.
     if options.precision.is_none()
-        && let Some(name) = program.main.items.iter().find_map(|i| if let ItemKind::Precision(name) = &i.kind { Some(name) } else { None })
+        && let Some(name) = program
+            .main
+            .items
+            .iter()
+            .find_map(|i| if let ItemKind::Precision(name) = &i.kind { Some(name) } else { None })
         && &*name.text == "f32"
     {
         session.real = DType::F32;
@@ -347,11 +341,6 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
         tests: Vec::new(),
     };
     let result = run_all(&mut script, &program.std, &program.modules, &program.main, options.run_tests);
-    if result.is_ok() {
-        for example in &program.examples {
-            script.example(&example.name, example.span, &example.module.items);
-        }
-    }
     let (timings, tests) = (script.runner.timings.clone(), std::mem::take(&mut script.tests));
     if result.is_ok() {
         script.remove_checkpoints();

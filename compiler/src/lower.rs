@@ -321,11 +321,8 @@ impl<'s> Ctx<'s> {
         graph.params = params;
         graph.results = results;
         let at = self.level();
-        let captures = frame
-            .captures
-            .iter()
-            .map(|(outer, var)| self.capture_outer(at, *outer, graph.ty(*var).clone()))
-            .collect();
+        let captures =
+            frame.captures.iter().map(|(outer, var)| self.capture_outer(at, *outer, graph.ty(*var).clone())).collect();
         Body { graph, captures }
     }
 
@@ -417,12 +414,12 @@ impl<'s> Ctx<'s> {
                 vars.push(self.var(value)?);
                 Value::Leaf(vars.len() - 1)
             }
-            Value::Tuple(items) => Value::Tuple(
-                items.iter().map(|v| self.collect_leaves(v, vars)).collect::<Res<Vec<Value>>>()?.into(),
-            ),
-            Value::List(items) => Value::List(
-                items.iter().map(|v| self.collect_leaves(v, vars)).collect::<Res<Vec<Value>>>()?.into(),
-            ),
+            Value::Tuple(items) => {
+                Value::Tuple(items.iter().map(|v| self.collect_leaves(v, vars)).collect::<Res<Vec<Value>>>()?.into())
+            }
+            Value::List(items) => {
+                Value::List(items.iter().map(|v| self.collect_leaves(v, vars)).collect::<Res<Vec<Value>>>()?.into())
+            }
             Value::Record(fields) => Value::Record(
                 fields
                     .iter()

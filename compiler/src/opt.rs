@@ -16,6 +16,7 @@ pub mod simplify;
 
 use crate::ir::graph::{Graph, Guard, Op, Trips};
 use crate::ir::verify::verify;
+use crate::prims;
 
 /// All passes, for a Graph that will not be differentiated any more: calls are inlined.
 pub fn optimize(graph: &Graph) -> Graph {
@@ -49,7 +50,9 @@ fn checked(graph: Graph) -> Graph {
 /// Whether running an operation can fault or warn, whatever its operands are. Interruption does not count.
 pub fn can_fault(op: &Op) -> bool {
     match op {
-        Op::Gather | Op::ScatterAdd | Op::Update | Op::IntDiv | Op::Mod | Op::Solve => true,
+        Op::IntDiv | Op::Mod => true,
+        elementwise if prims::is_elementwise(elementwise) => false,
+        Op::Gather | Op::ScatterAdd | Op::Update | Op::Solve => true,
         Op::Guard(Guard::Unconverged { .. } | Guard::NotAtFixedPoint { .. }) => true,
         Op::Scan(scan) => scan.trips == Trips::Input || graph_can_fault(&scan.body),
         Op::Cond { then, otherwise } => graph_can_fault(then) || graph_can_fault(otherwise),

@@ -66,6 +66,8 @@ pub enum Message {
 /// A Graph that is ready to run many times.
 pub struct Prepared {
     graph: Graph,
+    /// As it was before optimization: constants are not computed yet.
+    lowered: Graph,
     code: Option<codegen::Executable>,
 }
 
@@ -83,6 +85,7 @@ impl Runner {
             self.messages.push(Message::Dump(crate::ir::text::print(graph)));
         }
         let start = Instant::now();
+        let lowered = graph.clone();
         let graph = opt::optimize(graph);
         self.timings.optimize += start.elapsed();
         self.timings.graphs += 1;
@@ -110,7 +113,7 @@ impl Runner {
                 Some(code)
             }
         };
-        Ok(Prepared { graph, code })
+        Ok(Prepared { graph, lowered, code })
     }
 
     /// Runs a prepared Graph.
@@ -172,7 +175,9 @@ impl Runner {
 
     /// Replays in the evaluator (the same bits) to find where a NaN or infinity first appeared.
     pub fn nan_origin(&mut self, prepared: &Prepared, inputs: &[Tensor], span: Span) -> Diagnostic {
-        match eval::first_nan(&prepared.graph, inputs) {
+        // What was computed while compiling has no equation any more.
+        let origin = eval::first_nan(&prepared.graph, inputs).or_else(|| eval::first_nan(&prepared.lowered, inputs));
+        match origin {
             Some(origin) => {
                 let place = if origin.span.is_none() { span } else { origin.span };
                 let what = if origin.nan { "a NaN" } else { "an infinity" };

@@ -164,7 +164,7 @@ impl<'a> Script<'a> {
         let value = match (given, default) {
             (Some(at), _) => {
                 let (_, text) = self.args.remove(at);
-                parse_arg(&self.session, &text, binder)?
+                parse_arg(&self.session, &self.typed_path(text), binder)?
             }
             (None, Some(default)) => self.eval(default)?,
             (None, None) => {
@@ -175,6 +175,15 @@ impl<'a> Script<'a> {
             }
         };
         self.bind(binder, value, span)
+    }
+
+    /// A path typed on the command line is meant from where the user stands; a script's own paths start at its folder.
+    fn typed_path(&self, text: String) -> String {
+        let here = self.sandbox.is_none_or(|files| files.exists(&text).unwrap_or(false));
+        if here || text.is_empty() || !std::path::Path::new(&text).exists() {
+            return text;
+        }
+        std::path::absolute(&text).map_or(text, |path| path.display().to_string())
     }
 
     /// Checks a value against its binder's type and binds it.
@@ -260,12 +269,6 @@ impl<'a> Script<'a> {
         Ok(())
     }
 
-    /// Runs the example in an item's doc comment as a test.
-    pub fn example(&mut self, name: &str, span: Span, items: &[ast::Item]) {
-        let failure = self.nested(items).err();
-        self.tests.push(TestResult { name: name.to_string(), span, failure });
-    }
-
     fn assert(&mut self, e: &ast::Expr) -> Res<()> {
         let value = self.eval(e)?;
         if truth_of_all(&value, e.span)? {
@@ -285,7 +288,8 @@ impl<'a> Script<'a> {
     fn network(&mut self, name: &ast::Name, declaration: Declaration) -> Res<()> {
         let scope = self.scope.clone();
         let runner = &mut self.runner;
-        let value = init_network(&mut self.session, &scope, declaration, &mut |_, lowered| runner.value(lowered, name.span))?;
+        let value =
+            init_network(&mut self.session, &scope, declaration, &mut |_, lowered| runner.value(lowered, name.span))?;
         self.flush();
         self.scope.bind(&name.text, value);
         Ok(())
@@ -311,7 +315,15 @@ impl<'a> Script<'a> {
                 if let ExprKind::Name(name) = &func.kind
                     && self.scope.find(name).is_none()
                     && let Some(builtin) = builtins::find(name)
-                    && matches!(builtin, Builtin::Load | Builtin::LoadImages | Builtin::Save | Builtin::Plot | Builtin::Files | Builtin::CheckGrad)
+                    && matches!(
+                        builtin,
+                        Builtin::Load
+                            | Builtin::LoadImages
+                            | Builtin::Save
+                            | Builtin::Plot
+                            | Builtin::Files
+                            | Builtin::CheckGrad
+                    )
                 {
                     return self.effect(builtin, args, e.span);
                 }
@@ -382,7 +394,10 @@ fn parse_arg(session: &Session, text: &str, binder: &ast::Binder) -> Res<Value> 
     use ast::{ScalarKind, TypeKind};
     let name = &binder.name;
     let wrong = |wanted: &str| {
-        Err(Box::new(Diagnostic::error("E0802", name.span, format!("--{} takes {wanted}, found `{text}`", name.text)).here("declared here")))
+        Err(Box::new(
+            Diagnostic::error("E0802", name.span, format!("--{} takes {wanted}, found `{text}`", name.text))
+                .here("declared here"),
+        ))
     };
     let kind = match &binder.ty {
         Some(ast::Type { kind: TypeKind::Array { kind, dims }, .. }) if dims.is_empty() => *kind,

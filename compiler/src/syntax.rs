@@ -1,10 +1,10 @@
 //! Text to tree: tokens (logos), their layout, the parser (chumsky).
 
-pub mod token;
+pub mod ast;
 pub mod layout;
 pub mod parser;
-pub mod ast;
 pub mod pretty;
+pub mod token;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, SourceMap, Span};

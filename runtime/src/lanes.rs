@@ -61,53 +61,101 @@ macro_rules! scalar_lane {
             const BITS: u32 = $bits;
 
             #[inline(always)]
-            fn splat(&mut self, value: f64) -> $float { value as $float }
+            fn splat(&mut self, value: f64) -> $float {
+                value as $float
+            }
             #[inline(always)]
-            fn splat_bits(&mut self, bits: u64) -> $float { <$float>::from_bits(bits as $int) }
+            fn splat_bits(&mut self, bits: u64) -> $float {
+                <$float>::from_bits(bits as $int)
+            }
             #[inline(always)]
-            fn add(&mut self, a: $float, b: $float) -> $float { a + b }
+            fn add(&mut self, a: $float, b: $float) -> $float {
+                a + b
+            }
             #[inline(always)]
-            fn sub(&mut self, a: $float, b: $float) -> $float { a - b }
+            fn sub(&mut self, a: $float, b: $float) -> $float {
+                a - b
+            }
             #[inline(always)]
-            fn mul(&mut self, a: $float, b: $float) -> $float { a * b }
+            fn mul(&mut self, a: $float, b: $float) -> $float {
+                a * b
+            }
             #[inline(always)]
-            fn div(&mut self, a: $float, b: $float) -> $float { a / b }
+            fn div(&mut self, a: $float, b: $float) -> $float {
+                a / b
+            }
             #[inline(always)]
-            fn fma(&mut self, a: $float, b: $float, c: $float) -> $float { a.mul_add(b, c) }
+            fn fma(&mut self, a: $float, b: $float, c: $float) -> $float {
+                a.mul_add(b, c)
+            }
             #[inline(always)]
-            fn sqrt(&mut self, a: $float) -> $float { a.sqrt() }
+            fn sqrt(&mut self, a: $float) -> $float {
+                a.sqrt()
+            }
             #[inline(always)]
-            fn neg(&mut self, a: $float) -> $float { -a }
+            fn neg(&mut self, a: $float) -> $float {
+                -a
+            }
             #[inline(always)]
-            fn abs(&mut self, a: $float) -> $float { a.abs() }
+            fn abs(&mut self, a: $float) -> $float {
+                a.abs()
+            }
             #[inline(always)]
-            fn round_even(&mut self, a: $float) -> $float { a.round_ties_even() }
+            fn round_even(&mut self, a: $float) -> $float {
+                a.round_ties_even()
+            }
             #[inline(always)]
-            fn floor(&mut self, a: $float) -> $float { a.floor() }
+            fn floor(&mut self, a: $float) -> $float {
+                a.floor()
+            }
             #[inline(always)]
-            fn ceil(&mut self, a: $float) -> $float { a.ceil() }
+            fn ceil(&mut self, a: $float) -> $float {
+                a.ceil()
+            }
             #[inline(always)]
-            fn trunc(&mut self, a: $float) -> $float { a.trunc() }
+            fn trunc(&mut self, a: $float) -> $float {
+                a.trunc()
+            }
             #[inline(always)]
-            fn lt(&mut self, a: $float, b: $float) -> bool { a < b }
+            fn lt(&mut self, a: $float, b: $float) -> bool {
+                a < b
+            }
             #[inline(always)]
-            fn le(&mut self, a: $float, b: $float) -> bool { a <= b }
+            fn le(&mut self, a: $float, b: $float) -> bool {
+                a <= b
+            }
             #[inline(always)]
-            fn eq(&mut self, a: $float, b: $float) -> bool { a == b }
+            fn eq(&mut self, a: $float, b: $float) -> bool {
+                a == b
+            }
             #[inline(always)]
-            fn mask_and(&mut self, a: bool, b: bool) -> bool { a & b }
+            fn mask_and(&mut self, a: bool, b: bool) -> bool {
+                a & b
+            }
             #[inline(always)]
-            fn mask_or(&mut self, a: bool, b: bool) -> bool { a | b }
+            fn mask_or(&mut self, a: bool, b: bool) -> bool {
+                a | b
+            }
             #[inline(always)]
-            fn mask_not(&mut self, a: bool) -> bool { !a }
+            fn mask_not(&mut self, a: bool) -> bool {
+                !a
+            }
             #[inline(always)]
-            fn select(&mut self, mask: bool, yes: $float, no: $float) -> $float { if mask { yes } else { no } }
+            fn select(&mut self, mask: bool, yes: $float, no: $float) -> $float {
+                if mask { yes } else { no }
+            }
             #[inline(always)]
-            fn bit_and(&mut self, a: $float, b: $float) -> $float { <$float>::from_bits(a.to_bits() & b.to_bits()) }
+            fn bit_and(&mut self, a: $float, b: $float) -> $float {
+                <$float>::from_bits(a.to_bits() & b.to_bits())
+            }
             #[inline(always)]
-            fn bit_or(&mut self, a: $float, b: $float) -> $float { <$float>::from_bits(a.to_bits() | b.to_bits()) }
+            fn bit_or(&mut self, a: $float, b: $float) -> $float {
+                <$float>::from_bits(a.to_bits() | b.to_bits())
+            }
             #[inline(always)]
-            fn bit_xor(&mut self, a: $float, b: $float) -> $float { <$float>::from_bits(a.to_bits() ^ b.to_bits()) }
+            fn bit_xor(&mut self, a: $float, b: $float) -> $float {
+                <$float>::from_bits(a.to_bits() ^ b.to_bits())
+            }
             #[inline(always)]
             fn bits_add(&mut self, a: $float, b: $float) -> $float {
                 <$float>::from_bits(a.to_bits().wrapping_add(b.to_bits()))
@@ -117,9 +165,13 @@ macro_rules! scalar_lane {
                 <$float>::from_bits(a.to_bits().wrapping_sub(b.to_bits()))
             }
             #[inline(always)]
-            fn bits_shl(&mut self, a: $float, by: u32) -> $float { <$float>::from_bits(a.to_bits() << by) }
+            fn bits_shl(&mut self, a: $float, by: u32) -> $float {
+                <$float>::from_bits(a.to_bits() << by)
+            }
             #[inline(always)]
-            fn bits_shr(&mut self, a: $float, by: u32) -> $float { <$float>::from_bits(a.to_bits() >> by) }
+            fn bits_shr(&mut self, a: $float, by: u32) -> $float {
+                <$float>::from_bits(a.to_bits() >> by)
+            }
         }
     };
 }

@@ -1,17 +1,17 @@
 //! All that is alive while compiled dp code runs: tensors, numerical kernels, random numbers, files,
 //! pictures, progress and checkpoints. It knows nothing of the language.
 
-pub mod tensor;
-pub mod fault;
-pub mod lanes;
-pub mod checkpoint;
-pub mod kernels;
 pub mod abi;
+pub mod checkpoint;
+pub mod fault;
 pub mod interrupt;
 pub mod io;
+pub mod kernels;
+pub mod lanes;
 pub mod linalg;
 pub mod math;
 pub mod plot;
 pub mod progress;
 pub mod random;
 pub mod table;
+pub mod tensor;

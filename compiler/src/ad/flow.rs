@@ -3,7 +3,7 @@
 
 use super::rules::{self, Derivative};
 use crate::ir::builder::Builder;
-use crate::ir::graph::{CallRule, Eqn, Graph, Op, Scan, Trips, Var};
+use crate::ir::graph::{CallRule, Eqn, Graph, Op, Scan, Trips, Type, Var};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -237,6 +237,90 @@ pub fn invariant_vars(body: &Graph, consts: usize) -> Vec<bool> {
         }
     }
     invariant
+}
+
+/// A loop whose gathers at the counter became stacked inputs.
+pub struct Rows {
+    pub scan: Scan,
+    /// The constants that are still constants.
+    pub consts: Vec<usize>,
+    /// The constants whose first `cap` rows are further stacked inputs, after the others.
+    pub added: Vec<usize>,
+}
+
+/// Recognizes constants that are read at the counter: a pass gets the row instead, so that its cotangent is a row too.
+pub fn rows_at_counter(scan: &Scan) -> Option<Rows> {
+    let body = &scan.body;
+    let counter = body.params[scan.consts + scan.carries];
+    let const_of = |eqn: &Eqn| {
+        let reads = matches!(eqn.op, Op::Gather) && eqn.args.get(1) == Some(&counter);
+        let index = body.params[..scan.consts].iter().position(|p| reads && eqn.args[0] == *p)?;
+        (body.shape(eqn.args[0])[0] >= scan.cap).then_some(index)
+    };
+    let mut added: Vec<usize> = body.eqns.iter().filter_map(const_of).collect();
+    added.sort_unstable();
+    added.dedup();
+    if added.is_empty() {
+        return None;
+    }
+    let mut new_body = Graph { eqns: Vec::new(), ..Graph::clone(body) };
+    let mut rows: HashMap<usize, Var> = HashMap::new();
+    for &i in &added {
+        let ty = body.ty(body.params[i]);
+        let row = new_body.add_param(Type::new(ty.dtype, &ty.shape[1..]));
+        rows.insert(i, row);
+    }
+    let mut renamed: HashMap<Var, Var> = HashMap::new();
+    for eqn in &body.eqns {
+        let mut eqn = eqn.clone();
+        let read = const_of(&eqn);
+        for arg in &mut eqn.args {
+            *arg = renamed.get(arg).copied().unwrap_or(*arg);
+        }
+        match read {
+            Some(i) if eqn.args.len() == 2 => {
+                renamed.insert(eqn.outs[0], rows[&i]);
+                continue;
+            }
+            Some(i) => {
+                eqn.args.splice(..2, [rows[&i]]);
+            }
+            None => {}
+        }
+        new_body.eqns.push(eqn);
+    }
+    for result in &mut new_body.results {
+        *result = renamed.get(result).copied().unwrap_or(*result);
+    }
+    let used = used_vars(&new_body);
+    let consts: Vec<usize> = (0..scan.consts).filter(|&i| used[body.params[i].0 as usize]).collect();
+    let kept: Vec<Var> = consts.iter().map(|&i| body.params[i]).collect();
+    new_body.params.splice(..scan.consts, kept);
+    let scan = Scan { body: new_body.into(), consts: consts.len(), ..scan.clone() };
+    Some(Rows { scan, consts, added })
+}
+
+impl Rows {
+    /// The new loop's arguments, of any kind, from the old one's; `first_rows` takes a constant's first `cap` rows.
+    pub fn args<T: Clone>(&self, old: &Scan, args: &[T], mut first_rows: impl FnMut(&T) -> T) -> Vec<T> {
+        let end = old.consts + old.carries + old.stacked_ins();
+        let mut new: Vec<T> = self.consts.iter().map(|&i| args[i].clone()).collect();
+        new.extend_from_slice(&args[old.consts..end]);
+        new.extend(self.added.iter().map(|&i| first_rows(&args[i])));
+        new.extend_from_slice(&args[end..]);
+        new
+    }
+}
+
+/// The first `count` elements along an axis.
+pub fn first_along(b: &mut Builder, x: Var, axis: usize, count: usize) -> Var {
+    let mut stop = b.shape(x).to_vec();
+    if stop[axis] == count {
+        return x;
+    }
+    stop[axis] = count;
+    let rank = stop.len();
+    b.op(Op::Slice { start: vec![0; rank], stop, stride: vec![1; rank] }, &[x])
 }
 
 /// Appends a loop, its invariant equations first and outside of it.

@@ -4,6 +4,7 @@
 //! A group stays open while later equations may join it, and is placed where it closes: before the first
 //! equation that needs it. Open groups never depend on one another.
 
+use crate::prims;
 use crate::ir::graph::{Eqn, Graph, Op};
 use dp_runtime::tensor::DType;
 
@@ -31,84 +32,9 @@ pub enum Width {
     One,
 }
 
-/// True for operations that compute each element from the elements at the same place.
+/// True for operations that are fused: elementwise, and written as inline code (`FoldIn` is a kernel).
 pub fn is_elementwise(op: &Op) -> bool {
-    match op {
-        Op::Neg
-        | Op::Abs
-        | Op::Sign
-        | Op::Exp
-        | Op::Expm1
-        | Op::Log
-        | Op::Log1p
-        | Op::Sqrt
-        | Op::Sin
-        | Op::Cos
-        | Op::Tan
-        | Op::Tanh
-        | Op::Sigmoid
-        | Op::Softplus
-        | Op::Erf
-        | Op::Atan
-        | Op::Floor
-        | Op::Ceil
-        | Op::Round
-        | Op::Add
-        | Op::Sub
-        | Op::Mul
-        | Op::MulZ
-        | Op::Div
-        | Op::Pow
-        | Op::Max
-        | Op::Min
-        | Op::Atan2
-        | Op::IntDiv
-        | Op::Mod
-        | Op::Lt
-        | Op::Le
-        | Op::Eq
-        | Op::Ne
-        | Op::And
-        | Op::Or
-        | Op::Not
-        | Op::Select
-        | Op::Convert(_)
-        | Op::StopGradient => true,
-        Op::Const(_)
-        | Op::Broadcast { .. }
-        | Op::Reshape { .. }
-        | Op::Permute { .. }
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse { .. }
-        | Op::Iota { .. }
-        | Op::Gather
-        | Op::ScatterAdd
-        | Op::Update
-        | Op::Sum { .. }
-        | Op::Prod { .. }
-        | Op::ReduceMax { .. }
-        | Op::ReduceMin { .. }
-        | Op::ArgMax { .. }
-        | Op::ArgMin { .. }
-        | Op::All { .. }
-        | Op::Any { .. }
-        | Op::CumSum { .. }
-        | Op::Sort
-        | Op::Dot { .. }
-        | Op::Svd
-        | Op::Solve
-        | Op::Normal { .. }
-        | Op::Uniform { .. }
-        | Op::Split { .. }
-        | Op::FoldIn
-        | Op::Permutation { .. }
-        | Op::Scan(_)
-        | Op::Cond { .. }
-        | Op::Call { .. }
-        | Op::Guard(_) => false,
-    }
+    prims::is_elementwise(op) && !matches!(op, Op::FoldIn)
 }
 
 /// True for operations whose result is a view of the first operand, or may be.

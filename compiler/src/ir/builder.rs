@@ -165,7 +165,8 @@ impl Builder {
             assert_eq!(graph.ty(param), self.ty(arg), "internal error: inline with an argument of a wrong type");
             map[param.0 as usize] = Some(arg);
         }
-        let resolve = |map: &[Option<Var>], v: Var| map[v.0 as usize].expect("a Graph defines variables before their use");
+        let resolve =
+            |map: &[Option<Var>], v: Var| map[v.0 as usize].expect("a Graph defines variables before their use");
         for eqn in &graph.eqns {
             let args = eqn.args.iter().map(|&v| resolve(&map, v)).collect();
             let outs: Vec<Var> = eqn

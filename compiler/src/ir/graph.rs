@@ -230,19 +230,41 @@ pub enum Op {
 
     // Structure. All are linear where the operand is float.
     /// Operand axis i becomes result axis `axes[i]` (ascending), of equal size; other result axes are new.
-    Broadcast { shape: Vec<usize>, axes: Vec<usize> },
-    Reshape { shape: Vec<usize> },
+    Broadcast {
+        shape: Vec<usize>,
+        axes: Vec<usize>,
+    },
+    Reshape {
+        shape: Vec<usize>,
+    },
     /// Result axis i is operand axis `perm[i]`.
-    Permute { perm: Vec<usize> },
+    Permute {
+        perm: Vec<usize>,
+    },
     /// Per axis: `start <= i < stop` in steps of `stride >= 1`.
-    Slice { start: Vec<usize>, stop: Vec<usize>, stride: Vec<usize> },
+    Slice {
+        start: Vec<usize>,
+        stop: Vec<usize>,
+        stride: Vec<usize>,
+    },
     /// Zeros around (`low`, `high`) and between (`interior`) the elements of each axis.
-    Pad { low: Vec<usize>, high: Vec<usize>, interior: Vec<usize> },
+    Pad {
+        low: Vec<usize>,
+        high: Vec<usize>,
+        interior: Vec<usize>,
+    },
     /// Any number of operands (at least one).
-    Concat { axis: usize },
-    Reverse { axes: Vec<usize> },
+    Concat {
+        axis: usize,
+    },
+    Reverse {
+        axes: Vec<usize>,
+    },
     /// `result[..., i, ...] = i` along `axis`, i64. No operands.
-    Iota { shape: Vec<usize>, axis: usize },
+    Iota {
+        shape: Vec<usize>,
+        axis: usize,
+    },
 
     // Indexing. Every index is checked: out of range is a fault.
     /// `gather(x, i1, ..., in)`: the n index arrays (i64, one shape I) index the n leading axes of x;
@@ -254,23 +276,44 @@ pub enum Op {
     Update,
 
     // Reductions over the listed axes (ascending, dropped from the result).
-    Sum { axes: Vec<usize> },
-    Prod { axes: Vec<usize> },
-    ReduceMax { axes: Vec<usize> },
-    ReduceMin { axes: Vec<usize> },
+    Sum {
+        axes: Vec<usize>,
+    },
+    Prod {
+        axes: Vec<usize>,
+    },
+    ReduceMax {
+        axes: Vec<usize>,
+    },
+    ReduceMin {
+        axes: Vec<usize>,
+    },
     /// First index of the greatest element along one axis, i64.
-    ArgMax { axis: usize },
-    ArgMin { axis: usize },
+    ArgMax {
+        axis: usize,
+    },
+    ArgMin {
+        axis: usize,
+    },
     /// On bool.
-    All { axes: Vec<usize> },
-    Any { axes: Vec<usize> },
+    All {
+        axes: Vec<usize>,
+    },
+    Any {
+        axes: Vec<usize>,
+    },
     /// Running sums along one axis, from the end if `reverse`.
-    CumSum { axis: usize, reverse: bool },
+    CumSum {
+        axis: usize,
+        reverse: bool,
+    },
     /// Stable ascending sort along the last axis: sorted values and their original indices (two outputs). NaN last.
     Sort,
 
     /// `[B..., M, K] x [B..., K, N] -> [B..., M, N]` with `batch` leading axes in common.
-    Dot { batch: usize },
+    Dot {
+        batch: usize,
+    },
     /// Thin singular value decomposition of `[B..., m, n]`, k = min(m, n): `U [B..., m, k]`, `s [B..., k]` descending, `V [B..., n, k]`.
     /// Signs: the entry of largest magnitude in each column of U is positive.
     Svd,
@@ -278,20 +321,36 @@ pub enum Op {
     Solve,
 
     /// Keys to draws: one key of any shape S gives floats of shape S ++ shape. Standard normal.
-    Normal { shape: Vec<usize>, dtype: DType },
+    Normal {
+        shape: Vec<usize>,
+        dtype: DType,
+    },
     /// Uniform in [0, 1).
-    Uniform { shape: Vec<usize>, dtype: DType },
+    Uniform {
+        shape: Vec<usize>,
+        dtype: DType,
+    },
     /// Keys of shape S to keys of shape S ++ [n].
-    Split { n: usize },
+    Split {
+        n: usize,
+    },
     /// `fold_in(key, int)`: the key named by a key and an integer, elementwise.
     FoldIn,
     /// Keys of shape S to i64 of shape S ++ [n]: a random permutation of 0..n.
-    Permutation { n: usize },
+    Permutation {
+        n: usize,
+    },
 
     Scan(Scan),
     /// `cond(pred, args...)`: a bool scalar; both sides take the args and give the same types.
-    Cond { then: Rc<Graph>, otherwise: Rc<Graph> },
-    Call { body: Rc<Graph>, rule: CallRule },
+    Cond {
+        then: Rc<Graph>,
+        otherwise: Rc<Graph>,
+    },
+    Call {
+        body: Rc<Graph>,
+        rule: CallRule,
+    },
     /// `guard(pred, x...)` gives x...; when the bool scalar is false it warns or faults. Linear in x.
     Guard(Guard),
 }

@@ -28,14 +28,24 @@ impl Ctx<'_> {
 
     /// Checks a value against a declared type, widening int to real, and binds names of dimensions that are not
     /// yet bound: in `scope` itself if `own` (parameters: names are fresh), else where no outer name is in force.
-    pub(crate) fn bind_type(&mut self, scope: &Scope, own: bool, ty: &ast::Type, value: &Value, fit: Fit, what: &str) -> Res<Value> {
+    pub(crate) fn bind_type(
+        &mut self,
+        scope: &Scope,
+        own: bool,
+        ty: &ast::Type,
+        value: &Value,
+        fit: Fit,
+        what: &str,
+    ) -> Res<Value> {
         if matches!(value, Value::Blank) {
             return Ok(Value::Blank);
         }
         match &ty.kind {
             TypeKind::Array { kind: ScalarKind::Str, .. } => match value {
                 Value::Str(_) => Ok(value.clone()),
-                other => fail("E0311", self.span, format!("{what} is declared as a string, found {}", other.describe())),
+                other => {
+                    fail("E0311", self.span, format!("{what} is declared as a string, found {}", other.describe()))
+                }
             },
             TypeKind::Array { kind, dims } => self.bind_array(scope, own, *kind, dims, value, fit, (ty.span, what)),
             TypeKind::Tuple(types) => match value {
@@ -46,7 +56,11 @@ impl Ctx<'_> {
                     }
                     Ok(Value::tuple(bound))
                 }
-                other => fail("E0311", self.span, format!("{what} is declared as a tuple of {}, found {}", types.len(), other.describe())),
+                other => fail(
+                    "E0311",
+                    self.span,
+                    format!("{what} is declared as a tuple of {}, found {}", types.len(), other.describe()),
+                ),
             },
             TypeKind::Record(fields) => {
                 let mut bound = Vec::new();
@@ -57,7 +71,11 @@ impl Ctx<'_> {
                             bound.push((name.text.clone(), self.bind_type(scope, own, ty, &item, fit, what)?));
                         }
                         None => {
-                            return fail("E0311", self.span, format!("{what} is declared with a field `{}`, found {}", name.text, value.describe()));
+                            return fail(
+                                "E0311",
+                                self.span,
+                                format!("{what} is declared with a field `{}`, found {}", name.text, value.describe()),
+                            );
                         }
                     }
                 }
@@ -65,18 +83,30 @@ impl Ctx<'_> {
             }
             TypeKind::Fn { .. } => match value {
                 Value::Func(_) | Value::Net(_) => Ok(value.clone()),
-                other => fail("E0311", self.span, format!("{what} is declared as a function, found {}", other.describe())),
+                other => {
+                    fail("E0311", self.span, format!("{what} is declared as a function, found {}", other.describe()))
+                }
             },
             TypeKind::Error => Ok(value.clone()),
         }
     }
 
     #[allow(clippy::too_many_arguments)] // one place of use; a struct would only rename the list
-    fn bind_array(&mut self, scope: &Scope, own: bool, kind: ScalarKind, dims: &[ast::Expr], value: &Value, fit: Fit, (span, what): (Span, &str)) -> Res<Value> {
+    fn bind_array(
+        &mut self,
+        scope: &Scope,
+        own: bool,
+        kind: ScalarKind,
+        dims: &[ast::Expr],
+        value: &Value,
+        fit: Fit,
+        (span, what): (Span, &str),
+    ) -> Res<Value> {
         let found = match self.ty(value) {
             Ok(found) => found,
             Err(_) => {
-                let message = format!("{what} is declared as {}, found {}", kind_word(kind, dims.len()), value.describe());
+                let message =
+                    format!("{what} is declared as {}, found {}", kind_word(kind, dims.len()), value.describe());
                 return Err(Box::new(Diagnostic::error("E0311", self.span, message).label(span, "declared here")));
             }
         };
@@ -124,10 +154,20 @@ impl Ctx<'_> {
                         };
                         let extent = static_int(&value, dim.span, "a dimension")?;
                         let Ok(extent) = usize::try_from(extent) else {
-                            return fail("E0404", dim.span, format!("this dimension is {extent}; it must not be negative"));
+                            return fail(
+                                "E0404",
+                                dim.span,
+                                format!("this dimension is {extent}; it must not be negative"),
+                            );
                         };
                         if axis >= offset && found.shape[axis - offset] != extent {
-                            return Err(Box::new(self.dimension_mismatch(&found.shape, axis - offset, extent, dim, what)));
+                            return Err(Box::new(self.dimension_mismatch(
+                                &found.shape,
+                                axis - offset,
+                                extent,
+                                dim,
+                                what,
+                            )));
                         }
                         shape.push(extent);
                     }
@@ -137,12 +177,22 @@ impl Ctx<'_> {
         if stretches { self.broadcast_to(&widened, &shape) } else { Ok(widened) }
     }
 
-    fn dimension_mismatch(&self, found: &[usize], axis: usize, extent: usize, dim: &ast::Expr, what: &str) -> Diagnostic {
+    fn dimension_mismatch(
+        &self,
+        found: &[usize],
+        axis: usize,
+        extent: usize,
+        dim: &ast::Expr,
+        what: &str,
+    ) -> Diagnostic {
         let name = match &dim.kind {
             ast::ExprKind::Name(name) => format!("`{name}` = {extent}"),
             _ => extent.to_string(),
         };
-        let message = format!("{what} has shape {found:?}, but its axis {axis} is declared as {name}: {} against {extent}", found[axis]);
+        let message = format!(
+            "{what} has shape {found:?}, but its axis {axis} is declared as {name}: {} against {extent}",
+            found[axis]
+        );
         Diagnostic::error("E0406", self.span, message).label(dim.span, format!("this dimension is {extent}"))
     }
 

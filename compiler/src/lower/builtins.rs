@@ -23,7 +23,9 @@ impl Args {
     }
 
     fn wrong<T>(&self, ctx: &Ctx, what: &str) -> Res<T> {
-        Err(Box::new(Diagnostic::error("E0321", ctx.span, what.to_string()).help(format!("it is called as {}", self.usage()))))
+        Err(Box::new(
+            Diagnostic::error("E0321", ctx.span, what.to_string()).help(format!("it is called as {}", self.usage())),
+        ))
     }
 
     fn exactly<const N: usize>(&self, ctx: &Ctx) -> Res<[Value; N]> {
@@ -151,10 +153,6 @@ impl<'s> Ctx<'s> {
         }
     }
 
-    fn all_axes(&self, value: &Value) -> Res<Vec<usize>> {
-        Ok((0..self.shape(value)?.len()).collect())
-    }
-
     pub(crate) fn sumsq(&mut self, x: &Value) -> Res<Value> {
         let x = self.to_real(x)?;
         let n = self.ty(&x)?.len();
@@ -175,7 +173,13 @@ impl<'s> Ctx<'s> {
     }
 
     fn effect<T>(&self, name: &str) -> Res<T> {
-        fail("E0331", self.span, format!("`{name}` has an effect: it stands at the top level, as a statement of its own or as the whole value of a `let`"))
+        fail(
+            "E0331",
+            self.span,
+            format!(
+                "`{name}` has an effect: it stands at the top level, as a statement of its own or as the whole value of a `let`"
+            ),
+        )
     }
 
     fn builtin(&mut self, builtin: Builtin, args: &mut Args) -> Res<Value> {
@@ -247,7 +251,9 @@ impl<'s> Ctx<'s> {
                 let (a, b) = (self.broadcast_to(&a, &shape)?, self.broadcast_to(&b, &shape)?);
                 self.op(Op::Select, &[mask, a, b])
             }
-            Builtin::Sum | Builtin::Prod | Builtin::Mean | Builtin::All | Builtin::Any => self.reduction_call(builtin, args),
+            Builtin::Sum | Builtin::Prod | Builtin::Mean | Builtin::All | Builtin::Any => {
+                self.reduction_call(builtin, args)
+            }
             Builtin::Sumsq => {
                 let [x] = args.exactly(self)?;
                 self.sumsq(&x)
@@ -260,9 +266,8 @@ impl<'s> Ctx<'s> {
             Builtin::Norm1 => {
                 let [x] = args.exactly(self)?;
                 let x = self.to_real(&x)?;
-                let axes = self.all_axes(&x)?;
                 let size = self.op(Op::Abs, &[x])?;
-                self.op(Op::Sum { axes }, &[size])
+                self.reduce(Builtin::Sum, &size, None)
             }
             Builtin::Count => {
                 let [x] = args.exactly(self)?;
@@ -324,7 +329,11 @@ impl<'s> Ctx<'s> {
                 self.identity(n)
             }
             Builtin::Range => {
-                let bounds: Vec<i64> = args.positional.iter().map(|v| static_int(v, self.span, "the bound of a range")).collect::<Res<_>>()?;
+                let bounds: Vec<i64> = args
+                    .positional
+                    .iter()
+                    .map(|v| static_int(v, self.span, "the bound of a range"))
+                    .collect::<Res<_>>()?;
                 let (a, b) = match bounds[..] {
                     [n] => (0, n),
                     [a, b] => (a, b),
@@ -339,13 +348,22 @@ impl<'s> Ctx<'s> {
                 self.binary(BinaryOp::Add, &iota, &Value::Int(a))
             }
             Builtin::Reshape => {
-                let Some((x, rest)) = args.positional.split_first() else { return args.wrong(self, "an array is needed") };
+                let Some((x, rest)) = args.positional.split_first() else {
+                    return args.wrong(self, "an array is needed");
+                };
                 let (x, rest) = (x.clone(), rest.to_vec());
                 let shape = self.extents(&rest)?;
                 let own = self.shape(&x)?;
                 let total = shape.iter().try_fold(1usize, |n, &e| n.checked_mul(e));
                 if total != Some(own.iter().product()) {
-                    return fail("E0412", self.span, format!("shape {own:?} has {} elements, {shape:?} has another number", own.iter().product::<usize>()));
+                    return fail(
+                        "E0412",
+                        self.span,
+                        format!(
+                            "shape {own:?} has {} elements, {shape:?} has another number",
+                            own.iter().product::<usize>()
+                        ),
+                    );
                 }
                 self.reshape(&x, &shape)
             }
@@ -355,7 +373,9 @@ impl<'s> Ctx<'s> {
             }
             Builtin::Concat => self.concat(args),
             Builtin::Permute => {
-                let Some((x, rest)) = args.positional.split_first() else { return args.wrong(self, "an array is needed") };
+                let Some((x, rest)) = args.positional.split_first() else {
+                    return args.wrong(self, "an array is needed");
+                };
                 let (x, rest) = (x.clone(), rest.to_vec());
                 let perm = self.extents(&rest)?;
                 let rank = self.shape(&x)?.len();
@@ -376,7 +396,9 @@ impl<'s> Ctx<'s> {
                 self.op(Op::Reverse { axes }, &[x])
             }
             Builtin::Broadcast => {
-                let Some((x, rest)) = args.positional.split_first() else { return args.wrong(self, "an array is needed") };
+                let Some((x, rest)) = args.positional.split_first() else {
+                    return args.wrong(self, "an array is needed");
+                };
                 let (x, rest) = (x.clone(), rest.to_vec());
                 let shape = self.extents(&rest)?;
                 self.broadcast_to(&x, &shape)
@@ -500,12 +522,19 @@ impl<'s> Ctx<'s> {
                 let wrt = match args.take("wrt") {
                     Some(Value::Str(name)) => Some(vec![name]),
                     Some(Value::Tuple(names)) => Some(
-                        names.iter().filter_map(|n| if let Value::Str(name) = n { Some(name.clone()) } else { None }).collect(),
+                        names
+                            .iter()
+                            .filter_map(|n| if let Value::Str(name) = n { Some(name.clone()) } else { None })
+                            .collect(),
                     ),
                     _ => None,
                 };
                 let [func] = args.exactly(self)?;
-                Ok(Value::func(Func::Grad { func: self.function(func)?, wrt, with_value: builtin == Builtin::ValueAndGrad }))
+                Ok(Value::func(Func::Grad {
+                    func: self.function(func)?,
+                    wrt,
+                    with_value: builtin == Builtin::ValueAndGrad,
+                }))
             }
             Builtin::Jvp => {
                 let [f] = args.exactly(self)?;
@@ -548,7 +577,9 @@ impl<'s> Ctx<'s> {
                 match self.ty(&x)?.dtype {
                     DType::I64 => Ok(x),
                     DType::Bool => self.op(Op::Convert(DType::I64), &[x]),
-                    DType::F32 | DType::F64 | DType::Key => args.wrong(self, "a real becomes an int by `round`, `floor` or `ceil`"),
+                    DType::F32 | DType::F64 | DType::Key => {
+                        args.wrong(self, "a real becomes an int by `round`, `floor` or `ceil`")
+                    }
                 }
             }
             Builtin::Size => match &args.positional[..] {
@@ -558,7 +589,11 @@ impl<'s> Ctx<'s> {
                     let axis = static_int(axis, self.span, "an axis")?;
                     match usize::try_from(axis).ok().and_then(|a| shape.get(a)) {
                         Some(&n) => Ok(Value::Int(n as i64)),
-                        None => fail("E0407", self.span, format!("there is no axis {axis} in an array with {} dimensions", shape.len())),
+                        None => fail(
+                            "E0407",
+                            self.span,
+                            format!("there is no axis {axis} in an array with {} dimensions", shape.len()),
+                        ),
                     }
                 }
                 _ => args.wrong(self, "an array and perhaps an axis are needed"),
@@ -585,7 +620,11 @@ impl<'s> Ctx<'s> {
                         if let super::value::Mode::Unroll { count, .. } = &form.mode
                             && k > *count
                         {
-                            return fail("E0412", self.span, format!("`{}` has {count} layers, the first {k} are asked for", net.name));
+                            return fail(
+                                "E0412",
+                                self.span,
+                                format!("`{}` has {count} layers, the first {k} are asked for", net.name),
+                            );
                         }
                         Ok(first_layers(&net, k))
                     }

@@ -1,9 +1,9 @@
 //! Calls: arguments to parameters, lifting of scalar functions, `each`, open arguments, user derivatives.
 
 use super::binding::Fit;
+use super::reduce::map_lanes;
 use super::value::{Func, NetBody, PartialArg, Scope, SolverForm, Value, fill};
 use super::{Ctx, Res, fail};
-use super::reduce::map_lanes;
 use crate::ad::batch;
 use crate::diagnostic::Diagnostic;
 use crate::ir::graph::{CallRule, Op, Type, Var};
@@ -97,14 +97,22 @@ impl<'s> Ctx<'s> {
             for leaf in &leaves[first..] {
                 let ty = self.ty(leaf)?;
                 let Some((&n, rest)) = ty.shape.split_first() else {
-                    return fail("E0409", args[i].span, "`each` maps over the leading axis of an array; this is a scalar");
+                    return fail(
+                        "E0409",
+                        args[i].span,
+                        "`each` maps over the leading axis of an array; this is a scalar",
+                    );
                 };
                 if let Some(known) = count
                     && known != n
                 {
                     return Err(Box::new(
-                        Diagnostic::error("E0409", args[i].span, format!("`each` arguments are taken together: {known} elements against {n}"))
-                            .note("arguments marked `each` have the same leading size"),
+                        Diagnostic::error(
+                            "E0409",
+                            args[i].span,
+                            format!("`each` arguments are taken together: {known} elements against {n}"),
+                        )
+                        .note("arguments marked `each` have the same leading size"),
                     ));
                 }
                 count = Some(n);
@@ -141,7 +149,11 @@ impl<'s> Ctx<'s> {
     }
 
     /// Maps a function of the compiler over the leading axes of arrays, taken together.
-    pub fn map_each(&mut self, arrays: &[Value], body: &dyn for<'a, 'b> Fn(&'a mut Ctx<'b>, &[Value]) -> Res<Value>) -> Res<Value> {
+    pub fn map_each(
+        &mut self,
+        arrays: &[Value],
+        body: &dyn for<'a, 'b> Fn(&'a mut Ctx<'b>, &[Value]) -> Res<Value>,
+    ) -> Res<Value> {
         let mut types = Vec::new();
         let mut vars = Vec::new();
         let mut count = 0;
@@ -181,8 +193,12 @@ impl<'s> Ctx<'s> {
     pub(crate) fn call(&mut self, callee: &Value, args: Vec<Arg>) -> Res<Value> {
         if self.call_depth >= self.session.limits.call_depth {
             return Err(Box::new(
-                Diagnostic::error("E0603", self.span, format!("calls are nested more than {} deep", self.session.limits.call_depth))
-                    .help("functions cannot call themselves; `loop` repeats"),
+                Diagnostic::error(
+                    "E0603",
+                    self.span,
+                    format!("calls are nested more than {} deep", self.session.limits.call_depth),
+                )
+                .help("functions cannot call themselves; `loop` repeats"),
             ));
         }
         self.call_depth += 1;
@@ -233,7 +249,10 @@ impl<'s> Ctx<'s> {
                 Func::Template { decl, .. } => fail(
                     "E0316",
                     self.span,
-                    format!("`{}` is a network template: its instances are made by `param` in another network", decl.name.text),
+                    format!(
+                        "`{}` is a network template: its instances are made by `param` in another network",
+                        decl.name.text
+                    ),
                 ),
             },
             other => fail("E0310", self.span, format!("{} is not a function", other.describe())),
@@ -260,7 +279,14 @@ impl<'s> Ctx<'s> {
     }
 
     /// Arguments in the order of the parameters: positional, named, defaults.
-    pub(crate) fn match_params(&mut self, params: &[ast::Param], scope: &Scope, args: Vec<Arg>, what: &str, place: Span) -> Res<Vec<Value>> {
+    pub(crate) fn match_params(
+        &mut self,
+        params: &[ast::Param],
+        scope: &Scope,
+        args: Vec<Arg>,
+        what: &str,
+        place: Span,
+    ) -> Res<Vec<Value>> {
         let span = self.span;
         let mut slots: Vec<Option<Value>> = vec![None; params.len()];
         let mut next = 0;
@@ -268,9 +294,12 @@ impl<'s> Ctx<'s> {
             let slot = match &arg.name {
                 Some(name) => match params.iter().position(|p| p.name.text == *name) {
                     Some(i) => i,
-                    None => return Err(Box::new(
-                        Diagnostic::error("E0321", arg.span, format!("`{what}` has no parameter `{name}`")).label(place, "declared here"),
-                    )),
+                    None => {
+                        return Err(Box::new(
+                            Diagnostic::error("E0321", arg.span, format!("`{what}` has no parameter `{name}`"))
+                                .label(place, "declared here"),
+                        ));
+                    }
                 },
                 None => {
                     next += 1;
@@ -279,7 +308,12 @@ impl<'s> Ctx<'s> {
             };
             if slot >= params.len() {
                 return Err(Box::new(
-                    Diagnostic::error("E0321", span, format!("`{what}` takes {} arguments, more are given", params.len())).label(place, "declared here"),
+                    Diagnostic::error(
+                        "E0321",
+                        span,
+                        format!("`{what}` takes {} arguments, more are given", params.len()),
+                    )
+                    .label(place, "declared here"),
                 ));
             }
             if slots[slot].is_some() {
@@ -363,7 +397,8 @@ impl<'s> Ctx<'s> {
     fn call_body(&mut self, decl: &Rc<ast::Fn>, scope: &Scope, values: &[Value]) -> Res<Value> {
         let call_site = self.span;
         let inner = self.bind_params(&decl.params, scope, values)?;
-        let value = self.in_function(|ctx| ctx.expr(&inner, &decl.body)).map_err(|d| called_from(d, decl, call_site))?;
+        let value =
+            self.in_function(|ctx| ctx.expr(&inner, &decl.body)).map_err(|d| called_from(d, decl, call_site))?;
         match &decl.result {
             Some(ty) => {
                 self.span = decl.body.span;
@@ -376,15 +411,31 @@ impl<'s> Ctx<'s> {
     }
 
     /// A call whose derivative the user declared.
-    fn call_with_derivative(&mut self, decl: &Rc<ast::Fn>, scope: &Scope, custom: &Rc<ast::Custom>, values: &[Value]) -> Res<Value> {
+    fn call_with_derivative(
+        &mut self,
+        decl: &Rc<ast::Fn>,
+        scope: &Scope,
+        custom: &Rc<ast::Custom>,
+        values: &[Value],
+    ) -> Res<Value> {
         let span = self.span;
         let mut args = Vec::new();
         for (param, value) in decl.params.iter().zip(values) {
-            let wants_real = matches!(&param.ty, Some(ast::Type { kind: TypeKind::Array { kind: ScalarKind::Real, .. }, .. }));
+            let wants_real =
+                matches!(&param.ty, Some(ast::Type { kind: TypeKind::Array { kind: ScalarKind::Real, .. }, .. }));
             args.push(if wants_real { self.to_real(value)? } else { value.clone() });
         }
         if custom.args.len() != args.len() {
-            return fail("E0322", custom.name.span, format!("`{}` has {} parameters, its derivative names {}", decl.name.text, args.len(), custom.args.len()));
+            return fail(
+                "E0322",
+                custom.name.span,
+                format!(
+                    "`{}` has {} parameters, its derivative names {}",
+                    decl.name.text,
+                    args.len(),
+                    custom.args.len()
+                ),
+            );
         }
         let mut arg_vars = Vec::new();
         let mut templates = Vec::new();
@@ -396,7 +447,8 @@ impl<'s> Ctx<'s> {
         }
         let level = self.level();
         let types: Vec<Type> = arg_vars.iter().map(|v| self.frames[level].builder.ty(*v).clone()).collect();
-        let rebuild = |vars: &[Value]| -> Vec<Value> { templates.iter().map(|(t, first)| fill(t, &vars[*first..])).collect() };
+        let rebuild =
+            |vars: &[Value]| -> Vec<Value> { templates.iter().map(|(t, first)| fill(t, &vars[*first..])).collect() };
         let (body, template) = self.body(&types, |ctx, vars| {
             ctx.span = span;
             let value = ctx.call_body(decl, scope, &rebuild(vars))?;
@@ -424,7 +476,11 @@ impl<'s> Ctx<'s> {
             for ty in types.iter() {
                 if ty.dtype.is_float() {
                     let Some(name) = named.next() else {
-                        return fail("E0322", custom.name.span, "the derivative names fewer tangents than the function has real arguments");
+                        return fail(
+                            "E0322",
+                            custom.name.span,
+                            "the derivative names fewer tangents than the function has real arguments",
+                        );
                     };
                     inner.bind(&name.text, vars[next].clone());
                     next += 1;
@@ -437,7 +493,11 @@ impl<'s> Ctx<'s> {
             let level = ctx.level();
             let wanted: Vec<&Type> = results.iter().filter(|t| t.dtype.is_float()).collect();
             if out.len() != wanted.len() {
-                return fail("E0322", custom.body.span, format!("the derivative gives {} values, the function {}", out.len(), wanted.len()));
+                return fail(
+                    "E0322",
+                    custom.body.span,
+                    format!("the derivative gives {} values, the function {}", out.len(), wanted.len()),
+                );
             }
             let mut converted = Vec::new();
             for (var, ty) in out.into_iter().zip(wanted) {
@@ -487,7 +547,12 @@ impl<'s> Ctx<'s> {
     }
 
     /// Rule 2.2.2: arrays given for scalar parameters are combined by broadcasting and the function is applied to each element.
-    fn lift(&mut self, params: &[ast::Param], values: &[Value], call: impl Fn(&mut Ctx<'s>, &[Value]) -> Res<Value>) -> Res<Option<Value>> {
+    fn lift(
+        &mut self,
+        params: &[ast::Param],
+        values: &[Value],
+        call: impl Fn(&mut Ctx<'s>, &[Value]) -> Res<Value>,
+    ) -> Res<Option<Value>> {
         let scalar = |param: &ast::Param| match &param.ty {
             Some(ast::Type { kind: TypeKind::Array { kind, dims }, .. }) => dims.is_empty() && *kind != ScalarKind::Str,
             _ => false,
@@ -526,8 +591,12 @@ impl<'s> Ctx<'s> {
         self.span = span;
         if !matches!(result, Value::Leaf(_)) || body.graph.result_types().iter().any(|t| !t.shape.is_empty()) {
             return Err(Box::new(
-                Diagnostic::error("E0410", span, "arrays are given for scalar parameters, but the result of the function is not a scalar")
-                    .help("`f(each X)` maps over a leading axis with results of any shape"),
+                Diagnostic::error(
+                    "E0410",
+                    span,
+                    "arrays are given for scalar parameters, but the result of the function is not a scalar",
+                )
+                .help("`f(each X)` maps over a leading axis with results of any shape"),
             ));
         }
         let captures = body.captures.len();
@@ -548,7 +617,13 @@ impl<'s> Ctx<'s> {
     }
 
     /// `unroll s(x, _) for K` as a function, or at once if nothing is open.
-    pub(crate) fn solver_form(&mut self, scope: &Scope, call: &ast::Expr, mode: super::value::Mode, span: Span) -> Res<Value> {
+    pub(crate) fn solver_form(
+        &mut self,
+        scope: &Scope,
+        call: &ast::Expr,
+        mode: super::value::Mode,
+        span: Span,
+    ) -> Res<Value> {
         let form = self.make_form(scope, call, mode, span)?;
         if form.args.iter().any(|a| a.value.is_none()) {
             return Ok(Value::func(Func::SolverForm(Rc::new(form))));
@@ -557,9 +632,19 @@ impl<'s> Ctx<'s> {
     }
 
     /// The solver, arguments and blanks of a call expression.
-    pub(crate) fn make_form(&mut self, scope: &Scope, call: &ast::Expr, mode: super::value::Mode, span: Span) -> Res<SolverForm> {
+    pub(crate) fn make_form(
+        &mut self,
+        scope: &Scope,
+        call: &ast::Expr,
+        mode: super::value::Mode,
+        span: Span,
+    ) -> Res<SolverForm> {
         let ast::ExprKind::Call { func, args } = &call.kind else {
-            return fail("E0323", call.span, "a call of a solver is needed here, such as `unroll ista(x, D, c) for 16`");
+            return fail(
+                "E0323",
+                call.span,
+                "a call of a solver is needed here, such as `unroll ista(x, D, c) for 16`",
+            );
         };
         let callee = self.expr(scope, func)?;
         let (decl, decl_scope) = match &callee {
@@ -581,7 +666,9 @@ impl<'s> Ctx<'s> {
                             .help("leave the argument open and map the function: `(unroll s(_, D) for 16)(each X)`"),
                     ));
                 }
-                ArgValue::Generator { .. } => return fail("E0320", arg.span, "`e for i in n` is the only argument of a reduction"),
+                ArgValue::Generator { .. } => {
+                    return fail("E0320", arg.span, "`e for i in n` is the only argument of a reduction");
+                }
             };
             bound.push(PartialArg { name, value });
         }
@@ -599,7 +686,12 @@ impl<'s> Ctx<'s> {
             };
             let Some(slot) = slot else {
                 return Err(Box::new(
-                    Diagnostic::error("E0321", span, format!("solver `{}` does not take these arguments", decl.name.text)).label(decl.name.span, "declared here"),
+                    Diagnostic::error(
+                        "E0321",
+                        span,
+                        format!("solver `{}` does not take these arguments", decl.name.text),
+                    )
+                    .label(decl.name.span, "declared here"),
                 ));
             };
             slots[slot] = Some(PartialArg { name: None, value: arg.value });
@@ -611,8 +703,12 @@ impl<'s> Ctx<'s> {
                 (None, Some(default)) => PartialArg { name: None, value: Some(self.expr(&decl_scope, default)?) },
                 (None, None) => {
                     return Err(Box::new(
-                        Diagnostic::error("E0321", span, format!("solver `{}` needs the argument `{}`", decl.name.text, param.name.text))
-                            .label(decl.name.span, "declared here"),
+                        Diagnostic::error(
+                            "E0321",
+                            span,
+                            format!("solver `{}` needs the argument `{}`", decl.name.text, param.name.text),
+                        )
+                        .label(decl.name.span, "declared here"),
                     ));
                 }
             });
@@ -654,7 +750,9 @@ fn has_arithmetic(ty: &ast::Type) -> bool {
 /// Adds the place of the call to a mistake found inside a function.
 fn called_from(mut diagnostic: Box<Diagnostic>, decl: &ast::Fn, site: Span) -> Box<Diagnostic> {
     if diagnostic.labels.len() < 4 && !diagnostic.labels.iter().any(|l| l.span == site) {
-        diagnostic.labels.push(crate::diagnostic::Label { span: site, text: format!("in this call of `{}`", decl.name.text) });
+        diagnostic
+            .labels
+            .push(crate::diagnostic::Label { span: site, text: format!("in this call of `{}`", decl.name.text) });
     }
     diagnostic
 }

@@ -1,9 +1,9 @@
 //! `grad`, `value_and_grad`, `jvp`, `vjp`, `jacobian`, `hessian`, `hvp`: compositions of linearize, transpose and batch on traced bodies.
 
 use super::call::Arg;
+use super::reduce::map_lanes;
 use super::value::{Func, Value, fill};
 use super::{Body, Ctx, Res, fail};
-use super::reduce::map_lanes;
 use crate::ad::{batch, linearize, transpose};
 use crate::diagnostic::Diagnostic;
 use crate::ir::graph::{Graph, Op, Type, Var};
@@ -41,8 +41,12 @@ impl<'s> Ctx<'s> {
         for ty in &types {
             if !ty.dtype.is_float() {
                 return Err(Box::new(
-                    Diagnostic::error("E0324", span, format!("derivatives are taken in reals; this argument holds {}", super::ops::show_type(ty)))
-                        .help("name the real parameters with `wrt:`"),
+                    Diagnostic::error(
+                        "E0324",
+                        span,
+                        format!("derivatives are taken in reals; this argument holds {}", super::ops::show_type(ty)),
+                    )
+                    .help("name the real parameters with `wrt:`"),
                 ));
             }
         }
@@ -70,7 +74,11 @@ impl<'s> Ctx<'s> {
                 fields.iter().map(|(n, v)| Ok((n.clone(), self.reals_of(v)?))).collect::<Res<Vec<_>>>()?.into(),
             ),
             number => {
-                if self.ty(number)?.dtype == DType::I64 { self.to_real(number)? } else { number.clone() }
+                if self.ty(number)?.dtype == DType::I64 {
+                    self.to_real(number)?
+                } else {
+                    number.clone()
+                }
             }
         })
     }
@@ -105,7 +113,11 @@ impl<'s> Ctx<'s> {
     /// The arguments in which to differentiate.
     fn active_args(&self, f: &Value, wrt: Option<&[Symbol]>, count: usize) -> Res<Vec<usize>> {
         let Some(names) = wrt else {
-            return if count > 0 { Ok(vec![0]) } else { fail("E0321", self.span, "a function without arguments has no derivative") };
+            return if count > 0 {
+                Ok(vec![0])
+            } else {
+                fail("E0321", self.span, "a function without arguments has no derivative")
+            };
         };
         let params = param_names(f);
         names
@@ -117,7 +129,13 @@ impl<'s> Ctx<'s> {
             .collect()
     }
 
-    pub(crate) fn call_grad(&mut self, f: &Value, wrt: Option<&[Symbol]>, with_value: bool, args: Vec<Arg>) -> Res<Value> {
+    pub(crate) fn call_grad(
+        &mut self,
+        f: &Value,
+        wrt: Option<&[Symbol]>,
+        with_value: bool,
+        args: Vec<Arg>,
+    ) -> Res<Value> {
         let args = self.positional(args)?;
         let active = self.active_args(f, wrt, args.len())?;
         let (value, gradient) = self.gradient(f, &args, &active)?;
@@ -132,8 +150,12 @@ impl<'s> Ctx<'s> {
             [ty] if ty.dtype.is_float() && ty.shape.is_empty() => {}
             [ty] => {
                 return Err(Box::new(
-                    Diagnostic::error("E0326", self.span, format!("a gradient is of one real; this function gives {}", super::ops::show_type(ty)))
-                        .help("`jacobian` differentiates arrays; `sum` or `mean` makes one real"),
+                    Diagnostic::error(
+                        "E0326",
+                        self.span,
+                        format!("a gradient is of one real; this function gives {}", super::ops::show_type(ty)),
+                    )
+                    .help("`jacobian` differentiates arrays; `sum` or `mean` makes one real"),
                 ));
             }
             _ => return fail("E0326", self.span, "a gradient is of one real; this function gives several values"),
@@ -178,9 +200,18 @@ impl<'s> Ctx<'s> {
         }
         for (&var, &input) in tangent_vars.iter().zip(&traced.inputs) {
             let level = self.level();
-            let (given, wanted) = (self.frames[level].builder.ty(var).clone(), self.frames[level].builder.ty(input).clone());
+            let (given, wanted) =
+                (self.frames[level].builder.ty(var).clone(), self.frames[level].builder.ty(input).clone());
             if given != wanted {
-                return fail("E0321", self.span, format!("a tangent has the type of its argument: {} against {}", super::ops::show_type(&given), super::ops::show_type(&wanted)));
+                return fail(
+                    "E0321",
+                    self.span,
+                    format!(
+                        "a tangent has the type of its argument: {} against {}",
+                        super::ops::show_type(&given),
+                        super::ops::show_type(&wanted)
+                    ),
+                );
             }
         }
         if tangent_vars.len() != traced.inputs.len() {
@@ -218,7 +249,14 @@ impl<'s> Ctx<'s> {
         Ok(Value::func(Func::Pullback { graph, residuals, outputs: traced.output, inputs: traced.inputs_template }))
     }
 
-    pub(crate) fn call_pullback(&mut self, graph: &Graph, residuals: &[Value], _outputs: &Value, inputs: &Value, args: Vec<Arg>) -> Res<Value> {
+    pub(crate) fn call_pullback(
+        &mut self,
+        graph: &Graph,
+        residuals: &[Value],
+        _outputs: &Value,
+        inputs: &Value,
+        args: Vec<Arg>,
+    ) -> Res<Value> {
         let args = self.positional(args)?;
         let mut vars = residuals.iter().map(|v| self.var(v)).collect::<Res<Vec<Var>>>()?;
         for arg in &args {
@@ -229,8 +267,22 @@ impl<'s> Ctx<'s> {
         let given: Vec<Type> = vars.iter().map(|v| self.frames[level].builder.ty(*v).clone()).collect();
         let wanted = graph.param_types();
         if given != wanted {
-            let show = |types: &[Type]| types[residuals.len().min(types.len())..].iter().map(super::ops::show_type).collect::<Vec<_>>().join(", ");
-            return fail("E0321", self.span, format!("a cotangent has the type of the function's result: {} against {}", show(&given), show(&wanted)));
+            let show = |types: &[Type]| {
+                types[residuals.len().min(types.len())..]
+                    .iter()
+                    .map(super::ops::show_type)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            return fail(
+                "E0321",
+                self.span,
+                format!(
+                    "a cotangent has the type of the function's result: {} against {}",
+                    show(&given),
+                    show(&wanted)
+                ),
+            );
         }
         let outs = self.inline(graph, &vars);
         Ok(fill(inputs, &outs))
@@ -269,7 +321,11 @@ impl<'s> Ctx<'s> {
         let level = self.level();
         let input_type = self.frames[level].builder.ty(*input).clone();
         if !output.dtype.is_float() {
-            return fail("E0326", self.span, format!("a Jacobian is of reals, this function gives {}", super::ops::show_type(output)));
+            return fail(
+                "E0326",
+                self.span,
+                format!("a Jacobian is of reals, this function gives {}", super::ops::show_type(output)),
+            );
         }
         let lin = self.linearized(&traced)?;
         let (_, residuals) = self.inline_primal(&traced, &lin);
@@ -336,7 +392,9 @@ fn param_names(f: &Value) -> Vec<Symbol> {
         },
         Value::Net(net) => match &*net.body {
             super::value::NetBody::Hand { decl, .. } => decl.params.iter().map(|p| p.name.text.clone()).collect(),
-            super::value::NetBody::Unrolled { form, .. } => param_names(&Value::Func(std::rc::Rc::new(Func::SolverForm(form.clone())))),
+            super::value::NetBody::Unrolled { form, .. } => {
+                param_names(&Value::Func(std::rc::Rc::new(Func::SolverForm(form.clone()))))
+            }
         },
         _ => Vec::new(),
     }

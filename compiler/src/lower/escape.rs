@@ -142,7 +142,14 @@ impl Walk<'_> {
             NetBody::Hand { decl, scope } => NetBody::Hand { decl: decl.clone(), scope: self.scope(scope)? },
         };
         let at = net.at.as_ref().map(|v| self.inner(v)).transpose()?;
-        Ok(Net { name: net.name.clone(), id: net.id, body: Rc::new(body), params: net.params.clone(), first: net.first, at })
+        Ok(Net {
+            name: net.name.clone(),
+            id: net.id,
+            body: Rc::new(body),
+            params: net.params.clone(),
+            first: net.first,
+            at,
+        })
     }
 
     /// A copy of a scope; scopes with nothing to replace are shared.

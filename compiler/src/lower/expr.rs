@@ -34,7 +34,11 @@ impl<'s> Ctx<'s> {
             ExprKind::Name(name) => self.name(scope, name, expr.span),
             ExprKind::Previous(name) => match scope.find(&previous_name(&name.text)) {
                 Some(value) => Ok(value),
-                None => fail("E0302", name.span, format!("`previous {}`: there is no state `{}` here", name.text, name.text)),
+                None => fail(
+                    "E0302",
+                    name.span,
+                    format!("`previous {}`: there is no state `{}` here", name.text, name.text),
+                ),
             },
             ExprKind::Tuple(items) => {
                 Ok(Value::tuple(items.iter().map(|e| self.expr(scope, e)).collect::<Res<Vec<_>>>()?))
@@ -157,7 +161,16 @@ impl<'s> Ctx<'s> {
                             Value::Record(fields) => fields.iter().map(|(n, _)| format!("`{n}`")).collect(),
                             _ => Vec::new(),
                         };
-                        fail("E0302", name.span, format!("network `{}` has no parameter `{}`; it has {}", net.name, name.text, names.join(", ")))
+                        fail(
+                            "E0302",
+                            name.span,
+                            format!(
+                                "network `{}` has no parameter `{}`; it has {}",
+                                net.name,
+                                name.text,
+                                names.join(", ")
+                            ),
+                        )
                     }
                 }
             }
@@ -165,7 +178,11 @@ impl<'s> Ctx<'s> {
                 Some(value) => Ok(value.clone()),
                 None => {
                     let names: Vec<String> = fields.iter().map(|(n, _)| format!("`{n}`")).collect();
-                    fail("E0302", name.span, format!("this record has no field `{}`; it has {}", name.text, names.join(", ")))
+                    fail(
+                        "E0302",
+                        name.span,
+                        format!("this record has no field `{}`; it has {}", name.text, names.join(", ")),
+                    )
                 }
             },
             Value::Blank => Ok(Value::Blank),
@@ -186,7 +203,8 @@ impl<'s> Ctx<'s> {
             return Ok(Value::Tensor(Tensor::from_vec(&[items.len()], ints)));
         }
         let any_real = items.iter().map(|v| self.ty(v)).collect::<Res<Vec<Type>>>()?.iter().any(|t| t.dtype.is_float());
-        let items = if any_real { items.iter().map(|v| self.to_real(v)).collect::<Res<Vec<_>>>()? } else { items.to_vec() };
+        let items =
+            if any_real { items.iter().map(|v| self.to_real(v)).collect::<Res<Vec<_>>>()? } else { items.to_vec() };
         let first = self.ty(&items[0])?;
         for item in &items {
             let ty = self.ty(item)?;
@@ -221,8 +239,12 @@ impl<'s> Ctx<'s> {
                 }
                 StmtKind::Assign { .. } => {
                     return Err(Box::new(
-                        Diagnostic::error("E0317", stmt.span, "`<-` assigns states, in `loop`, `step` and `update` only")
-                            .help("a new value gets a new name: `let y = ...`"),
+                        Diagnostic::error(
+                            "E0317",
+                            stmt.span,
+                            "`<-` assigns states, in `loop`, `step` and `update` only",
+                        )
+                        .help("a new value gets a new name: `let y = ...`"),
                     ));
                 }
             }
@@ -309,8 +331,12 @@ impl<'s> Ctx<'s> {
         let ty = self.ty(&value)?;
         if ty.dtype != DType::Bool || !ty.shape.is_empty() {
             return Err(Box::new(
-                Diagnostic::error("E0310", cond.span, format!("`if` decides by one bool, found {}", super::ops::show_type(&ty)))
-                    .help("`where(mask, a, b)` picks element by element"),
+                Diagnostic::error(
+                    "E0310",
+                    cond.span,
+                    format!("`if` decides by one bool, found {}", super::ops::show_type(&ty)),
+                )
+                .help("`where(mask, a, b)` picks element by element"),
             ));
         }
         self.span = then.span.to(otherwise.span);
@@ -377,9 +403,9 @@ impl<'s> Ctx<'s> {
     fn outline(&self, value: &Value) -> Res<Outline> {
         Ok(match value {
             Value::Tuple(items) => Outline::Tuple(items.iter().map(|v| self.outline(v)).collect::<Res<_>>()?),
-            Value::Record(fields) => Outline::Record(
-                fields.iter().map(|(n, v)| Ok((n.clone(), self.outline(v)?))).collect::<Res<_>>()?,
-            ),
+            Value::Record(fields) => {
+                Outline::Record(fields.iter().map(|(n, v)| Ok((n.clone(), self.outline(v)?))).collect::<Res<_>>()?)
+            }
             other => Outline::Number(self.ty(other)?),
         })
     }
@@ -392,9 +418,11 @@ impl<'s> Ctx<'s> {
             (Outline::Tuple(x), Outline::Tuple(y)) if x.len() == y.len() => {
                 Ok(Outline::Tuple(x.iter().zip(y).map(|(x, y)| self.join(x, y)).collect::<Res<_>>()?))
             }
-            (Outline::Record(x), Outline::Record(y)) if x.iter().map(|f| &f.0).eq(y.iter().map(|f| &f.0)) => Ok(Outline::Record(
-                x.iter().zip(y).map(|(x, y)| Ok((x.0.clone(), self.join(&x.1, &y.1)?))).collect::<Res<_>>()?,
-            )),
+            (Outline::Record(x), Outline::Record(y)) if x.iter().map(|f| &f.0).eq(y.iter().map(|f| &f.0)) => {
+                Ok(Outline::Record(
+                    x.iter().zip(y).map(|(x, y)| Ok((x.0.clone(), self.join(&x.1, &y.1)?))).collect::<Res<_>>()?,
+                ))
+            }
             (Outline::Number(x), Outline::Number(y)) => {
                 let dtype = match (x.dtype, y.dtype) {
                     (a, b) if a == b => a,
@@ -479,8 +507,12 @@ impl<'s> Ctx<'s> {
                         Value::Int(i) => {
                             let Some(i) = usize::try_from(i).ok().filter(|&i| i < extent) else {
                                 return Err(Box::new(
-                                    Diagnostic::error("E0502", e.span, format!("index {i} is out of range for axis {axis} of size {extent}"))
-                                        .note("indices start at 0"),
+                                    Diagnostic::error(
+                                        "E0502",
+                                        e.span,
+                                        format!("index {i} is out of range for axis {axis} of size {extent}"),
+                                    )
+                                    .note("indices start at 0"),
                                 ));
                             };
                             start[axis] = i;
@@ -490,7 +522,11 @@ impl<'s> Ctx<'s> {
                         other => {
                             let ty = self.ty(&other)?;
                             if ty.dtype != DType::I64 {
-                                return fail("E0310", e.span, format!("an index is an int, found {}", super::ops::show_type(&ty)));
+                                return fail(
+                                    "E0310",
+                                    e.span,
+                                    format!("an index is an int, found {}", super::ops::show_type(&ty)),
+                                );
                             }
                             dynamic.push((axis, other));
                         }
@@ -506,7 +542,11 @@ impl<'s> Ctx<'s> {
                     };
                     let (a, b, s) = (bound(self, a, 0)?, bound(self, b, extent as i64)?, bound(self, step, 1)?);
                     if a < 0 || b > extent as i64 || a > b || s < 1 {
-                        return fail("E0502", *span, format!("the range {a}:{b} step {s} does not lie in axis {axis} of size {extent}"));
+                        return fail(
+                            "E0502",
+                            *span,
+                            format!("the range {a}:{b} step {s} does not lie in axis {axis} of size {extent}"),
+                        );
                     }
                     (start[axis], stop[axis], stride[axis]) = (a as usize, b as usize, s as usize);
                 }
@@ -521,7 +561,8 @@ impl<'s> Ctx<'s> {
             return Ok(Value::Int(t.as_slice::<i64>()[flat]));
         }
         let whole = start.iter().all(|&s| s == 0) && stop == shape && stride.iter().all(|&s| s == 1);
-        let mut value = if whole { base.clone() } else { self.op(Op::Slice { start, stop, stride }, std::slice::from_ref(base))? };
+        let mut value =
+            if whole { base.clone() } else { self.op(Op::Slice { start, stop, stride }, std::slice::from_ref(base))? };
         if !dropped.is_empty() {
             let sliced = self.shape(&value)?;
             let kept: Vec<usize> = (0..sliced.len()).filter(|a| !dropped.contains(a)).map(|a| sliced[a]).collect();

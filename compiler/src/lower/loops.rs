@@ -105,7 +105,8 @@ impl<'s> Ctx<'s> {
                 }
                 continue;
             }
-            for result in &body.graph.results[n..] {
+            let stacked = n..body.graph.results.len() - usize::from(until);
+            for result in &body.graph.results[stacked] {
                 let ty = body.graph.ty(*result);
                 let mut shape = vec![cap];
                 shape.extend(&ty.shape);
@@ -211,7 +212,12 @@ impl<'s> Ctx<'s> {
     }
 
     /// States widened as one pass asks for, found by a trial loop whose result is dropped.
-    fn settle(&mut self, states: &[State], inputs: &[Value], pass: &dyn Fn(&mut Ctx<'s>, Pass) -> Res<PassResult>) -> Res<Vec<State>> {
+    fn settle(
+        &mut self,
+        states: &[State],
+        inputs: &[Value],
+        pass: &dyn Fn(&mut Ctx<'s>, Pass) -> Res<PassResult>,
+    ) -> Res<Vec<State>> {
         let first = inputs.iter().map(|v| self.slice_leading(v, 0, 1)).collect::<Res<Vec<_>>>()?;
         let trial = self.iterate(states, &first, 1, false, pass)?;
         let mut settled = Vec::new();
@@ -240,9 +246,14 @@ impl<'s> Ctx<'s> {
             let value = self.expr(scope, &init.value)?;
             self.span = init.value.span;
             let start = match &init.binder.ty {
-                Some(ty) => {
-                    self.bind_type(scope, false, ty, &value, Fit::Broadcast, &format!("state `{}`", init.binder.name.text))?
-                }
+                Some(ty) => self.bind_type(
+                    scope,
+                    false,
+                    ty,
+                    &value,
+                    Fit::Broadcast,
+                    &format!("state `{}`", init.binder.name.text),
+                )?,
                 None => value,
             };
             if !matches!(start, Value::Blank) {
@@ -260,7 +271,13 @@ impl<'s> Ctx<'s> {
     }
 
     /// A scope for one pass: states, their previous values, the counter.
-    pub(crate) fn pass_scope(&self, outer: &Scope, states: &[State], pass: &Pass, counter: Option<&ast::Name>) -> Scope {
+    pub(crate) fn pass_scope(
+        &self,
+        outer: &Scope,
+        states: &[State],
+        pass: &Pass,
+        counter: Option<&ast::Name>,
+    ) -> Scope {
         let scope = outer.inner();
         for (state, value) in states.iter().zip(pass.states) {
             scope.bind(&state.name, value.clone());
@@ -273,7 +290,13 @@ impl<'s> Ctx<'s> {
     }
 
     /// Lets and assignments in order; names in `overrides` take their value instead of the let's own.
-    pub(crate) fn steps(&mut self, scope: &Scope, stmts: &[ast::Stmt], states: &[Symbol], overrides: &[(Symbol, Value)]) -> Res<()> {
+    pub(crate) fn steps(
+        &mut self,
+        scope: &Scope,
+        stmts: &[ast::Stmt],
+        states: &[Symbol],
+        overrides: &[(Symbol, Value)],
+    ) -> Res<()> {
         for stmt in stmts {
             match &stmt.kind {
                 StmtKind::Let(l) => self.bind_let_overridden(scope, l, overrides)?,
@@ -286,7 +309,12 @@ impl<'s> Ctx<'s> {
         Ok(())
     }
 
-    pub(crate) fn bind_let_overridden(&mut self, scope: &Scope, l: &ast::Let, overrides: &[(Symbol, Value)]) -> Res<()> {
+    pub(crate) fn bind_let_overridden(
+        &mut self,
+        scope: &Scope,
+        l: &ast::Let,
+        overrides: &[(Symbol, Value)],
+    ) -> Res<()> {
         let ast::LetKind::Inits(inits) = &l.kind else { return self.bind_let(scope, l) };
         for init in inits {
             let lifted = overrides.iter().find(|(name, _)| *name == init.binder.name.text);
@@ -336,7 +364,11 @@ impl<'s> Ctx<'s> {
             if let Value::Int(i) = value
                 && (i < 0 || ty.shape.get(axis).is_some_and(|&n| i >= n as i64))
             {
-                return fail("E0502", e.span, format!("index {i} is out of range for axis {axis} of size {}", ty.shape[axis]));
+                return fail(
+                    "E0502",
+                    e.span,
+                    format!("index {i} is out of range for axis {axis} of size {}", ty.shape[axis]),
+                );
             }
             at.push(value);
         }
@@ -409,8 +441,12 @@ impl<'s> Ctx<'s> {
         let ty = self.ty(&value)?;
         if ty.dtype != DType::Bool || !ty.shape.is_empty() {
             return Err(Box::new(
-                Diagnostic::error("E0310", cond.span, format!("a stop rule is one bool, found {}", super::ops::show_type(&ty)))
-                    .help("`all(...)` or `any(...)` makes one bool of many"),
+                Diagnostic::error(
+                    "E0310",
+                    cond.span,
+                    format!("a stop rule is one bool, found {}", super::ops::show_type(&ty)),
+                )
+                .help("`all(...)` or `any(...)` makes one bool of many"),
             ));
         }
         Ok(value)

@@ -22,7 +22,13 @@ impl<'s> Ctx<'s> {
     }
 
     /// The block of a network written by hand, its `param` names standing for parameters.
-    pub(crate) fn call_hand(&mut self, decl: &Rc<ast::Network>, scope: &Scope, params: &Value, values: &[Value]) -> Res<Value> {
+    pub(crate) fn call_hand(
+        &mut self,
+        decl: &Rc<ast::Network>,
+        scope: &Scope,
+        params: &Value,
+        values: &[Value],
+    ) -> Res<Value> {
         let inner = self.bind_params(&decl.params, scope, values)?;
         let mut rest = decl.body.clone();
         rest.stmts.retain(|stmt| !matches!(stmt.kind, StmtKind::Param(_)));
@@ -53,7 +59,14 @@ impl<'s> Ctx<'s> {
                 self.span = init.value.span;
                 let start = self.expr(&inner, &init.value)?;
                 let Some(ty) = &init.binder.ty else {
-                    return fail("E0390", name.span, format!("the parameter `{}` needs a type; instances of templates are not part of this version yet", name.text));
+                    return fail(
+                        "E0390",
+                        name.span,
+                        format!(
+                            "the parameter `{}` needs a type; instances of templates are not part of this version yet",
+                            name.text
+                        ),
+                    );
                 };
                 let TypeKind::Array { kind: ast::ScalarKind::Real, dims } = &ty.kind else {
                     return fail("E0311", ty.span, "a parameter is a real or an array of reals");
@@ -108,14 +121,20 @@ impl<'s> Ctx<'s> {
         let value = self.unflatten_from(flat, like, &mut offset)?;
         let total = self.ty(flat)?.len();
         if offset != total {
-            return fail("E0412", self.span, format!("the flat vector has {total} numbers, the parameters have {offset}"));
+            return fail(
+                "E0412",
+                self.span,
+                format!("the flat vector has {total} numbers, the parameters have {offset}"),
+            );
         }
         Ok(value)
     }
 
     fn unflatten_from(&mut self, flat: &Value, like: &Value, offset: &mut usize) -> Res<Value> {
         match like {
-            Value::Tuple(items) => Ok(Value::tuple(items.iter().map(|v| self.unflatten_from(flat, v, offset)).collect::<Res<Vec<_>>>()?)),
+            Value::Tuple(items) => {
+                Ok(Value::tuple(items.iter().map(|v| self.unflatten_from(flat, v, offset)).collect::<Res<Vec<_>>>()?))
+            }
             Value::Record(fields) => {
                 let mut out = Vec::new();
                 for (name, value) in fields.iter() {
@@ -141,16 +160,31 @@ impl<'s> Ctx<'s> {
         let current = net.params.borrow().clone();
         let params = match params {
             Value::Record(fields) => {
-                let Value::Record(own) = &current else { return fail("E0328", self.span, "this network has no parameters") };
+                let Value::Record(own) = &current else {
+                    return fail("E0328", self.span, "this network has no parameters");
+                };
                 let mut out = Vec::new();
                 for (name, value) in own.iter() {
                     let Some((_, given)) = fields.iter().find(|(n, _)| n == name) else {
-                        return fail("E0328", self.span, format!("the record has no field `{name}`, which `{}` needs", net.name));
+                        return fail(
+                            "E0328",
+                            self.span,
+                            format!("the record has no field `{name}`, which `{}` needs", net.name),
+                        );
                     };
                     let given = self.reals_of(given)?;
                     let (a, b) = (self.ty(&given)?, self.ty(value)?);
                     if a != b {
-                        return fail("E0328", self.span, format!("`{name}` is {}, but `{}` needs {}", super::ops::show_type(&a), net.name, super::ops::show_type(&b)));
+                        return fail(
+                            "E0328",
+                            self.span,
+                            format!(
+                                "`{name}` is {}, but `{}` needs {}",
+                                super::ops::show_type(&a),
+                                net.name,
+                                super::ops::show_type(&b)
+                            ),
+                        );
                     }
                     out.push((name.clone(), given));
                 }
@@ -257,11 +291,21 @@ pub fn init_network(
             match found {
                 Some(Value::Net(net)) => {
                     let params = net.at.clone().unwrap_or_else(|| net.params.borrow().clone());
-                    Ok(Value::Net(Rc::new(Net { name: name.text.clone(), id, params: Rc::new(RefCell::new(params)), at: None, ..copy(&net) })))
+                    Ok(Value::Net(Rc::new(Net {
+                        name: name.text.clone(),
+                        id,
+                        params: Rc::new(RefCell::new(params)),
+                        at: None,
+                        ..copy(&net)
+                    })))
                 }
                 Some(other) => Err(Box::new(
-                    Diagnostic::error("E0313", value.span, format!("a network is needed here, found {}", other.describe()))
-                        .help("`network NAME = unroll s(...) for K learn ...` lifts quantities of a solver to parameters"),
+                    Diagnostic::error(
+                        "E0313",
+                        value.span,
+                        format!("a network is needed here, found {}", other.describe()),
+                    )
+                    .help("`network NAME = unroll s(...) for K learn ...` lifts quantities of a solver to parameters"),
                 )),
                 None => fail("E0313", value.span, "a network is needed here"),
             }

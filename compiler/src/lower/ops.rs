@@ -38,9 +38,7 @@ impl Ctx<'_> {
                 let real = self.real();
                 self.op(Op::Convert(real), &[value.clone()])
             }
-            DType::Bool | DType::Key => {
-                fail("E0310", self.span, format!("expected a real, found {}", show_type(&ty)))
-            }
+            DType::Bool | DType::Key => fail("E0310", self.span, format!("expected a real, found {}", show_type(&ty))),
         }
     }
 
@@ -135,8 +133,12 @@ impl Ctx<'_> {
             let ty = self.ty(value)?;
             if matches!(ty.dtype, DType::Bool | DType::Key) {
                 return Err(Box::new(
-                    Diagnostic::error("E0310", self.span, format!("arithmetic needs numbers, found {}", show_type(&ty)))
-                        .help("`real(mask)` makes 0 and 1 of a bool"),
+                    Diagnostic::error(
+                        "E0310",
+                        self.span,
+                        format!("arithmetic needs numbers, found {}", show_type(&ty)),
+                    )
+                    .help("`real(mask)` makes 0 and 1 of a bool"),
                 ));
             }
         }
@@ -144,9 +146,8 @@ impl Ctx<'_> {
     }
 
     fn static_binary(&mut self, op: BinaryOp, a: &Value, b: &Value) -> Res<Option<Value>> {
-        let overflow = |span: Span| {
-            fail::<Option<Value>>("E0404", span, "this int arithmetic leaves the range of 64 bits")
-        };
+        let overflow =
+            |span: Span| fail::<Option<Value>>("E0404", span, "this int arithmetic leaves the range of 64 bits");
         Ok(Some(match (op, a, b) {
             (BinaryOp::And, Value::Bool(x), Value::Bool(y)) => Value::Bool(*x && *y),
             (BinaryOp::Or, Value::Bool(x), Value::Bool(y)) => Value::Bool(*x || *y),
@@ -234,7 +235,11 @@ impl Ctx<'_> {
             CompareOp::Eq => (Op::Eq, false),
             CompareOp::Ne => (Op::Ne, false),
         };
-        if swap { self.elementwise(graph_op, b, a, "a comparison") } else { self.elementwise(graph_op, a, b, "a comparison") }
+        if swap {
+            self.elementwise(graph_op, b, a, "a comparison")
+        } else {
+            self.elementwise(graph_op, a, b, "a comparison")
+        }
     }
 
     /// `a ^ b`. A small static int exponent is repeated multiplication, by squaring, in a fixed order.
@@ -307,7 +312,8 @@ impl Ctx<'_> {
                 (_, 2) if sb[1] == inner_a => Some("the transpose `B'` of the right operand would fit"),
                 _ => None,
             };
-            let message = format!("cannot multiply shapes {sa:?} and {sb:?}: inner dimensions {inner_a} and {inner_b} differ");
+            let message =
+                format!("cannot multiply shapes {sa:?} and {sb:?}: inner dimensions {inner_a} and {inner_b} differ");
             let mut diagnostic = Diagnostic::error("E0405", self.span, message);
             if let Some(help) = help {
                 diagnostic = diagnostic.help(help);
@@ -318,7 +324,11 @@ impl Ctx<'_> {
             (1 | 2, 1 | 2) => 0,
             (x, y) if x == y && x > 2 && sa[..x - 2] == sb[..x - 2] => x - 2,
             _ => {
-                return fail("E0405", self.span, format!("`@` takes vectors, matrices or equal stacks of matrices, found {sa:?} and {sb:?}"));
+                return fail(
+                    "E0405",
+                    self.span,
+                    format!("`@` takes vectors, matrices or equal stacks of matrices, found {sa:?} and {sb:?}"),
+                );
             }
         };
         let (rows, cols) = (sa.len() > 1, sb.len() > 1);

@@ -50,9 +50,9 @@ impl<'s> Ctx<'s> {
     /// Like `collect_leaves`, but static numbers become leaves as well: the results of a mapped body.
     pub(crate) fn all_leaves(&mut self, value: &Value, vars: &mut Vec<Var>) -> Res<Value> {
         match value {
-            Value::Tuple(items) => Ok(Value::Tuple(
-                items.iter().map(|v| self.all_leaves(v, vars)).collect::<Res<Vec<_>>>()?.into(),
-            )),
+            Value::Tuple(items) => {
+                Ok(Value::Tuple(items.iter().map(|v| self.all_leaves(v, vars)).collect::<Res<Vec<_>>>()?.into()))
+            }
             Value::Record(fields) => Ok(Value::Record(
                 fields.iter().map(|(n, v)| Ok((n.clone(), self.all_leaves(v, vars)?))).collect::<Res<Vec<_>>>()?.into(),
             )),
@@ -94,7 +94,13 @@ impl<'s> Ctx<'s> {
     }
 
     /// `sum(e for i in n, ...)` and the like.
-    pub(crate) fn reduction(&mut self, scope: &Scope, builtin: Builtin, body: &ast::Expr, gens: &[ast::Generator]) -> Res<Value> {
+    pub(crate) fn reduction(
+        &mut self,
+        scope: &Scope,
+        builtin: Builtin,
+        body: &ast::Expr,
+        gens: &[ast::Generator],
+    ) -> Res<Value> {
         let span = self.span;
         if builtin == Builtin::Sum
             && let [generator] = gens
@@ -166,10 +172,18 @@ impl<'s> Ctx<'s> {
         let needs_bool = matches!(builtin, Builtin::All | Builtin::Any);
         if needs_bool != (dtype == DType::Bool) || (!needs_bool && !numbers) {
             let wanted = if needs_bool { "bools" } else { "numbers" };
-            return fail("E0310", self.span, format!("this reduction needs {wanted}, found {}", super::ops::show_type(&ty)));
+            return fail(
+                "E0310",
+                self.span,
+                format!("this reduction needs {wanted}, found {}", super::ops::show_type(&ty)),
+            );
         }
         if count == 0 && matches!(builtin, Builtin::Max | Builtin::Min | Builtin::Mean) {
             return fail("E0408", self.span, "the maximum, minimum or mean of no elements does not exist");
+        }
+        if axes.is_empty() {
+            // Of a scalar: the number itself.
+            return if builtin == Builtin::Mean { self.to_real(&counted) } else { Ok(counted) };
         }
         match builtin {
             Builtin::Sum => self.op(Op::Sum { axes }, &[counted]),

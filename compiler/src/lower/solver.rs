@@ -2,9 +2,9 @@
 
 use super::call::Arg;
 use super::loops::{Iterated, Pass, PassResult, State};
+use super::reduce::map_lanes;
 use super::value::{Func, Lift, LiftPlace, Mode, PartialArg, Scope, Value, static_int};
 use super::{Ctx, Res, fail};
-use super::reduce::map_lanes;
 use crate::ad::{batch, linearize};
 use crate::diagnostic::Diagnostic;
 use crate::ir::graph::{CallRule, Guard, Op, Type, Var};
@@ -18,7 +18,13 @@ const DEFAULT_CAP: i64 = 10_000;
 const IMPLICIT_STATE: usize = 4096;
 
 impl<'s> Ctx<'s> {
-    pub(crate) fn unroll_mode(&mut self, scope: &Scope, count: &ast::Expr, backprop: Option<&ast::Expr>, checkpoint: Option<&ast::Checkpoint>) -> Res<Mode> {
+    pub(crate) fn unroll_mode(
+        &mut self,
+        scope: &Scope,
+        count: &ast::Expr,
+        backprop: Option<&ast::Expr>,
+        checkpoint: Option<&ast::Checkpoint>,
+    ) -> Res<Mode> {
         let value = self.expr(scope, count)?;
         let n = static_int(&value, count.span, "the number of passes")?;
         let count_value = self.count(n, count.span)?;
@@ -34,7 +40,13 @@ impl<'s> Ctx<'s> {
         Ok(Mode::Unroll { count: count_value, backprop, checkpoint })
     }
 
-    pub(crate) fn trace_mode(&mut self, scope: &Scope, count: &ast::Expr, every: Option<&ast::Expr>, record: &[(ast::Name, ast::Expr)]) -> Res<Mode> {
+    pub(crate) fn trace_mode(
+        &mut self,
+        scope: &Scope,
+        count: &ast::Expr,
+        every: Option<&ast::Expr>,
+        record: &[(ast::Name, ast::Expr)],
+    ) -> Res<Mode> {
         let value = self.expr(scope, count)?;
         let n = static_int(&value, count.span, "the number of passes")?;
         let total = self.count(n, count.span)?;
@@ -52,7 +64,14 @@ impl<'s> Ctx<'s> {
         Ok(Mode::Trace { count: total, every: step, record: record.to_vec() })
     }
 
-    pub(crate) fn run_solver(&mut self, decl: &Rc<ast::Solver>, scope: &Scope, values: Vec<Value>, mode: &Mode, caller: Option<&Scope>) -> Res<Value> {
+    pub(crate) fn run_solver(
+        &mut self,
+        decl: &Rc<ast::Solver>,
+        scope: &Scope,
+        values: Vec<Value>,
+        mode: &Mode,
+        caller: Option<&Scope>,
+    ) -> Res<Value> {
         self.run_lifted(decl, scope, values, mode, caller, &[])
     }
 
@@ -207,9 +226,15 @@ impl<'a> Running<'a> {
     fn run_to_rule<'s>(&self, ctx: &mut Ctx<'s>) -> Res<(Vec<Value>, Value)> {
         let (cap, cond) = self.cap(ctx)?;
         let mut states = self.states.clone();
-        states.push(State { name: "converged".into(), span: self.decl.name.span, start: Value::Bool(false), declared: true });
+        states.push(State {
+            name: "converged".into(),
+            span: self.decl.name.span,
+            start: Value::Bool(false),
+            declared: true,
+        });
         let mut run = ctx.iterate(&states, &[], cap, true, &|ctx, pass| {
-            let own = Pass { states: &pass.states[..self.states.len()], counter: pass.counter.clone(), rows: pass.rows };
+            let own =
+                Pass { states: &pass.states[..self.states.len()], counter: pass.counter.clone(), rows: pass.rows };
             let (scope, mut next) = self.pass(ctx, &own)?;
             let stop = ctx.condition(&scope, cond)?;
             next.push(stop.clone());
@@ -221,12 +246,14 @@ impl<'a> Running<'a> {
 
     fn converge<'s>(&self, ctx: &mut Ctx<'s>) -> Res<Value> {
         let (states, converged) = self.run_to_rule(ctx)?;
-        let states = self.guard(ctx, Guard::Unconverged { solver: (&*self.decl.name.text).into() }, &converged, &states)?;
+        let states =
+            self.guard(ctx, Guard::Unconverged { solver: (&*self.decl.name.text).into() }, &converged, &states)?;
         self.result(ctx, &states)
     }
 
     fn guard<'s>(&self, ctx: &mut Ctx<'s>, guard: Guard, ok: &Value, states: &[Value]) -> Res<Vec<Value>> {
-        let span = std::mem::replace(&mut ctx.span, self.decl.body.until.as_ref().map_or(self.decl.name.span, |u| u.span));
+        let span =
+            std::mem::replace(&mut ctx.span, self.decl.body.until.as_ref().map_or(self.decl.name.span, |u| u.span));
         let mut args = vec![ok.clone()];
         args.extend(states.iter().cloned());
         let guarded = ctx.emit(Op::Guard(guard), &args);
@@ -234,17 +261,32 @@ impl<'a> Running<'a> {
         guarded
     }
 
-    fn fixed<'s>(&self, ctx: &mut Ctx<'s>, starts: &[State], from: usize, to: usize, checkpoint: Option<Option<usize>>) -> Res<Iterated> {
+    fn fixed<'s>(
+        &self,
+        ctx: &mut Ctx<'s>,
+        starts: &[State],
+        from: usize,
+        to: usize,
+        checkpoint: Option<Option<usize>>,
+    ) -> Res<Iterated> {
         let mut inputs = Vec::new();
         for (lift, rows) in &self.each {
             let available = ctx.shape(rows)?.first().copied().unwrap_or(0);
             if to > available {
-                return fail("E0412", ctx.span, format!("`{}` has {available} copies, but {to} passes are asked for", lift.name));
+                return fail(
+                    "E0412",
+                    ctx.span,
+                    format!("`{}` has {available} copies, but {to} passes are asked for", lift.name),
+                );
             }
             inputs.push(ctx.slice_leading(rows, from, to)?);
         }
         let pass = |ctx: &mut Ctx<'s>, pass: Pass| -> Res<PassResult> {
-            let counter = if from == 0 { pass.counter.clone() } else { ctx.binary(BinaryOp::Add, &pass.counter, &Value::Int(from as i64))? };
+            let counter = if from == 0 {
+                pass.counter.clone()
+            } else {
+                ctx.binary(BinaryOp::Add, &pass.counter, &Value::Int(from as i64))?
+            };
             let (_, states) = self.pass(ctx, &Pass { states: pass.states, counter, rows: pass.rows })?;
             Ok(PassResult { states, rows: Vec::new(), stop: None })
         };
@@ -254,7 +296,13 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn unroll<'s>(&self, ctx: &mut Ctx<'s>, count: usize, backprop: Option<usize>, checkpoint: Option<Option<usize>>) -> Res<Value> {
+    fn unroll<'s>(
+        &self,
+        ctx: &mut Ctx<'s>,
+        count: usize,
+        backprop: Option<usize>,
+        checkpoint: Option<Option<usize>>,
+    ) -> Res<Value> {
         let cut = backprop.map_or(0, |last| count.saturating_sub(last));
         let mut starts = self.states.clone();
         if cut > 0 {
@@ -271,7 +319,14 @@ impl<'a> Running<'a> {
         self.result(ctx, &run.states)
     }
 
-    fn trace<'s>(&self, ctx: &mut Ctx<'s>, count: usize, every: usize, record: &[(ast::Name, ast::Expr)], caller: Option<&Scope>) -> Res<Value> {
+    fn trace<'s>(
+        &self,
+        ctx: &mut Ctx<'s>,
+        count: usize,
+        every: usize,
+        record: &[(ast::Name, ast::Expr)],
+        caller: Option<&Scope>,
+    ) -> Res<Value> {
         let rows = count / every;
         let template = std::cell::RefCell::new(Value::Unit);
         let run = ctx.iterate(&self.states, &[], rows, false, &|ctx, outer| {
@@ -345,7 +400,13 @@ impl<'a> Running<'a> {
             .collect();
         let total: usize = types.iter().zip(&taking).filter(|(_, t)| **t).map(|(ty, _)| ty.len()).sum();
         if total > IMPLICIT_STATE {
-            return fail("E0604", span, format!("the state has {total} numbers; the implicit derivative solves a dense system of at most {IMPLICIT_STATE}"));
+            return fail(
+                "E0604",
+                span,
+                format!(
+                    "the state has {total} numbers; the implicit derivative solves a dense system of at most {IMPLICIT_STATE}"
+                ),
+            );
         }
         let mut union = primal.captures.clone();
         union.extend(step.captures.iter().filter(|v| !primal.captures.contains(v)));
@@ -356,7 +417,8 @@ impl<'a> Running<'a> {
         params.extend(types.iter().cloned());
         params.extend(tangent_types.iter().cloned());
 
-        let active_capture: Vec<bool> = step.captures.iter().map(|v| ctx.frames[level].builder.ty(*v).dtype.is_float()).collect();
+        let active_capture: Vec<bool> =
+            step.captures.iter().map(|v| ctx.frames[level].builder.ty(*v).dtype.is_float()).collect();
         let mut active = active_capture.clone();
         active.extend(&taking);
         active.push(false);
@@ -421,7 +483,8 @@ impl<'a> Running<'a> {
             let identity = ctx.identity(total)?;
             let mut offset = 0;
             for (ty, _) in types.iter().zip(&taking).filter(|(_, t)| **t) {
-                let columns = Op::Slice { start: vec![0, offset], stop: vec![total, offset + ty.len()], stride: vec![1, 1] };
+                let columns =
+                    Op::Slice { start: vec![0, offset], stop: vec![total, offset + ty.len()], stride: vec![1, 1] };
                 let part = ctx.op(columns, std::slice::from_ref(&identity))?;
                 let mut shape = vec![total];
                 shape.extend(&ty.shape);
@@ -537,7 +600,14 @@ impl Optimizer {
             other => return fail("E0323", func.span, format!("an optimizer is a solver, found {}", other.describe())),
         };
         if decl.params.len() < 2 {
-            return fail("E0323", func.span, format!("`{}` is not an optimizer: its first two parameters are the objective and the start", decl.name.text));
+            return fail(
+                "E0323",
+                func.span,
+                format!(
+                    "`{}` is not an optimizer: its first two parameters are the objective and the start",
+                    decl.name.text
+                ),
+            );
         }
         let mut bound = Vec::new();
         for arg in args {
@@ -558,7 +628,8 @@ impl Optimizer {
         for arg in &self.args {
             args.push(Arg { name: arg.name.clone(), value: arg.value.clone().expect("no blanks"), each: 0, span });
         }
-        let values = ctx.match_params(&self.decl.params, &self.scope, args, &self.decl.name.text, self.decl.name.span)?;
+        let values =
+            ctx.match_params(&self.decl.params, &self.scope, args, &self.decl.name.text, self.decl.name.span)?;
         let inner = ctx.bind_params(&self.decl.params, &self.scope, &values)?;
         for l in &self.decl.body.lets {
             ctx.bind_let(&inner, l)?;
@@ -581,7 +652,14 @@ impl Optimizer {
 
     /// One step from the given states at the parameters `x`: next states, next parameters, and whether its rule holds.
     /// States that start as the start itself are set to `x`, which others may have changed meanwhile.
-    pub fn step(&self, ctx: &mut Ctx, objective: Value, x: &Value, states: &[Value], counter: &Value) -> Res<(Vec<Value>, Value, Option<Value>)> {
+    pub fn step(
+        &self,
+        ctx: &mut Ctx,
+        objective: Value,
+        x: &Value,
+        states: &[Value],
+        counter: &Value,
+    ) -> Res<(Vec<Value>, Value, Option<Value>)> {
         let draws = std::mem::replace(&mut ctx.draws, super::Draws::Forbidden);
         let result = (|| {
             let running = self.running(ctx, objective, x)?;

@@ -9,7 +9,14 @@ use std::collections::HashSet;
 
 impl<'s> Ctx<'s> {
     /// Runs the truncated solver with its lifted quantities taken from the parameters.
-    pub(crate) fn call_unrolled(&mut self, form: &SolverForm, lifted: &[Lift], params: &Value, first: Option<usize>, args: Vec<Arg>) -> Res<Value> {
+    pub(crate) fn call_unrolled(
+        &mut self,
+        form: &SolverForm,
+        lifted: &[Lift],
+        params: &Value,
+        first: Option<usize>,
+        args: Vec<Arg>,
+    ) -> Res<Value> {
         // What no longer reaches the result is no argument of the network.
         let names: HashSet<&str> = lifted.iter().map(|lift| &*lift.name).collect();
         let reached = crate::types::reaching(&form.decl, &names);
@@ -81,7 +88,13 @@ impl<'s> Ctx<'s> {
                 return Err(Box::new(unknown_let(decl, form, item, &lets, &step_lets)));
             };
             if place == LiftPlace::StepLet && !item.each {
-                return fail("E0329", item.name.span, format!("`{name}` is a let inside `step`: it has one value a pass, so it is learned as `each {name}`"));
+                return fail(
+                    "E0329",
+                    item.name.span,
+                    format!(
+                        "`{name}` is a let inside `step`: it has one value a pass, so it is learned as `each {name}`"
+                    ),
+                );
             }
             let value = match place {
                 LiftPlace::StepLet => self.values_along_a_run(form, learn, name, item)?,
@@ -93,8 +106,12 @@ impl<'s> Ctx<'s> {
                     }
                     if matches!(value, Value::Blank) {
                         return Err(Box::new(
-                            Diagnostic::error("E0329", item.name.span, format!("`{name}` depends on an open argument, so it has no starting value"))
-                                .help("bind the argument it depends on, or give data to start from: `learn ... from X`"),
+                            Diagnostic::error(
+                                "E0329",
+                                item.name.span,
+                                format!("`{name}` depends on an open argument, so it has no starting value"),
+                            )
+                            .help("bind the argument it depends on, or give data to start from: `learn ... from X`"),
                         ));
                     }
                     self.span = item.name.span;
@@ -118,7 +135,11 @@ impl<'s> Ctx<'s> {
     }
 
     fn check_learned_type(&mut self, scope: &Scope, item: &ast::Lifted, ty: &ast::Type, value: &Value) -> Res<()> {
-        let row = if item.each && self.shape(value)?.first().is_some_and(|&n| n > 0) { self.take(value, 0, 0)? } else { value.clone() };
+        let row = if item.each && self.shape(value)?.first().is_some_and(|&n| n > 0) {
+            self.take(value, 0, 0)?
+        } else {
+            value.clone()
+        };
         self.span = item.name.span;
         let what = format!("the learned `{}`", item.name.text);
         self.bind_type(scope, false, ty, &row, super::binding::Fit::Exact, &what)?;
@@ -126,8 +147,16 @@ impl<'s> Ctx<'s> {
     }
 
     /// The values that a let takes along one run on the data after `from`, a row for each pass.
-    fn values_along_a_run(&mut self, form: &SolverForm, learn: &ast::Learn, name: &Symbol, item: &ast::Lifted) -> Res<Value> {
-        let Mode::Unroll { count, .. } = &form.mode else { return fail("E0313", learn.span, "`learn` follows `unroll`") };
+    fn values_along_a_run(
+        &mut self,
+        form: &SolverForm,
+        learn: &ast::Learn,
+        name: &Symbol,
+        item: &ast::Lifted,
+    ) -> Res<Value> {
+        let Mode::Unroll { count, .. } = &form.mode else {
+            return fail("E0313", learn.span, "`learn` follows `unroll`");
+        };
         let blanks = form.args.iter().filter(|a| a.value.is_none()).count();
         let values = match &learn.from {
             Some(from) => {
@@ -135,7 +164,13 @@ impl<'s> Ctx<'s> {
                 match value {
                     Value::Tuple(items) if items.len() == blanks => items.to_vec(),
                     other if blanks == 1 => vec![other],
-                    _ => return fail("E0329", from.span, format!("`from` gives the {blanks} open arguments, as a tuple")),
+                    _ => {
+                        return fail(
+                            "E0329",
+                            from.span,
+                            format!("`from` gives the {blanks} open arguments, as a tuple"),
+                        );
+                    }
                 }
             }
             None if blanks == 0 => Vec::new(),
@@ -149,10 +184,8 @@ impl<'s> Ctx<'s> {
         let span = item.name.span;
         let args = values.into_iter().map(|v| Arg::plain(v, span)).collect();
         let values = self.fill_blanks(&form.args, args)?.into_iter().map(|a| a.value).collect();
-        let record = vec![(
-            ast::Name { text: name.clone(), span },
-            ast::Expr { kind: ast::ExprKind::Name(name.clone()), span },
-        )];
+        let record =
+            vec![(ast::Name { text: name.clone(), span }, ast::Expr { kind: ast::ExprKind::Name(name.clone()), span })];
         let mode = Mode::Trace { count: *count, every: 1, record };
         let traced = self.run_solver(&form.decl, &form.scope, values, &mode, Some(&form.caller))?;
         let value = traced.field(name).cloned().unwrap_or(Value::Unit);
@@ -160,7 +193,13 @@ impl<'s> Ctx<'s> {
     }
 }
 
-fn unknown_let(decl: &ast::Solver, form: &SolverForm, item: &ast::Lifted, lets: &[Symbol], step_lets: &[Symbol]) -> Diagnostic {
+fn unknown_let(
+    decl: &ast::Solver,
+    form: &SolverForm,
+    item: &ast::Lifted,
+    lets: &[Symbol],
+    step_lets: &[Symbol],
+) -> Diagnostic {
     let mut names: Vec<String> = lets.iter().map(|n| format!("`{n}`")).collect();
     names.extend(step_lets.iter().map(|n| format!("`each {n}`")));
     for (param, arg) in decl.params.iter().zip(&form.args) {

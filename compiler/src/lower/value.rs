@@ -20,7 +20,10 @@ pub enum Value {
     Str(Symbol),
     Tensor(Tensor),
     /// A variable of an open frame.
-    Var { level: usize, var: Var },
+    Var {
+        level: usize,
+        var: Var,
+    },
     Tuple(Rc<[Value]>),
     Record(Rc<[(Symbol, Value)]>),
     /// Top level only: file names and the like.
@@ -107,25 +110,51 @@ pub fn fill(template: &Value, leaves: &[Value]) -> Value {
 
 /// A function as a value.
 pub enum Func {
-    User { decl: Rc<ast::Fn>, scope: Scope },
-    Lambda { params: Vec<ast::Param>, body: Rc<ast::Expr>, scope: Scope, span: Span },
+    User {
+        decl: Rc<ast::Fn>,
+        scope: Scope,
+    },
+    Lambda {
+        params: Vec<ast::Param>,
+        body: Rc<ast::Expr>,
+        scope: Scope,
+        span: Span,
+    },
     Builtin(Builtin),
     /// A call with open arguments: the blanks in order are its parameters.
-    Partial { func: Value, args: Vec<PartialArg> },
+    Partial {
+        func: Value,
+        args: Vec<PartialArg>,
+    },
     /// `grad(f, wrt: ...)` and `value_and_grad`.
-    Grad { func: Value, wrt: Option<Vec<Symbol>>, with_value: bool },
+    Grad {
+        func: Value,
+        wrt: Option<Vec<Symbol>>,
+        with_value: bool,
+    },
     Jvp(Value),
     Vjp(Value),
     /// `vjp(f)(x)`: waits for the cotangent.
-    Pullback { graph: Graph, residuals: Vec<Value>, outputs: Value, inputs: Value },
+    Pullback {
+        graph: Graph,
+        residuals: Vec<Value>,
+        outputs: Value,
+        inputs: Value,
+    },
     Jacobian(Value),
     Hessian(Value),
     Hvp(Value),
-    Solver { decl: Rc<ast::Solver>, scope: Scope },
+    Solver {
+        decl: Rc<ast::Solver>,
+        scope: Scope,
+    },
     /// `unroll s(...) for K` and the like, over its open arguments.
     SolverForm(Rc<SolverForm>),
     /// A network written by hand with two parameter lists, before its instantiation.
-    Template { decl: Rc<ast::Network>, scope: Scope },
+    Template {
+        decl: Rc<ast::Network>,
+        scope: Scope,
+    },
     /// A function that the compiler makes: the objective of a training step.
     Native(Native),
 }
@@ -184,10 +213,18 @@ pub enum Mode {
     /// Until its rule holds.
     Converge,
     /// K passes, cotangents through the last `backprop` only.
-    Unroll { count: usize, backprop: Option<usize>, checkpoint: Option<Option<usize>> },
+    Unroll {
+        count: usize,
+        backprop: Option<usize>,
+        checkpoint: Option<Option<usize>>,
+    },
     Implicit,
     /// Records of every `every`-th of K passes.
-    Trace { count: usize, every: usize, record: Vec<(ast::Name, ast::Expr)> },
+    Trace {
+        count: usize,
+        every: usize,
+        record: Vec<(ast::Name, ast::Expr)>,
+    },
 }
 
 /// A solver with bound arguments and blanks, and the way to run it.
@@ -375,7 +412,9 @@ impl Leaves {
     }
 
     fn within_form(self, form: &SolverForm, seen: &mut HashSet<usize>) -> bool {
-        self.within_args(&form.args, seen) || self.within_scope(&form.scope, seen) || self.within_scope(&form.caller, seen)
+        self.within_args(&form.args, seen)
+            || self.within_scope(&form.scope, seen)
+            || self.within_scope(&form.caller, seen)
     }
 
     /// Whether a name of a scope, or of one around it, stands for such a leaf.
@@ -402,7 +441,10 @@ pub fn static_int(value: &Value, span: Span, what: &str) -> Res<i64> {
         other => super::fail(
             "E0403",
             span,
-            format!("{what} must be known before the program runs (a number, a dimension, an `arg` or a top-level int), found {}", other.describe()),
+            format!(
+                "{what} must be known before the program runs (a number, a dimension, an `arg` or a top-level int), found {}",
+                other.describe()
+            ),
         ),
     }
 }

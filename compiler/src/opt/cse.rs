@@ -49,10 +49,7 @@ fn pass(graph: &Graph, memo: &mut Memo) -> Graph {
 }
 
 fn commutes(op: &Op) -> bool {
-    match op {
-        Op::Add | Op::Mul | Op::MulZ | Op::Max | Op::Min | Op::Eq | Op::Ne | Op::And | Op::Or => true,
-        _ => false,
-    }
+    matches!(op, Op::Add | Op::Mul | Op::MulZ | Op::Max | Op::Min | Op::Eq | Op::Ne | Op::And | Op::Or)
 }
 
 fn hash(op: &Op, args: &[Var]) -> u64 {

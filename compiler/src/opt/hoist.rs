@@ -35,10 +35,7 @@ fn pass(graph: &Graph, memo: &mut Memo) -> Graph {
 
 /// Views and constants cost nothing in a body, but would be arrays that live through the loop outside of it.
 fn is_cheap(op: &Op) -> bool {
-    match op {
-        Op::Const(_) | Op::Broadcast { .. } | Op::Reshape { .. } | Op::Iota { .. } => true,
-        _ => false,
-    }
+    matches!(op, Op::Const(_) | Op::Broadcast { .. } | Op::Reshape { .. } | Op::Iota { .. })
 }
 
 fn hoist_scan(rw: &mut Rewrite, scan: Scan, args: Vec<Var>) -> (Op, Vec<Var>) {

@@ -40,6 +40,7 @@ fn rule(rw: &mut Rewrite, eqn: &Eqn) -> Option<Vec<Var>> {
         Op::Concat { .. } => (args.len() == 1).then_some(args[0]),
         Op::Reverse { axes } => reverse(rw, args[0], axes),
         Op::Gather => gather(rw, args),
+        Op::Dot { batch } => dot(rw, args, *batch),
         Op::Cond { then, otherwise } => {
             let pred = rw.value(args[0])?;
             let side = if pred.as_slice::<bool>()[0] { then } else { otherwise };
@@ -91,7 +92,6 @@ fn rule(rw: &mut Rewrite, eqn: &Eqn) -> Option<Vec<Var>> {
         | Op::Any { .. }
         | Op::CumSum { .. }
         | Op::Sort
-        | Op::Dot { .. }
         | Op::Svd
         | Op::Solve
         | Op::Normal { .. }
@@ -320,6 +320,26 @@ fn gather(rw: &mut Rewrite, args: &[Var]) -> Option<Var> {
     }
     let part = rw.b.op(Op::Slice { start, stop, stride: vec![1; from.rank()] }, &args[..1]);
     Some(reshaped(rw, part, &from.shape[args.len() - 1..]))
+}
+
+/// A product with a vector that sums one term each: the term, plus the zeros of the other lanes, which turn -0 to 0.
+/// (Without lanes a product that underflows would keep its sign.)
+fn dot(rw: &mut Rewrite, args: &[Var], batch: usize) -> Option<Var> {
+    let (a, b) = (rw.b.shape(args[0]).to_vec(), rw.b.shape(args[1]).to_vec());
+    let (m, k, n) = (a[batch], a[batch + 1], b[batch + 1]);
+    if k != 1 || (m != 1 && n != 1) {
+        return None;
+    }
+    let shape = [&a[..batch], &[m, n]].concat();
+    let left = reshaped(rw, args[0], &a[..=batch]);
+    let right = reshaped(rw, args[1], &[&b[..batch], &[n]].concat());
+    let others: Vec<usize> = (0..batch).collect();
+    let left = rw.b.broadcast(left, &shape, &[&others[..], &[batch]].concat());
+    let right = rw.b.broadcast(right, &shape, &[&others[..], &[batch + 1]].concat());
+    let product = rw.b.mul(left, right);
+    let zero = Type::new(rw.b.ty(product).dtype, &shape);
+    let zero = rw.b.zeros(&zero);
+    Some(rw.b.add(product, zero))
 }
 
 /// A loop that never runs gives its first carries, and stacks of zeros.

@@ -177,6 +177,15 @@ fn views_of_views_are_one_view() {
 }
 
 #[test]
+fn a_product_of_one_term_with_a_vector_is_elementwise() {
+    let text = after(optimize, "graph(x: f32[3,4,1], y: f32[3,1,1]) { a: f32[3,4,1] = dot[batch=1](x, y) return a }");
+    assert!(!text.contains("dot"), "{text}");
+    // An outer product is one chain each, whose -0 may stay.
+    let outer = "graph(x: f32[4,1], y: f32[1,2]) { a: f32[4,2] = dot[batch=0](x, y) return a }";
+    expect(optimize, outer, outer);
+}
+
+#[test]
 fn constants_are_folded_unless_they_fault() {
     expect(
         fold::fold,
@@ -324,7 +333,11 @@ fn calls_are_inlined_by_optimize_and_kept_by_tidy() {
           b: f64 = stop_gradient(a) return b }";
     expect(optimize, text, "graph(x: f64) { v: f64 = exp(x) return v }");
     expect(tidy, text, text);
-    expect(tidy, &text.replace("recompute", "inline"), "graph(x: f64) { v: f64 = exp(x) b: f64 = stop_gradient(v) return b }");
+    expect(
+        tidy,
+        &text.replace("recompute", "inline"),
+        "graph(x: f64) { v: f64 = exp(x) b: f64 = stop_gradient(v) return b }",
+    );
 }
 
 #[test]

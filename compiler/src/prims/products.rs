@@ -89,6 +89,13 @@ fn special_dot() -> Vec<Use> {
             uses.push((Op::Dot { batch: 0 }, vec![rng.tensor(dtype, &[m, k]), rng.tensor(dtype, &[k, n])]));
         }
         uses.push((Op::Dot { batch: 1 }, vec![rng.tensor(dtype, &[0, 2, 3]), rng.tensor(dtype, &[0, 3, 2])]));
+        // Products that underflow on either side of 0, and zeros of either sign.
+        let tiny = if dtype == DType::F32 { 1e-30 } else { 1e-300 };
+        let column = Tensor::from_vec(&[4, 1], vec![tiny, -tiny, 0.0, -0.0]).convert(dtype);
+        let row = Tensor::full(dtype, &[1, 1], -tiny);
+        uses.push((Op::Dot { batch: 0 }, vec![column.clone(), row.clone()]));
+        uses.push((Op::Dot { batch: 0 }, vec![column.clone(), Tensor::full(dtype, &[1, 2], tiny)]));
+        uses.push((Op::Dot { batch: 0 }, vec![row, column.reshape(&[1, 4])]));
         let nan = Tensor::full(dtype, &[2, 2], f64::NAN);
         uses.push((Op::Dot { batch: 0 }, vec![nan, Tensor::full(dtype, &[2, 2], 0.0)]));
     }

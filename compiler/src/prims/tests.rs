@@ -65,10 +65,7 @@ fn results_have_the_types_of_the_rule_and_the_same_bits_each_time() {
 fn rules_refuse_operands_in_a_wrong_number() {
     for row in rows() {
         let (op, args) = (row.sample)(&mut Rng::new(3));
-        let variadic = match op {
-            Op::Concat { .. } | Op::Gather | Op::Guard(_) => true,
-            _ => false,
-        };
+        let variadic = matches!(op, Op::Concat { .. } | Op::Gather | Op::Guard(_));
         let key = Type::new(DType::Key, &[2, 2, 2, 2, 2]);
         let types: Vec<Type> = args.iter().map(Type::of).collect();
         let mut types: Vec<&Type> = types.iter().collect();
@@ -368,10 +365,10 @@ fn an_elementwise_operation_sees_one_place_at_a_time() {
     for row in rows() {
         let (op, args) = (row.sample)(&mut Rng::new(4));
         let elementwise = args.iter().all(|arg| arg.shape() == args[0].shape())
-            && match op {
-                Op::Neg | Op::Exp | Op::Sqrt | Op::Tanh | Op::Add | Op::MulZ | Op::Pow | Op::Lt | Op::Select => true,
-                _ => false,
-            };
+            && matches!(
+                op,
+                Op::Neg | Op::Exp | Op::Sqrt | Op::Tanh | Op::Add | Op::MulZ | Op::Pow | Op::Lt | Op::Select
+            );
         if !elementwise {
             continue;
         }

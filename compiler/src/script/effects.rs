@@ -36,7 +36,9 @@ impl Args {
     fn flag(&mut self, name: &str) -> Res<bool> {
         match self.take(name) {
             Some((Value::Bool(b), _)) => Ok(b),
-            Some((other, span)) => fail("E0310", span, format!("`{name}:` takes true or false, found {}", other.describe())),
+            Some((other, span)) => {
+                fail("E0310", span, format!("`{name}:` takes true or false, found {}", other.describe()))
+            }
             None => Ok(false),
         }
     }
@@ -44,7 +46,8 @@ impl Args {
     fn done(&self, usage: &str) -> Res<()> {
         match self.named.first() {
             Some((name, _, span)) => Err(Box::new(
-                Diagnostic::error("E0321", *span, format!("there is no argument named `{name}`")).help(format!("it is called as {usage}")),
+                Diagnostic::error("E0321", *span, format!("there is no argument named `{name}`"))
+                    .help(format!("it is called as {usage}")),
             )),
             None => Ok(()),
         }
@@ -100,7 +103,11 @@ impl Script<'_> {
         match loaded {
             Loaded::Array(t) => Value::Tensor(self.to_session(t)),
             Loaded::Named(named) => Value::Record(
-                named.tensors.into_iter().map(|(name, t)| (name.as_str().into(), Value::Tensor(self.to_session(t)))).collect(),
+                named
+                    .tensors
+                    .into_iter()
+                    .map(|(name, t)| (name.as_str().into(), Value::Tensor(self.to_session(t))))
+                    .collect(),
             ),
             Loaded::Folder(names) => Value::List(names.into_iter().map(|n| Value::Str(n.as_str().into())).collect()),
         }
@@ -139,7 +146,11 @@ impl Script<'_> {
             Loaded::Named(_) => return fail("E0806", span, format!("`{path}` holds named arrays, not images")),
         }
         let Some(h) = images.iter().map(|(h, ..)| *h).min() else {
-            return fail("E0806", span, format!("`{path}` holds no images (.png, or .npy of shape [h, w] or [count, h, w])"));
+            return fail(
+                "E0806",
+                span,
+                format!("`{path}` holds no images (.png, or .npy of shape [h, w] or [count, h, w])"),
+            );
         };
         let w = images.iter().map(|(_, w, _)| *w).min().unwrap_or(0);
         let mut stack = Vec::with_capacity(images.len() * h * w);
@@ -171,7 +182,13 @@ impl Script<'_> {
             }
             Value::Tensor(t) => sandbox.save(&path, Content::Array(t), overwrite),
             Value::Int(i) => sandbox.save(&path, Content::Array(&Tensor::scalar(*i)), overwrite),
-            other => return fail("E0310", span, format!("an array or a record of arrays can be saved, not {}", other.describe())),
+            other => {
+                return fail(
+                    "E0310",
+                    span,
+                    format!("an array or a record of arrays can be saved, not {}", other.describe()),
+                );
+            }
         };
         saved.map_err(|e| io_failure(&e, span))?;
         Ok(Value::Unit)
@@ -179,19 +196,28 @@ impl Script<'_> {
 
     /// `plot(y, ..., x: v, label: s, log: true, title: s, xlabel: s, ylabel: s, file: f)`: vectors are curves, a matrix is one curve a column.
     fn plot(&mut self, mut args: Args) -> Res<Value> {
-        const USAGE: &str = "plot(y, ..., x: v, label: [\"a\", \"b\"], log: true, logx: true, title: s, xlabel: s, ylabel: s, file: f)";
+        const USAGE: &str =
+            "plot(y, ..., x: v, label: [\"a\", \"b\"], log: true, logx: true, title: s, xlabel: s, ylabel: s, file: f)";
         let Some(file) = args.text("file")? else {
             return fail("E0321", args.span, "`plot` needs `file:`, a name ending in .svg");
         };
         let labels: Vec<String> = match args.take("label") {
             Some((Value::Str(s), _)) => vec![s.to_string()],
             Some((Value::List(items), _)) => items.iter().map(super::show).collect(),
-            Some((other, span)) => return fail("E0310", span, format!("`label:` takes a string or a list of strings, found {}", other.describe())),
+            Some((other, span)) => {
+                return fail(
+                    "E0310",
+                    span,
+                    format!("`label:` takes a string or a list of strings, found {}", other.describe()),
+                );
+            }
             None => Vec::new(),
         };
         let abscissa = match args.take("x") {
             Some((Value::Tensor(t), _)) if t.shape().len() == 1 => Some(t.to_f64_vec()),
-            Some((other, span)) => return fail("E0310", span, format!("`x:` takes a vector, found {}", other.describe())),
+            Some((other, span)) => {
+                return fail("E0310", span, format!("`x:` takes a vector, found {}", other.describe()));
+            }
             None => None,
         };
         let mut figure = Plot {
@@ -209,9 +235,17 @@ impl Script<'_> {
                 Value::Tensor(t) if t.shape().len() == 1 => rows.push(t.to_f64_vec()),
                 Value::Tensor(t) if t.shape().len() == 2 => {
                     let (all, columns) = (t.to_f64_vec(), t.shape()[1]);
-                    rows.extend((0..columns).map(|j| all.iter().skip(j).step_by(columns.max(1)).copied().collect::<Vec<f64>>()));
+                    rows.extend(
+                        (0..columns).map(|j| all.iter().skip(j).step_by(columns.max(1)).copied().collect::<Vec<f64>>()),
+                    );
                 }
-                other => return fail("E0310", *span, format!("`plot` draws vectors and the columns of matrices, not {}", other.describe())),
+                other => {
+                    return fail(
+                        "E0310",
+                        *span,
+                        format!("`plot` draws vectors and the columns of matrices, not {}", other.describe()),
+                    );
+                }
             }
         }
         for (i, ys) in rows.into_iter().enumerate() {
@@ -224,7 +258,8 @@ impl Script<'_> {
                 None => Curve::of(&label, ys),
             });
         }
-        let drawn = plot::svg(&figure).map_err(|e| Box::new(Diagnostic::error("E0807", args.span, format!("the plot cannot be drawn: {e}"))))?;
+        let drawn = plot::svg(&figure)
+            .map_err(|e| Box::new(Diagnostic::error("E0807", args.span, format!("the plot cannot be drawn: {e}"))))?;
         // Pictures are made anew by every run: replacing one loses nothing.
         let sandbox = self.files_of(args.span)?;
         sandbox.write(&file, drawn.as_bytes(), true).map_err(|e| io_failure(&e, args.span))?;
@@ -236,7 +271,9 @@ impl Script<'_> {
     fn check_grad(&mut self, mut args: Args) -> Res<Value> {
         let limit = match args.take("tol") {
             Some((Value::Tensor(t), _)) if t.len() == 1 => t.item(),
-            Some((other, span)) => return fail("E0310", span, format!("`tol:` takes a real, found {}", other.describe())),
+            Some((other, span)) => {
+                return fail("E0310", span, format!("`tol:` takes a real, found {}", other.describe()));
+            }
             None if self.session.real == DType::F32 => 2e-2,
             None => 1e-6,
         };
@@ -263,7 +300,8 @@ impl Script<'_> {
                 let reverse = ctx.reduce(Builtin::Sum, &product, None)?;
                 let h = ctx.real_const(step);
                 let shift = ctx.binary(ast::BinaryOp::Mul, &v, &h)?;
-                let (up, down) = (ctx.binary(ast::BinaryOp::Add, &x, &shift)?, ctx.binary(ast::BinaryOp::Sub, &x, &shift)?);
+                let (up, down) =
+                    (ctx.binary(ast::BinaryOp::Add, &x, &shift)?, ctx.binary(ast::BinaryOp::Sub, &x, &shift)?);
                 let (a, b) = (ctx.call_plain(&f, &[up])?, ctx.call_plain(&f, &[down])?);
                 let difference = ctx.binary(ast::BinaryOp::Sub, &a, &b)?;
                 let two_h = ctx.real_const(2.0 * step);
@@ -272,8 +310,11 @@ impl Script<'_> {
             }
             Ok(Value::tuple(out))
         })?;
-        let Value::Tuple(values) = self.lowered(lowered, span)? else { return fail("E0510", span, "internal error: a tuple of derivatives") };
-        let numbers: Vec<f64> = values.iter().filter_map(|v| if let Value::Tensor(t) = v { Some(t.item()) } else { None }).collect();
+        let Value::Tuple(values) = self.lowered(lowered, span)? else {
+            return fail("E0510", span, "internal error: a tuple of derivatives");
+        };
+        let numbers: Vec<f64> =
+            values.iter().filter_map(|v| if let Value::Tensor(t) = v { Some(t.item()) } else { None }).collect();
         let mut worst: f64 = 0.0;
         for triple in numbers.chunks(3) {
             let scale = triple.iter().fold(1e-8f64, |m, v| m.max(v.abs()));
@@ -284,8 +325,12 @@ impl Script<'_> {
         }
         if worst > limit {
             return Err(Box::new(
-                Diagnostic::error("E0510", span, format!("the derivatives disagree: relative error {worst:.2e}, allowed {limit:.0e}"))
-                    .note(format!("forward, reverse, differences along four directions: {numbers:?}")),
+                Diagnostic::error(
+                    "E0510",
+                    span,
+                    format!("the derivatives disagree: relative error {worst:.2e}, allowed {limit:.0e}"),
+                )
+                .note(format!("forward, reverse, differences along four directions: {numbers:?}")),
             ));
         }
         Ok(Value::Tensor(Tensor::scalar_of(self.session.real, worst)))
@@ -305,7 +350,13 @@ fn flatten_record(prefix: &str, value: &Value, named: &mut Named, span: Span) ->
             Value::Tensor(t) => named.tensors.push((name, t.clone())),
             Value::Int(i) => named.tensors.push((name, Tensor::scalar(*i))),
             Value::Record(_) => flatten_record(&name, value, named, span)?,
-            other => return fail("E0310", span, format!("`{name}` is {}: records of arrays can be saved", other.describe())),
+            other => {
+                return fail(
+                    "E0310",
+                    span,
+                    format!("`{name}` is {}: records of arrays can be saved", other.describe()),
+                );
+            }
         }
     }
     Ok(())
@@ -323,6 +374,8 @@ fn grey_images(t: &Tensor, name: &str, span: Span) -> Res<Vec<(usize, usize, Vec
             Ok(vec![(h, w, (0..n).map(|i| (all[i] + all[n + i] + all[2 * n + i]) / 3.0).collect())])
         }
         [count, h, w] => Ok((0..count).map(|k| (h, w, all[k * h * w..(k + 1) * h * w].to_vec())).collect()),
-        ref other => fail("E0806", span, format!("`{name}` has shape {other:?}; images are [h, w], [3, h, w] or [count, h, w]")),
+        ref other => {
+            fail("E0806", span, format!("`{name}` has shape {other:?}; images are [h, w], [3, h, w] or [count, h, w]"))
+        }
     }
 }

@@ -126,7 +126,11 @@ fn slots_of(script: &mut Script, path: &ast::Path) -> Res<Vec<(Rc<Net>, Symbol, 
         [PathPart::Field(name), rest @ ..] => {
             if !fields.contains(&name.text) {
                 let names: Vec<String> = fields.iter().map(|f| format!("`{f}`")).collect();
-                return fail("E0702", name.span, format!("network `{}` has no parameter `{}`; it has {}", net.name, name.text, names.join(", ")));
+                return fail(
+                    "E0702",
+                    name.span,
+                    format!("network `{}` has no parameter `{}`; it has {}", net.name, name.text, names.join(", ")),
+                );
             }
             let copy = match rest {
                 [] => None,
@@ -170,7 +174,9 @@ fn read(script: &mut Script, train: &ast::Train) -> Res<Plan> {
                 }
                 shape.remove(0);
             }
-            if slots.iter().any(|s| s.net.id == net.id && s.field == field && (s.copy.is_none() || copy.is_none() || s.copy == copy)) {
+            if slots.iter().any(|s| {
+                s.net.id == net.id && s.field == field && (s.copy.is_none() || copy.is_none() || s.copy == copy)
+            }) {
                 return fail("E0702", path.span, format!("`{}.{field}` is named twice", net.name));
             }
             let slot = Slot { net, field, copy, shape, offset };
@@ -294,7 +300,9 @@ fn indices_of(script: &mut Script, slots: &[Slot], path: &ast::Path) -> Res<Vec<
     let found: Vec<usize> = (0..slots.len())
         .filter(|&i| {
             let slot = &slots[i];
-            wanted.iter().any(|(net, field, copy)| net.id == slot.net.id && *field == slot.field && (copy.is_none() || *copy == slot.copy))
+            wanted.iter().any(|(net, field, copy)| {
+                net.id == slot.net.id && *field == slot.field && (copy.is_none() || *copy == slot.copy)
+            })
         })
         .collect();
     if found.is_empty() {
@@ -303,7 +311,13 @@ fn indices_of(script: &mut Script, slots: &[Slot], path: &ast::Path) -> Res<Vec<
     Ok(found)
 }
 
-fn read_groups(script: &mut Script, slots: &[Slot], covered: Vec<usize>, using: &[ast::Using], span: Span) -> Res<Vec<Group>> {
+fn read_groups(
+    script: &mut Script,
+    slots: &[Slot],
+    covered: Vec<usize>,
+    using: &[ast::Using],
+    span: Span,
+) -> Res<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
     let mut rest = covered;
     for item in using.iter().filter(|u| u.path.is_some()) {
@@ -323,7 +337,14 @@ fn read_groups(script: &mut Script, slots: &[Slot], covered: Vec<usize>, using: 
     Ok(groups)
 }
 
-fn read_data(script: &mut Script, pattern: &ast::Pattern, data: &ast::Expr, batch: Option<usize>, each: bool, span: Span) -> Res<Data> {
+fn read_data(
+    script: &mut Script,
+    pattern: &ast::Pattern,
+    data: &ast::Expr,
+    batch: Option<usize>,
+    each: bool,
+    span: Span,
+) -> Res<Data> {
     let value = script.eval(data)?;
     let source = match &value {
         Value::Func(_) | Value::Net(_) => Source::Draw(value.clone()),
@@ -331,7 +352,9 @@ fn read_data(script: &mut Script, pattern: &ast::Pattern, data: &ast::Expr, batc
             let arrays = if pattern.names.len() == 1 {
                 vec![value.clone()]
             } else {
-                let lowered = lower_with(&mut script.session, &[], data.span, |ctx, _| Ok(Value::tuple(ctx.destructure(&value, pattern.names.len())?)))?;
+                let lowered = lower_with(&mut script.session, &[], data.span, |ctx, _| {
+                    Ok(Value::tuple(ctx.destructure(&value, pattern.names.len())?))
+                })?;
                 match script.lowered(lowered, data.span)? {
                     Value::Tuple(items) => items.to_vec(),
                     other => vec![other],
@@ -341,13 +364,23 @@ fn read_data(script: &mut Script, pattern: &ast::Pattern, data: &ast::Expr, batc
             for array in &arrays {
                 let shape: Vec<usize> = match array {
                     Value::Tensor(t) => t.shape().to_vec(),
-                    other => return fail("E0704", data.span, format!("training data are arrays, or a function of a key; found {}", other.describe())),
+                    other => {
+                        return fail(
+                            "E0704",
+                            data.span,
+                            format!("training data are arrays, or a function of a key; found {}", other.describe()),
+                        );
+                    }
                 };
                 let Some(&n) = shape.first() else {
                     return fail("E0704", data.span, "training data have a leading axis of samples; this is a scalar");
                 };
                 if count.is_some_and(|c| c != n) {
-                    return fail("E0704", data.span, format!("the data are taken together: {} samples against {n}", count.unwrap_or(0)));
+                    return fail(
+                        "E0704",
+                        data.span,
+                        format!("the data are taken together: {} samples against {n}", count.unwrap_or(0)),
+                    );
                 }
                 count = Some(n);
             }

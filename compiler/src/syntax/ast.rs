@@ -19,6 +19,8 @@ pub struct Name {
 pub struct Trivia {
     /// Comment lines before it, each without the leading `#` and surrounding blanks.
     pub comments: Vec<String>,
+    /// An empty line stood between these comments and it.
+    pub blank_after_comments: bool,
     /// A comment at the end of its last line.
     pub trailing: Option<String>,
     /// A comment after the `{` of its first block.
@@ -49,21 +51,42 @@ pub struct Item {
 pub enum ItemKind {
     Use(Path),
     Precision(Name),
-    Arg { binder: Binder, default: Option<Expr> },
+    Arg {
+        binder: Binder,
+        default: Option<Expr>,
+    },
     Fn(Rc<Fn>),
     Problem(Rc<Problem>),
     Method(Rc<Method>),
     Solver(Rc<Solver>),
     /// `solver NAME = expr`
-    SolverAlias { name: Name, value: Expr },
+    SolverAlias {
+        name: Name,
+        value: Expr,
+    },
     Network(Rc<Network>),
     /// `network NAME = expr`
-    NetworkAlias { name: Name, value: Expr },
+    NetworkAlias {
+        name: Name,
+        value: Expr,
+    },
     Custom(Rc<Custom>),
-    Test { name: String, name_span: Span, items: Vec<Item> },
+    Test {
+        name: String,
+        name_span: Span,
+        items: Vec<Item>,
+    },
     Let(Let),
-    For { var: Name, range: Range, body: Vec<Item> },
-    If { cond: Expr, then: Vec<Item>, otherwise: Vec<Item> },
+    For {
+        var: Name,
+        range: Range,
+        body: Vec<Item>,
+    },
+    If {
+        cond: Expr,
+        then: Vec<Item>,
+        otherwise: Vec<Item>,
+    },
     Print(Vec<Expr>),
     Assert(Vec<Expr>),
     Expr(Expr),
@@ -233,7 +256,10 @@ pub enum StmtKind {
     /// `param W: real[m, n] = glorot, ...`: only at the top of a network's block.
     Param(Vec<Init>),
     /// `place <- expr`: only in step, loop and update.
-    Assign { place: Path, value: Expr },
+    Assign {
+        place: Path,
+        value: Expr,
+    },
 }
 
 /// `net.k[s]`, `Z[i, j]`.
@@ -270,29 +296,70 @@ pub enum ExprKind {
     Previous(Name),
     Tuple(Vec<Expr>),
     Array(Vec<Expr>),
-    Comprehension { body: Box<Expr>, gens: Vec<Generator> },
+    Comprehension {
+        body: Box<Expr>,
+        gens: Vec<Generator>,
+    },
     Record(Vec<(Name, Expr)>),
     Block(Block),
     Loop(Box<Loop>),
-    If { cond: Box<Expr>, then: Box<Expr>, otherwise: Box<Expr> },
-    Lambda { params: Vec<Param>, body: Rc<Expr> },
-    Unroll { call: Box<Expr>, count: Box<Expr>, backprop: Option<Box<Expr>>, checkpoint: Option<Checkpoint>, learn: Option<Learn> },
+    If {
+        cond: Box<Expr>,
+        then: Box<Expr>,
+        otherwise: Box<Expr>,
+    },
+    Lambda {
+        params: Vec<Param>,
+        body: Rc<Expr>,
+    },
+    Unroll {
+        call: Box<Expr>,
+        count: Box<Expr>,
+        backprop: Option<Box<Expr>>,
+        checkpoint: Option<Checkpoint>,
+        learn: Option<Learn>,
+    },
     Implicit(Box<Expr>),
-    Trace { call: Box<Expr>, count: Box<Expr>, every: Option<Box<Expr>>, record: Vec<(Name, Expr)> },
-    Derive { path: Path, by: Option<Box<Expr>>, form: Option<Name> },
+    Trace {
+        call: Box<Expr>,
+        count: Box<Expr>,
+        every: Option<Box<Expr>>,
+        record: Vec<(Name, Expr)>,
+    },
+    Derive {
+        path: Path,
+        by: Option<Box<Expr>>,
+        form: Option<Name>,
+    },
     Train(Box<Train>),
     Neg(Box<Expr>),
     Not(Box<Expr>),
     /// One precedence level of left-associative operators: `or`, `and`, `+ -`, `* / // %`.
-    Chain { first: Box<Expr>, rest: Vec<(BinaryOp, Expr)> },
+    Chain {
+        first: Box<Expr>,
+        rest: Vec<(BinaryOp, Expr)>,
+    },
     /// Grouping to the right.
     MatMul(Box<Expr>, Box<Expr>),
     Pow(Box<Expr>, Box<Expr>),
-    Compare { op: CompareOp, left: Box<Expr>, right: Box<Expr> },
+    Compare {
+        op: CompareOp,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     Transpose(Box<Expr>),
-    Call { func: Box<Expr>, args: Vec<Arg> },
-    Index { base: Box<Expr>, indices: Vec<Index> },
-    Field { base: Box<Expr>, name: Name },
+    Call {
+        func: Box<Expr>,
+        args: Vec<Arg>,
+    },
+    Index {
+        base: Box<Expr>,
+        indices: Vec<Index>,
+    },
+    Field {
+        base: Box<Expr>,
+        name: Name,
+    },
     /// Text that did not parse; a diagnostic was reported.
     Error,
 }
@@ -354,7 +421,10 @@ pub enum ArgValue {
     /// `each X`, `each each X`: the number of marks.
     Each(usize, Expr),
     /// `e for i in n, j in m`: the only argument of a reduction.
-    Generator { body: Expr, gens: Vec<Generator> },
+    Generator {
+        body: Expr,
+        gens: Vec<Generator>,
+    },
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -409,20 +479,47 @@ pub struct Clause {
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClauseKind {
     /// `each pattern in data [batch n]`
-    Each { pattern: Pattern, data: Expr, batch: Option<Expr> },
+    Each {
+        pattern: Pattern,
+        data: Expr,
+        batch: Option<Expr>,
+    },
     /// `batch pattern in data of n`
-    Batch { pattern: Pattern, data: Expr, of: Expr },
+    Batch {
+        pattern: Pattern,
+        data: Expr,
+        of: Expr,
+    },
     Let(Let),
     State(Vec<Init>),
-    Objective { maximize: bool, value: Expr, over: Vec<Path>, using: Vec<Using>, repeat: Option<Expr> },
+    Objective {
+        maximize: bool,
+        value: Expr,
+        over: Vec<Path>,
+        using: Vec<Using>,
+        repeat: Option<Expr>,
+    },
     Using(Vec<Using>),
     /// `epochs [k in] n`
-    Epochs { var: Option<Name>, count: Expr },
+    Epochs {
+        var: Option<Name>,
+        count: Expr,
+    },
     /// `steps [k in] n`
-    Steps { var: Option<Name>, count: Expr },
+    Steps {
+        var: Option<Name>,
+        count: Expr,
+    },
     Update(Vec<Stmt>),
-    Record { fields: Vec<(Name, Expr)>, every: Option<Expr> },
-    Keep { highest: bool, name: Name, patience: Option<Expr> },
+    Record {
+        fields: Vec<(Name, Expr)>,
+        every: Option<Expr>,
+    },
+    Keep {
+        highest: bool,
+        name: Name,
+        patience: Option<Expr>,
+    },
     Until(Expr),
     Error,
 }
@@ -459,9 +556,15 @@ pub enum ScalarKind {
 #[derive(Clone, PartialEq, Debug)]
 pub enum TypeKind {
     /// `real`, `real[m, n]`: no dimensions for a scalar.
-    Array { kind: ScalarKind, dims: Vec<Expr> },
+    Array {
+        kind: ScalarKind,
+        dims: Vec<Expr>,
+    },
     Tuple(Vec<Type>),
     Record(Vec<(Name, Type)>),
-    Fn { params: Vec<Type>, result: Box<Type> },
+    Fn {
+        params: Vec<Type>,
+        result: Box<Type>,
+    },
     Error,
 }

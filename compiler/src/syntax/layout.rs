@@ -53,6 +53,8 @@ struct Piece<'s> {
     newline: bool,
     /// An empty line stood before it and its comments.
     blank_line: bool,
+    /// An empty line stood after a comment on a line of its own.
+    blank_after: bool,
     /// Bytes from the start of its line.
     column: u32,
 }
@@ -82,24 +84,32 @@ fn pieces<'s>(tokens: &[(Token<'s>, Span)], end: Span) -> Vec<Piece<'s>> {
     let mut pieces = Vec::with_capacity(tokens.len() + 1);
     let mut comments = Vec::new();
     let mut newlines = 0;
+    let mut in_a_row = 0;
     let mut blank_line = false;
+    let mut blank_after = false;
     let mut line_start = 0;
     let mut column = None;
     for &(token, span) in tokens.iter().chain([&(Token::End, end)]) {
         match token {
             Token::Newline => {
                 newlines += 1;
-                blank_line |= newlines > 1 && comments.iter().all(|c: &Comment| !c.own_line);
+                in_a_row += 1;
+                let commented = comments.iter().any(|c: &Comment| c.own_line);
+                blank_line |= in_a_row > 1 && !commented;
+                blank_after |= in_a_row > 1 && commented;
                 line_start = span.end;
                 column = None;
             }
-            Token::Comment(text) => comments.push(Comment { text, own_line: newlines > 0 || pieces.is_empty() }),
+            Token::Comment(text) => {
+                comments.push(Comment { text, own_line: newlines > 0 || pieces.is_empty() });
+                in_a_row = 0;
+            }
             token => {
                 let column = *column.get_or_insert(span.start - line_start);
                 let comments = std::mem::take(&mut comments);
-                pieces.push(Piece { token, span, comments, newline: newlines > 0, blank_line, column });
-                newlines = 0;
-                blank_line = false;
+                let newline = newlines > 0;
+                pieces.push(Piece { token, span, comments, newline, blank_line, blank_after, column });
+                (newlines, in_a_row, blank_line, blank_after) = (0, 0, false, false);
             }
         }
     }
@@ -528,6 +538,10 @@ impl<'s> Arranger<'s, '_> {
                 // Inside an expression no comment can stay.
                 (false, _, Some(owner)) => around.entry(owner).or_default().comment(comment.text),
             }
+        }
+        if piece.blank_after && begins {
+            let trivia = &mut around.entry(piece.span.start).or_default().trivia;
+            trivia.blank_after_comments = !trivia.comments.is_empty();
         }
     }
 

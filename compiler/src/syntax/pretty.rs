@@ -87,6 +87,9 @@ fn around(
     for line in trivia.comments.iter().chain(&left.opening).chain(&left.closing) {
         parts.extend([comment(line), Doc::Hard]);
     }
+    if trivia.blank_after_comments && !trivia.comments.is_empty() {
+        parts.push(Doc::Empty);
+    }
     for line in doc {
         parts.extend([text(format!("## {line}").trim_end()), Doc::Hard]);
     }
@@ -381,8 +384,14 @@ fn solver_body(notes: &mut Notes, body: &SolverBody) -> Doc {
 
 /// The states as they were spread over lines.
 fn state_lines(body: &SolverBody) -> Vec<(&[Init], &Trivia)> {
-    const NOTHING: &Trivia =
-        &Trivia { comments: Vec::new(), trailing: None, opening: None, closing: Vec::new(), blank_before: false };
+    const NOTHING: &Trivia = &Trivia {
+        comments: Vec::new(),
+        blank_after_comments: false,
+        trailing: None,
+        opening: None,
+        closing: Vec::new(),
+        blank_before: false,
+    };
     let marks = &body.state_trivia;
     let good = marks.first().is_some_and(|mark| mark.0 == 0)
         && marks.windows(2).all(|pair| pair[0].0 < pair[1].0)

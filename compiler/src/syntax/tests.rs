@@ -373,7 +373,7 @@ fn messages_tell_what_to_do() {
         assert!(help.contains(expected), "{text}: {diagnostic:#?}");
     }
     assert_eq!(only_mistake("let a = f(b c)").labels[0].text, "expected `,`, `)` or `for`");
-    assert_eq!(only_mistake("let a 3").labels[0].text, "expected `:` or `=`");
+    assert_eq!(only_mistake("let a 3").labels[0].text, "expected `=` or `:`");
     assert_eq!(only_mistake("let a = 1 +").message, "the line ends too early");
 }
 
@@ -720,6 +720,8 @@ fn printed_expressions_are_the_same() {
     }
     assert_eq!(super::pretty::expr(&expr("((a)) * ((b + c))")), "a * (b + c)");
     assert_eq!(super::pretty::expr(&expr("f( each  X,D )'[ 0 ]")), "f(each X, D)'[0]");
+    let text = "# About the file.\n\n## A doc.\nlet a = 1    # one\n\n# and\nlet b = 2\n";
+    assert_eq!(super::pretty::module(&module(text)), text);
     let text = "solver s(x: real[n]) -> y {\n    let t = 1\n    state y: real[n] = 0    # start\n    step y <- y - t * x\n    \
                 until y == 0 within 10\n}\n";
     assert_eq!(super::pretty::module(&module(text)), text);

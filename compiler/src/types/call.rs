@@ -236,7 +236,7 @@ fn apply_sig(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Ty {
 }
 
 /// The function of the blanks of a call, in order.
-fn blank_form(sig: &Sig, args: &[Arg], bound: &Bound) -> Ty {
+pub fn blank_form(sig: &Sig, args: &[Arg], bound: &Bound) -> Ty {
     if bound.lifted.as_ref().is_none_or(|dims| !dims.is_empty()) {
         return Ty::Unknown;
     }

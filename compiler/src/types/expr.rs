@@ -41,7 +41,13 @@ pub fn synth(ctx: &mut Ctx, scope: &Scope, expr: &Expr) -> Ty {
             unrolled::trace(ctx, scope, call, count, every.as_deref(), record)
         }
         ExprKind::Derive { path, by: _, form: _ } => unrolled::derive(ctx, scope, path),
-        ExprKind::Train(train) => train::train(ctx, scope, train),
+        ExprKind::Train(train) => {
+            if !ctx.effects {
+                let message = "`train` changes networks, and functions are pure";
+                ctx.report(Diagnostic::error("E0314", expr.span, message).here("this stands at the top level only"));
+            }
+            train::train(ctx, scope, train)
+        }
         ExprKind::Neg(base) => operator::neg(ctx, scope, base, span),
         ExprKind::Not(base) => operator::not(ctx, scope, base, span),
         ExprKind::Chain { first, rest } => operator::chain(ctx, scope, first, rest),

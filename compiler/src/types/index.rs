@@ -55,6 +55,7 @@ pub fn index(ctx: &mut Ctx, scope: &Scope, ty: &Ty, operand: &Operand, indices: 
     if indices.len() > dims.len() {
         let message = match dims.len() {
             0 => format!("cannot index {}: it is a scalar", operand.shown()),
+            1 => format!("{} has 1 dimension, but {} indices were given", operand.shown(), indices.len()),
             rank => format!("{} has {rank} dimensions, but {} indices were given", operand.shown(), indices.len()),
         };
         ctx.report(operand.label(Diagnostic::error("E0407", span, message)));

@@ -258,28 +258,28 @@ pub fn trace(
     };
     let Some((_, solver, args)) = solver_call(ctx, scope, call_expr, "trace") else { return Ty::Unknown };
     let each = args.iter().any(|arg| arg.each > 0);
-    let known = solver.filter(|solver| solver.source.is_some() && !each && !args.iter().any(|arg| arg.blank));
-    let (inner, simple) = match known {
-        Some(solver) => {
-            let Some(bound) = bind_arguments(ctx, &solver.sig, &args, call_expr.span) else { return Ty::Unknown };
-            (solver_scope(scope, &solver, &bound), true)
-        }
+    let Some(solver) = solver.filter(|solver| solver.source.is_some() && !each) else {
         // A derived solver's names are not known here.
-        None => (scope.with_anything(), false),
+        let inner = scope.with_anything();
+        record.iter().for_each(|(_, value)| {
+            synth(ctx, &inner, value);
+        });
+        return Ty::Unknown;
     };
+    let Some(bound) = bind_arguments(ctx, &solver.sig, &args, call_expr.span) else { return Ty::Unknown };
+    let inner = solver_scope(scope, &solver, &bound);
     let fields = record
         .iter()
         .map(|(name, value)| {
             let ty = synth(ctx, &inner, value);
-            let ty = if simple { call::prefix(&ty, std::slice::from_ref(&entries)) } else { Ty::Unknown };
-            (name.text.clone(), ty)
+            (name.text.clone(), call::prefix(&ty, std::slice::from_ref(&entries)))
         })
         .collect();
-    // A function of the arguments left open.
+    let result = Ty::record(fields, false);
     if args.iter().any(|arg| arg.blank) {
-        return Ty::Unknown;
+        return call::blank_form(&Sig { result, ..(*solver.sig).clone() }, &args, &bound);
     }
-    Ty::record(fields, false)
+    result
 }
 
 /// The solver's names over the caller's, for these arguments.

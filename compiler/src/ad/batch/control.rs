@@ -1,6 +1,7 @@
 //! Loops, conditions and calls over all lanes.
 
 use super::{Batching, Lane, Value, batch_into, call_varies, results_vary, scan_varies, tangent_flags};
+use crate::ad::flow;
 use crate::ir::graph::{CallRule, Graph, Op, Scan, Trips, Type, Var};
 use dp_runtime::tensor::DType;
 use std::rc::Rc;
@@ -8,6 +9,14 @@ use std::rc::Rc;
 /// One loop over all lanes. Where lanes stop at different times it runs until all have stopped; the carries of a
 /// stopped lane keep their values and its rows are zero, as if it had run alone.
 pub fn batch_scan(cx: &mut Batching, scan: &Scan, args: &[Value]) -> Vec<Value> {
+    if let Some(rows) = flow::rows_at_counter(scan) {
+        let args = rows.args(scan, args, |&value| match value {
+            Value::Same(x) => Value::Same(flow::first_along(&mut cx.b, x, 0, scan.cap)),
+            Value::Mapped(x) => Value::Mapped(flow::first_along(&mut cx.b, x, 1, scan.cap)),
+            Value::Index { .. } => panic!("internal error: a lane's number has no rows"),
+        });
+        return batch_scan(cx, &rows.scan, &args);
+    }
     let flags: Vec<bool> = args.iter().map(|v| !v.is_same()).collect();
     let varies = scan_varies(scan, &flags);
     let body = &scan.body;

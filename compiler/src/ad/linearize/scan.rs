@@ -14,6 +14,12 @@ pub fn linearize_scan(
     args: &[Var],
     dargs: &[Option<Var>],
 ) -> Result<Pair, NotDifferentiable> {
+    if let Some(rows) = flow::rows_at_counter(scan) {
+        let args = rows.args(scan, args, |&x| flow::first_along(&mut lin.primal, x, 0, scan.cap));
+        let tangent = &mut lin.tangent;
+        let dargs = rows.args(scan, dargs, |dx| dx.map(|dx| flow::first_along(tangent, dx, 0, scan.cap)));
+        return linearize_scan(lin, &rows.scan, &args, &dargs);
+    }
     let flags: Vec<bool> = dargs.iter().map(Option::is_some).collect();
     let carry_active = flow::carries_depend(scan, &flags);
     let active = flow::body_flags(scan, &flags, &carry_active, false);

@@ -554,3 +554,52 @@ fn known_carries_of_a_tangent_loop_run_forward_first() {
         assert!(distance(&values(&again), &values(&outs)) < 1e-13);
     }
 }
+
+#[test]
+fn an_array_read_at_the_counter_is_a_stacked_input() {
+    // x <- tanh(W[k] x + t[k, 1]) with one constant longer than the loop.
+    let mut b = Builder::default();
+    let w = b.param(real(&[4, 3, 3]));
+    let t = b.param(real(&[6, 2]));
+    let x = b.param(real(&[3, 1]));
+    let k = counter(&mut b);
+    let one = b.constant(Tensor::scalar(1i64));
+    let matrix = b.op(Op::Gather, &[w, k]);
+    let shift = b.op(Op::Gather, &[t, k, one]);
+    let wx = b.op(Op::Dot { batch: 0 }, &[matrix, x]);
+    let shift = b.broadcast(shift, &[3, 1], &[]);
+    let sum = b.add(wx, shift);
+    let next = b.op(Op::Tanh, &[sum]);
+    let types = vec![real(&[4, 3, 3]), real(&[6, 2]), real(&[3, 1])];
+    let graph = graph_for(scan(b.finish(vec![next]), 2, 1, 4, Trips::All), &types);
+    check_derivatives("rows", &graph, &sample(&types, 6));
+    let back = gradient_of_sum(&graph, &[true; 3]);
+    let text = show(&back);
+    let reverse = loops(&back).into_iter().find(|scan| scan.reverse).expect("a reverse loop");
+    assert!(carried(&reverse).iter().all(|ty| ty.len() == 3), "{text}");
+    let lanes: Vec<Vec<Tensor>> = (0..3).map(|i| sample(&types, 20 + i)).collect();
+    for mapped in [[true; 3], [false, false, true], [true, false, false]] {
+        check_batch("rows", &graph, &lanes, &mapped);
+        check_batch("the gradient of rows", &back, &lanes, &mapped);
+    }
+}
+
+#[test]
+fn a_derivative_that_is_right_to_first_order_only_is_caught() {
+    // d sin(x) = cos(x) dx with the cosine held fixed.
+    let ty = real(&[3]);
+    let mut b = Builder::default();
+    let x = b.param(ty.clone());
+    let sin = b.op(Op::Sin, &[x]);
+    let body = Rc::new(b.finish(vec![sin]));
+    let mut b = Builder::default();
+    let p: Vec<Var> = (0..3).map(|_| b.param(ty.clone())).collect();
+    let cos = b.op(Op::Cos, &[p[0]]);
+    let fixed = b.op(Op::StopGradient, &[cos]);
+    let df = b.mul(fixed, p[2]);
+    let rule = CallRule::Tangent(Rc::new(b.finish(vec![df])));
+    let graph = graph_for(Op::Call { body, rule }, std::slice::from_ref(&ty));
+    let args = sample(&[ty], 9);
+    assert!(forward_error(&graph, &args, &mut Rng::new(7)).is_none());
+    assert!(forward_error(&gradient_of_sum(&graph, &[true]), &args, &mut Rng::new(7)).is_some());
+}

@@ -2,9 +2,9 @@
 //! numbers, the step number, the step's key, the batch's indices (if any), then the states of `train`.
 
 use super::{Data, Group, Objective, Plan, Source};
+use crate::ir::graph::{Op, Type};
 use crate::lower::value::{Func, Native, Scope, Value};
 use crate::lower::{Ctx, Lowered, Optimizer, Res, Session, fail, lower_with};
-use crate::ir::graph::{Op, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp, StmtKind, Symbol};
 use dp_runtime::tensor::DType;
@@ -136,7 +136,12 @@ fn set_parameters(ctx: &mut Ctx, plan: &PlanView, flat: &Value) -> Res<()> {
 }
 
 /// Runs `body` with the networks at `flat`, and what they were before afterwards.
-fn at_parameters<'s, T>(ctx: &mut Ctx<'s>, plan: &PlanView, flat: &Value, body: impl FnOnce(&mut Ctx<'s>) -> Res<T>) -> Res<T> {
+fn at_parameters<'s, T>(
+    ctx: &mut Ctx<'s>,
+    plan: &PlanView,
+    flat: &Value,
+    body: impl FnOnce(&mut Ctx<'s>) -> Res<T>,
+) -> Res<T> {
     let before = std::mem::take(&mut ctx.overrides);
     ctx.overrides = before.clone();
     let result = set_parameters(ctx, plan, flat).and_then(|()| body(ctx));
@@ -221,7 +226,11 @@ fn objective(ctx: &mut Ctx, site: &Site, value: &ast::Expr) -> Res<Value> {
     })?;
     ctx.span = value.span;
     if ctx.shape(&per_sample)?.len() != 1 {
-        return fail("E0326", value.span, format!("an objective is one real a sample; this is {}", ctx.show(&per_sample)));
+        return fail(
+            "E0326",
+            value.span,
+            format!("an objective is one real a sample; this is {}", ctx.show(&per_sample)),
+        );
     }
     let sum = ctx.op(Op::Sum { axes: vec![0] }, &[per_sample])?;
     let n = ctx.real_const(*size as f64);
@@ -283,7 +292,14 @@ fn objective_function(plan: &Plan, objective_: &Objective, group: &Group, site: 
 }
 
 /// Starting states of a group's optimizer. Results: the states.
-pub(crate) fn optimizer_start(session: &mut Session, scope: &Scope, plan: &Plan, objective_: &Objective, group: &Group, states: &[Type]) -> Res<Lowered> {
+pub(crate) fn optimizer_start(
+    session: &mut Session,
+    scope: &Scope,
+    plan: &Plan,
+    objective_: &Objective,
+    group: &Group,
+    states: &[Type],
+) -> Res<Lowered> {
     let types = common_types(plan, session.real, states);
     lower_with(session, &types, group.optimizer.span, |ctx, values| {
         let common = split(plan, values);
@@ -297,7 +313,15 @@ pub(crate) fn optimizer_start(session: &mut Session, scope: &Scope, plan: &Plan,
 
 /// One step of a group's optimizer. Further parameters: its states. Results: the flat vector, the loss before the
 /// step, whether the optimizer's own rule holds, the states.
-pub(crate) fn optimizer_step(session: &mut Session, scope: &Scope, plan: &Plan, objective_: &Objective, group: &Group, states: &[Type], own: &[Type]) -> Res<Lowered> {
+pub(crate) fn optimizer_step(
+    session: &mut Session,
+    scope: &Scope,
+    plan: &Plan,
+    objective_: &Objective,
+    group: &Group,
+    states: &[Type],
+    own: &[Type],
+) -> Res<Lowered> {
     let mut types = common_types(plan, session.real, states);
     types.extend_from_slice(own);
     lower_with(session, &types, objective_.value.span, |ctx, values| {
@@ -329,7 +353,6 @@ pub(crate) fn optimizer_step(session: &mut Session, scope: &Scope, plan: &Plan, 
         Ok(Value::tuple(results))
     })
 }
-
 
 /// The starting states of `train`. No parameters.
 pub(crate) fn train_states(session: &mut Session, scope: &Scope, plan: &Plan) -> Res<Lowered> {
@@ -366,7 +389,9 @@ pub(crate) fn update(session: &mut Session, scope: &Scope, plan: &Plan, states: 
                     match &stmt.kind {
                         StmtKind::Let(l) => ctx.bind_let(inner, l)?,
                         StmtKind::Assign { .. } => ctx.steps(inner, std::slice::from_ref(stmt), &names, &[])?,
-                        StmtKind::Param(_) => return fail("E0316", stmt.span, "`param` stands only at the top of a network's block"),
+                        StmtKind::Param(_) => {
+                            return fail("E0316", stmt.span, "`param` stands only at the top of a network's block");
+                        }
                     }
                 }
                 let mut out = vec![];
@@ -383,7 +408,13 @@ pub(crate) fn update(session: &mut Session, scope: &Scope, plan: &Plan, states: 
 }
 
 /// Recorded values, or the `until` rule. Further parameter: the loss. Results: the values.
-pub(crate) fn observe(session: &mut Session, scope: &Scope, plan: &Plan, states: &[Type], exprs: &[ast::Expr]) -> Res<Lowered> {
+pub(crate) fn observe(
+    session: &mut Session,
+    scope: &Scope,
+    plan: &Plan,
+    states: &[Type],
+    exprs: &[ast::Expr],
+) -> Res<Lowered> {
     let mut types = common_types(plan, session.real, states);
     types.push(Type::scalar(session.real));
     lower_with(session, &types, plan.span, |ctx, values| {

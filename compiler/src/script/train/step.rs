@@ -90,7 +90,8 @@ pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
             let part = Part::new(script, lowered, plan)?;
             let own = part.call(script, &common(&now, &batches, 0), plan)?;
             let types: Vec<Type> = own.iter().map(Type::of).collect();
-            let lowered = graphs::optimizer_step(&mut script.session, &scope, plan, objective, group, &state_types, &types)?;
+            let lowered =
+                graphs::optimizer_step(&mut script.session, &scope, plan, objective, group, &state_types, &types)?;
             steps.push(Part::new(script, lowered, plan)?);
             now.optimizers.push(own);
         }
@@ -116,8 +117,10 @@ pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
     if script.resume {
         restore(script, &name, &mut now, plan)?;
     }
-    let every = plan.record.as_ref().map_or_else(|| plan.steps_per_epoch.unwrap_or(plan.steps / 100).max(1), |r| r.every);
-    let mut progress = script.out.draws_progress().then(|| Progress::start("train", now.step as u64, Some(plan.steps as u64)));
+    let every =
+        plan.record.as_ref().map_or_else(|| plan.steps_per_epoch.unwrap_or(plan.steps / 100).max(1), |r| r.every);
+    let mut progress =
+        script.out.draws_progress().then(|| Progress::start("train", now.step as u64, Some(plan.steps as u64)));
     let mut saved = Instant::now();
     let single = plan.objectives.len() == 1 && plan.objectives[0].groups.len() == 1 && plan.objectives[0].repeat == 1;
 
@@ -148,7 +151,9 @@ pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
             now.finished |= rule.first().is_some_and(|t| t.to_f64_vec().iter().all(|&v| v != 0.0));
         }
         if let Some(progress) = &mut progress {
-            let epoch = plan.steps_per_epoch.map(|per| ((now.step.max(1) - 1) as u64 / per as u64 + 1, plan.steps.div_ceil(per) as u64));
+            let epoch = plan
+                .steps_per_epoch
+                .map(|per| ((now.step.max(1) - 1) as u64 / per as u64 + 1, plan.steps.div_ceil(per) as u64));
             progress.report(Standing { step: now.step as u64, epoch, values: &[("loss", now.last_loss)] });
         }
         if saved.elapsed() > SAVE_EVERY {
@@ -211,7 +216,14 @@ fn common(now: &Standings, batches: &Batches, step: usize) -> Vec<Tensor> {
     own
 }
 
-fn one_step(script: &mut Script, plan: &Plan, steps: &[Part], update: Option<&Part>, batches: &Batches, now: &mut Standings) -> Res<bool> {
+fn one_step(
+    script: &mut Script,
+    plan: &Plan,
+    steps: &[Part],
+    update: Option<&Part>,
+    batches: &Batches,
+    now: &mut Standings,
+) -> Res<bool> {
     let mut at = 0;
     let mut stop = false;
     let mut loss = f64::NAN;
@@ -260,7 +272,13 @@ fn one_step(script: &mut Script, plan: &Plan, steps: &[Part], update: Option<&Pa
 }
 
 /// Evaluates what is recorded; true if patience has run out.
-fn take_record(script: &mut Script, plan: &Plan, record: Option<&Part>, batches: &Batches, now: &mut Standings) -> Res<bool> {
+fn take_record(
+    script: &mut Script,
+    plan: &Plan,
+    record: Option<&Part>,
+    batches: &Batches,
+    now: &mut Standings,
+) -> Res<bool> {
     let real = script.session.real;
     let loss = now.loss_sum / now.loss_count.max(1) as f64;
     (now.loss_sum, now.loss_count) = (0.0, 0);
@@ -295,7 +313,8 @@ fn take_record(script: &mut Script, plan: &Plan, record: Option<&Part>, batches:
 }
 
 fn interrupted(script: &mut Script, plan: &Plan, name: &str, now: &Standings) -> Box<Diagnostic> {
-    let mut diagnostic = Diagnostic::error("E0506", plan.span, format!("interrupted after step {} of {}", now.step, plan.steps));
+    let mut diagnostic =
+        Diagnostic::error("E0506", plan.span, format!("interrupted after step {} of {}", now.step, plan.steps));
     for finished in &script.trained {
         if let Some(files) = script.sandbox {
             // The one that failed to be written is reported below by the save of the current one.
@@ -334,7 +353,8 @@ fn checkpoint_of(now: &Standings) -> Checkpoint {
             tensors.push((format!("record.{i}.{j}"), value.clone()));
         }
     }
-    let numbers = vec![now.loss_sum, now.loss_count as f64, now.last_loss, now.stale as f64, f64::from(u8::from(now.finished))];
+    let numbers =
+        vec![now.loss_sum, now.loss_count as f64, now.last_loss, now.stale as f64, f64::from(u8::from(now.finished))];
     tensors.push(("numbers".to_string(), Tensor::from_vec(&[numbers.len()], numbers)));
     if let Some((value, best)) = &now.best {
         tensors.push(("best.value".to_string(), Tensor::scalar(*value)));
@@ -352,13 +372,18 @@ fn restore(script: &mut Script, name: &str, now: &mut Standings, plan: &Plan) ->
         Err(e) => return fail("E0705", plan.span, format!("the checkpoint cannot be used: {e}")),
     };
     for refused in &recovered.refused {
-        let warning = Diagnostic::warning("E0705", plan.span, format!("a damaged checkpoint was passed over: {refused}"));
+        let warning =
+            Diagnostic::warning("E0705", plan.span, format!("a damaged checkpoint was passed over: {refused}"));
         script.out.message(&Message::Warning(Box::new(warning)));
     }
     let saved = recovered.checkpoint;
     let find = |name: &str| saved.tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t.clone());
     let wrong = || {
-        fail::<()>("E0705", plan.span, "the checkpoint belongs to another version of this training: its arrays do not fit")
+        fail::<()>(
+            "E0705",
+            plan.span,
+            "the checkpoint belongs to another version of this training: its arrays do not fit",
+        )
     };
     let same = |a: &Tensor, b: &Tensor| a.shape() == b.shape() && a.dtype() == b.dtype();
     match find("flat") {
@@ -380,7 +405,9 @@ fn restore(script: &mut Script, name: &str, now: &mut Standings, plan: &Plan) ->
         }
     }
     let width = 1 + plan.record.as_ref().map_or(0, |r| r.fields.len());
-    while let Some(row) = (0..width).map(|j| find(&format!("record.{}.{j}", now.records.len()))).collect::<Option<Vec<_>>>() {
+    while let Some(row) =
+        (0..width).map(|j| find(&format!("record.{}.{j}", now.records.len()))).collect::<Option<Vec<_>>>()
+    {
         now.records.push(row);
     }
     if let Some(numbers) = find("numbers") {

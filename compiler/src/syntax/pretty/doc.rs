@@ -92,10 +92,7 @@ pub fn print(doc: &Doc) -> String {
             }
             Doc::Soft if flat => false,
             Doc::Line | Doc::Soft | Doc::Hard => true,
-            Doc::Empty => {
-                out.push('\n');
-                false
-            }
+            Doc::Empty => true,
             Doc::Cat(parts) => {
                 rest.extend(parts.iter().rev().map(|part| (indent, flat, part)));
                 false

@@ -323,3 +323,12 @@ fn a_session_goes_on() {
     let crate::syntax::ast::ItemKind::Expr(expr) = &module.items[0].kind else { panic!("an expression") };
     assert_eq!(super::super::type_of_expr(&env, expr).as_deref(), Some("real[3]"));
 }
+#[test]
+fn a_trace_may_leave_arguments_open() {
+    let text = "solver s(x: real[n], t: real) -> y { state y: real[n] = 0\n step y <- y + t * x }
+    let f = trace s(_, 0.5) for 4 { e: norm(y - x), y: y }
+    let a = f(zeros(3))
+    let b = f(each zeros(7, 3)).e";
+    assert_eq!(type_of(text, "b"), "real[7, 4]");
+    accept(text);
+}
