@@ -227,6 +227,7 @@ impl<'a> Script<'a> {
 
     fn for_item(&mut self, var: &ast::Name, range: &ast::Range, body: &[ast::Item]) -> Res<()> {
         let end = self.eval(&range.end)?;
+        // A range is not written out: it may be long.
         let items: Box<dyn Iterator<Item = Value>> = match (&range.start, &end) {
             (None, Value::List(items)) => Box::new(items.to_vec().into_iter()),
             (None, Value::Tensor(t)) if t.shape().len() == 1 => {
