@@ -82,7 +82,7 @@ fn help_and_explanations() {
     expect(&folder, "run a.dp --name=x --epochs 3 --rate -1", 0, &["3 -1 x\n"], &[]);
     expect(&folder, "run a.dp", 1, &[], &["--name"]);
     expect(&folder, "run a.dp --name x --epoch 3", 2, &[], &["--epoch", "--epochs"]);
-    expect(&folder, "run a.dp --name x --epochs many", 1, &[], &["many", "int"]);
+    expect(&folder, "run a.dp --name x --epochs many", 1, &[], &["E0802", "many", "int"]);
     expect(&folder, "explain E0201", 0, &["E0201", "grammar"], &[]);
     expect(&folder, "explain", 0, &["E0201", "E0301"], &[]);
 }
@@ -113,6 +113,7 @@ fn options_of_a_run() {
     other.file("b.csv", "1,2\n3,4\n");
     folder.file("load.dp", format!("print load(\"{}\")\n", other.0.join("b.csv").display()));
     expect(&folder, "run load.dp", 1, &[], &["outside"]);
+    expect(&folder, "run load.dp --allow-dir nowhere", 1, &[], &["E0805", "nowhere"]);
     expect(&folder, &format!("run load.dp --allow-dir {}", other.0.display()), 0, &["[[1, 2],\n [3, 4]]"], &[]);
     // Memory.
     folder.file("large.dp", "print sum(ones(1000000))\n");
@@ -145,11 +146,24 @@ fn deep_nesting_does_not_overflow_the_stack() {
         let said = run(&folder, "run deep.dp");
         assert!(matches!(said.status, Some(0 | 1)), "{depth}: {:?} {}", said.status, said.err);
     }
-    // Calls inside calls, as deep as they are allowed.
+    // Calls inside calls, deeper than they are allowed.
     let chain: String = (1..300).map(|i| format!("fn f{i}(x: real) = f{}(x) + 1\n", i - 1)).collect();
     folder.file("calls.dp", format!("fn f0(x: real) = x\n{chain}print f299(0)\n"));
     let said = run(&folder, "run calls.dp");
-    assert!(matches!(said.status, Some(0 | 1)), "{:?} {}", said.status, said.err);
+    assert!(said.status == Some(1) && said.err.contains("E0603"), "{:?} {}", said.status, said.err);
+}
+
+#[test]
+fn damaged_checkpoints_are_refused() {
+    let folder = Folder::new("checkpoint");
+    folder.file("training.dp", TRAINING);
+    let at = TRAINING.find("train net {").expect("the program trains");
+    for step in ["000000000010", "000000000020"] {
+        folder.file(&format!("training.train-{at}.{step}.safetensors"), b"no checkpoint at all");
+    }
+    expect(&folder, "run training.dp --resume", 1, &[], &["E0705", "training.dp:"]);
+    // Without the option it starts anew.
+    expect(&folder, "run training.dp --steps 3", 0, &[], &[]);
 }
 
 fn signal(child: &Child) {

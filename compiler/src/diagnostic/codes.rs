@@ -12,6 +12,18 @@ pub struct Row {
 /// All codes.
 pub const ROWS: &[Row] = &[
     Row {
+        code: Code("E0101"),
+        title: "a script that cannot be read",
+        explanation: "A script, or a module named by `use`, is a text file in UTF-8 of at most 16 MiB. `use a.b` \
+            reads the file `a/b.dp` beside the script; the standard library is in force without `use`.",
+    },
+    Row {
+        code: Code("E0102"),
+        title: "modules that use each other in a circle",
+        explanation: "The names of a module must be known before those of the modules that use it. Move what both \
+            need into a third module.",
+    },
+    Row {
         code: Code("E0201"),
         title: "unexpected text",
         explanation: "The text does not follow the grammar here. The message names what was found and what could stand \
@@ -344,6 +356,168 @@ pub const ROWS: &[Row] = &[
         explanation: "`reshape` keeps the number of elements; `concat` joins arrays that agree in all dimensions but \
             the one along which they are joined; `broadcast` stretches to a shape that ends in the array's own; a \
             network has so many layers and parameters, not more.",
+    },
+    Row {
+        code: Code("E0501"),
+        title: "an int divided by zero",
+        explanation: "`//` and `%` of ints have no value when the divisor is 0. `if b == 0 then .. else a // b` \
+            evaluates one side only. Division of reals with `/` gives an infinity or NaN instead.",
+    },
+    Row {
+        code: Code("E0502"),
+        title: "an index out of range",
+        explanation: "Every index is checked, in the run where it is known only then. Indices start at 0; the last \
+            element of n is n - 1; negative indices do not count from the end; a range `a:b` lies inside the axis.",
+    },
+    Row {
+        code: Code("E0503"),
+        title: "a solver stopped at its cap",
+        explanation: "The solver made as many passes as `within` allows, and its rule did not hold yet, so that the \
+            result is not as accurate as the rule asks for. Raise the cap, loosen the rule, or say `unroll s(..) for \
+            K` if a fixed number of passes is meant.",
+    },
+    Row {
+        code: Code("E0504"),
+        title: "a number that is not finite",
+        explanation: "With `--check-nan` a statement whose value has a NaN or an infinity stops the run. The message \
+            names the first operation that made one of finite numbers: a logarithm or root of a negative number, a \
+            division by zero, an overflow.",
+    },
+    Row {
+        code: Code("E0505"),
+        title: "a singular matrix",
+        explanation: "`solve(A, b)` needs a matrix that can be inverted: its rows are independent. Adding a small \
+            multiple of `eye(n)` makes a symmetric matrix regular. The derivative of `implicit` solves such a system \
+            too.",
+    },
+    Row {
+        code: Code("E0506"),
+        title: "interrupted",
+        explanation: "The run was stopped by Ctrl-C. A training leaves a checkpoint; the same command with \
+            `--resume` goes on from there to the same numbers as a run that was not interrupted.",
+    },
+    Row {
+        code: Code("E0507"),
+        title: "no implicit derivative",
+        explanation: "`implicit s(..)` differentiates the equation that the states satisfy at the fixed point. The \
+            solver stopped at its cap before its rule held, so there is no such point. Raise `within`, or \
+            differentiate the passes themselves with `unroll`.",
+    },
+    Row {
+        code: Code("E0508"),
+        title: "a derivative that does not exist",
+        explanation: "A decomposition was differentiated where it is not smooth: equal singular values have no \
+            separate singular vectors. Functions that do not depend on the choice, such as the largest value, are \
+            differentiable there.",
+    },
+    Row {
+        code: Code("E0509"),
+        title: "an assertion that does not hold",
+        explanation: "The script stopped at an `assert` that is false. For a comparison the message shows both sides.",
+    },
+    Row {
+        code: Code("E0510"),
+        title: "derivatives that disagree",
+        explanation: "`check_grad(f, x)` compares the derivative of a function in forward and reverse mode with \
+            differences of its values. They differ by more than allowed: a `derivative` that was declared is wrong, \
+            or the function is not smooth at the point.",
+    },
+    Row {
+        code: Code("E0601"),
+        title: "a program that is too large",
+        explanation: "A statement grew beyond the allowed number of equations, usually because a function with many \
+            statements is called in many places. Loops, `unroll` and `each` do not grow with their counts.",
+    },
+    Row {
+        code: Code("E0602"),
+        title: "too much memory",
+        explanation: "An array, or the intermediate values of a statement, would take more memory than allowed. It \
+            is refused before it is paid for. Use smaller arrays or batches, keep fewer states in reverse with \
+            `checkpoint`, or raise the limit with `--max-mem`.",
+    },
+    Row {
+        code: Code("E0603"),
+        title: "calls nested too deeply",
+        explanation: "Functions call functions more than 200 deep. Functions cannot call themselves; `loop` repeats.",
+    },
+    Row {
+        code: Code("E0604"),
+        title: "an implicit derivative of too many numbers",
+        explanation: "The derivative of `implicit s(..)` solves a dense system with as many unknowns as the states \
+            have numbers, at most 4096. Differentiate the passes with `unroll` instead, with `checkpoint` if memory \
+            is short.",
+    },
+    Row {
+        code: Code("E0699"),
+        title: "beyond what the code generator can do",
+        explanation: "The code generator refused the statement: a limit of its own, or a processor that it does not \
+            know. `--engine reference` runs the program without it, slower.",
+    },
+    Row {
+        code: Code("E0701"),
+        title: "training met a number that is not finite",
+        explanation: "The objective or the parameters became NaN or infinite in this step. The message names the \
+            operation that made it. Lower the learning rate, clip the gradient, or guard the expression; the \
+            parameters are those before the step.",
+    },
+    Row {
+        code: Code("E0702"),
+        title: "a path that names no parameters",
+        explanation: "`train` changes networks: a path is a network, a parameter `net.W`, or one copy of an `each` \
+            parameter `net.theta[3]`. Paths after `over` and `for` are among those that are trained, and none is \
+            named twice.",
+    },
+    Row {
+        code: Code("E0703"),
+        title: "a training with clauses missing or at odds",
+        explanation: "A training has an objective (`minimize` or `maximize`), an optimizer (`using adam(1e-3)`), and \
+            either `epochs n`, which needs arrays of samples, or `steps n`. What `keep` names is `loss` or recorded, \
+            and is one number.",
+    },
+    Row {
+        code: Code("E0704"),
+        title: "data that do not fit a training",
+        explanation: "The data of a training are arrays with a leading axis of samples, several of them with the \
+            same number of samples, or a function of a key that draws one sample. A batch is not larger than the \
+            data.",
+    },
+    Row {
+        code: Code("E0705"),
+        title: "a checkpoint that cannot be used",
+        explanation: "A checkpoint holds parameters, states of optimizers and the step of one training. It could not \
+            be written or read, is damaged, or belongs to another version of the training. Without `--resume` the \
+            training starts anew.",
+    },
+    Row {
+        code: Code("E0801"),
+        title: "an argument that is missing or unknown",
+        explanation: "A script declares its arguments with `arg`; those without a default must be given: `dp run \
+            FILE --name value`. `dp run FILE --help` lists them.",
+    },
+    Row {
+        code: Code("E0802"),
+        title: "an argument of the wrong kind",
+        explanation: "The value of an argument is an int, a real, a bool (`true` or `false`) or a string, as the \
+            script declares it.",
+    },
+    Row {
+        code: Code("E0805"),
+        title: "no folder to work in",
+        explanation: "Files can be read and written by scripts in files only, below the folder of the script and the \
+            folders given with `--allow-dir`. One of these folders cannot be used.",
+    },
+    Row {
+        code: Code("E0806"),
+        title: "a file that cannot be read or written",
+        explanation: "Files are `.npy`, `.csv`, `.png` or `.safetensors`. A file that is damaged, cut off, longer \
+            than it says or of another kind is refused; so is a path that leads out of the allowed folders. Files \
+            that exist are replaced only with `--overwrite`.",
+    },
+    Row {
+        code: Code("E0807"),
+        title: "a picture that cannot be drawn",
+        explanation: "A plot has at least one curve, and on a logarithmic axis at least one positive number. The \
+            file name ends in `.svg`.",
     },
 ];
 
