@@ -46,7 +46,11 @@ fn every_source_file_begins_with_its_purpose() {
 fn libraries_print_nothing() {
     let mut complaints = Vec::new();
     for (name, text) in sources() {
-        if name.starts_with("tests/") || name.contains("/tests/") || name.contains("/benches/") || name.starts_with("compiler/src/cli") {
+        if name.starts_with("tests/")
+            || name.contains("/tests/")
+            || name.contains("/benches/")
+            || name.starts_with("compiler/src/cli")
+        {
             continue;
         }
         for (line, code) in code_lines(&text) {

@@ -227,15 +227,16 @@ impl<'a> Script<'a> {
 
     fn for_item(&mut self, var: &ast::Name, range: &ast::Range, body: &[ast::Item]) -> Res<()> {
         let end = self.eval(&range.end)?;
-        let items: Vec<Value> = match (&range.start, &end) {
-            (None, Value::List(items)) => items.to_vec(),
+        // A range is not written out: it may be long.
+        let items: Box<dyn Iterator<Item = Value>> = match (&range.start, &end) {
+            (None, Value::List(items)) => Box::new(items.to_vec().into_iter()),
             (None, Value::Tensor(t)) if t.shape().len() == 1 => {
                 let mut rows = Vec::new();
                 for i in 0..t.shape()[0] {
                     let lowered = lower_with(&mut self.session, &[], range.end.span, |ctx, _| ctx.take(&end, 0, i))?;
                     rows.push(static_if_int(self.runner.value(lowered, range.end.span)?));
                 }
-                rows
+                Box::new(rows.into_iter())
             }
             (start, _) => {
                 let from = match start {
@@ -243,7 +244,7 @@ impl<'a> Script<'a> {
                     None => 0,
                 };
                 let to = crate::lower::value::static_int(&end, range.end.span, "the end of a range")?;
-                (from..to).map(Value::Int).collect()
+                Box::new((from..to).map(Value::Int))
             }
         };
         for item in items {

@@ -4,8 +4,8 @@
 //! A group stays open while later equations may join it, and is placed where it closes: before the first
 //! equation that needs it. Open groups never depend on one another.
 
-use crate::prims;
 use crate::ir::graph::{Eqn, Graph, Op};
+use crate::prims;
 use dp_runtime::tensor::DType;
 
 /// The most equations in one group: longer bodies run out of registers.
