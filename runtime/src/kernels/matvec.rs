@@ -172,16 +172,16 @@ unsafe fn dots<T: Real>(k: usize, a: *const T, b: *const T, b_col: isize) -> [T;
     while start < whole {
         for (d, lane) in lanes.iter_mut().enumerate() {
             let column = unsafe { b.offset(d as isize * b_col).add(start) };
-            for l in 0..T::LANES {
-                lane[l] = unsafe { (*a.add(start + l)).fma(*column.add(l), lane[l]) };
+            for (l, value) in lane.iter_mut().enumerate().take(T::LANES) {
+                *value = unsafe { (*a.add(start + l)).fma(*column.add(l), *value) };
             }
         }
         start += T::LANES;
     }
     for (d, lane) in lanes.iter_mut().enumerate() {
         let column = unsafe { b.offset(d as isize * b_col).add(whole) };
-        for l in 0..k - whole {
-            lane[l] = unsafe { (*a.add(whole + l)).fma(*column.add(l), lane[l]) };
+        for (l, value) in lane.iter_mut().enumerate().take(k - whole) {
+            *value = unsafe { (*a.add(whole + l)).fma(*column.add(l), *value) };
         }
     }
     let mut width = T::LANES;
@@ -255,9 +255,10 @@ unsafe fn columns_of_chunk<T: Real, const W: usize>(
     let mut width = T::LANES;
     while width > 1 {
         width /= 2;
-        for l in 0..width {
-            for j in 0..W {
-                lanes[l][j] = lanes[l][j] + lanes[l + width][j];
+        let (low, high) = lanes.split_at_mut(width);
+        for (a, b) in low.iter_mut().zip(high.iter()) {
+            for (x, y) in a.iter_mut().zip(b) {
+                *x = *x + *y;
             }
         }
     }
