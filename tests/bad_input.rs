@@ -15,7 +15,7 @@ fn only_error(ran: &Ran, code: &str, words: &[&str]) -> Result<(), String> {
 
 fn npy(header: &str, data: &[u8]) -> Vec<u8> {
     let mut header = header.to_string();
-    while (10 + header.len() + 1) % 64 != 0 {
+    while !(10 + header.len() + 1).is_multiple_of(64) {
         header.push(' ');
     }
     header.push('\n');

@@ -1,7 +1,7 @@
 //! LISTA with 16 layers, value and gradient in `W`, `S` and the threshold: time from source text to the first result, and the
 //! steady time of one call. Best and median of many samples. Run: `cargo bench --bench lista [-- m n batch]`.
 
-use dp_compiler::lower::value::{Scope, Value};
+use dp_compiler::lower::value::Scope;
 use dp_compiler::lower::{Session, lower_expr};
 use dp_compiler::run::{Message, Runner};
 use dp_compiler::script::{Output, Script};

@@ -229,7 +229,7 @@ impl<'a> Script<'a> {
         let end = self.eval(&range.end)?;
         // A range is not written out: it may be long.
         let items: Box<dyn Iterator<Item = Value>> = match (&range.start, &end) {
-            (None, Value::List(items)) => Box::new(items.to_vec().into_iter()),
+            (None, Value::List(items)) => Box::new(items.iter().cloned()),
             (None, Value::Tensor(t)) if t.shape().len() == 1 => {
                 let mut rows = Vec::new();
                 for i in 0..t.shape()[0] {

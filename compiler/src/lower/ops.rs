@@ -36,7 +36,7 @@ impl Ctx<'_> {
                     return Ok(self.real_const(*i as f64));
                 }
                 let real = self.real();
-                self.op(Op::Convert(real), &[value.clone()])
+                self.op(Op::Convert(real), std::slice::from_ref(value))
             }
             DType::Bool | DType::Key => fail("E0310", self.span, format!("expected a real, found {}", show_type(&ty))),
         }
@@ -66,7 +66,7 @@ impl Ctx<'_> {
         }
         self.check_size(shape, self.ty(value)?.dtype)?;
         let axes: Vec<usize> = (shape.len() - own.len()..shape.len()).collect();
-        self.op(Op::Broadcast { shape: shape.to_vec(), axes }, &[value.clone()])
+        self.op(Op::Broadcast { shape: shape.to_vec(), axes }, std::slice::from_ref(value))
     }
 
     /// The common shape of two operands: equal, or one a suffix of the other.

@@ -112,8 +112,11 @@ pub fn run(script: &mut Script, train: &ast::Train) -> Res<Value> {
     step::run(script, &plan)
 }
 
-/// The slots that a path covers.
-fn slots_of(script: &mut Script, path: &ast::Path) -> Res<Vec<(Rc<Net>, Symbol, Option<usize>)>> {
+/// A network, one of its parameters, and which copy of it.
+type Place = (Rc<Net>, Symbol, Option<usize>);
+
+/// The places that a path covers.
+fn slots_of(script: &mut Script, path: &ast::Path) -> Res<Vec<Place>> {
     let Some(Value::Net(net)) = script.scope.find(&path.root.text) else {
         return fail("E0702", path.span, format!("`train` works on networks; `{}` is none", path.root.text));
     };

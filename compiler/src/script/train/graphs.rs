@@ -55,10 +55,22 @@ struct Site {
     indices: Option<Value>,
 }
 
+/// What closures keep of a trained array.
+#[derive(Clone)]
+struct SlotView {
+    /// The network's number, and its parameters at the start.
+    net: usize,
+    params: Value,
+    field: Symbol,
+    copy: Option<usize>,
+    shape: Vec<usize>,
+    /// Where it starts in the flat vector.
+    offset: usize,
+}
+
 /// What closures keep of a plan.
 struct PlanView {
-    /// Network, its parameters at the start, the field and copy that are trained, their shape and place in the flat vector.
-    slots: Vec<(usize, Value, Symbol, Option<usize>, Vec<usize>, usize)>,
+    slots: Vec<SlotView>,
     lets: Vec<ast::Let>,
     /// Names, samples, samples of a step, whether `each`, and the clause.
     data: Option<(Vec<ast::Name>, Samples, usize, bool, Span)>,
@@ -73,7 +85,14 @@ fn view(plan: &Plan) -> Rc<PlanView> {
     let slots = plan
         .slots
         .iter()
-        .map(|s| (s.net.id, s.net.params.borrow().clone(), s.field.clone(), s.copy, s.shape.clone(), s.offset))
+        .map(|s| SlotView {
+            net: s.net.id,
+            params: s.net.params.borrow().clone(),
+            field: s.field.clone(),
+            copy: s.copy,
+            shape: s.shape.clone(),
+            offset: s.offset,
+        })
         .collect();
     let data = plan.data.as_ref().map(|d| {
         let source = match &d.source {
@@ -98,7 +117,7 @@ fn site(plan: &Plan, scope: &Scope, common: &Common) -> Site {
 
 /// Sets the networks' parameters to a flat vector while lowering.
 fn set_parameters(ctx: &mut Ctx, plan: &PlanView, flat: &Value) -> Res<()> {
-    for (id, params, field, copy, shape, offset) in &plan.slots {
+    for SlotView { net: id, params, field, copy, shape, offset } in &plan.slots {
         let len: usize = shape.iter().product();
         let part = ctx.slice_leading(flat, *offset, *offset + len)?;
         let part = ctx.reshape(&part, shape)?;
