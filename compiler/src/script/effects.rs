@@ -96,10 +96,10 @@ impl Script<'_> {
         args.done("load(file)")?;
         let (path, span) = self.path(&args)?;
         let loaded = self.files_of(span)?.load(&path).map_err(|e| io_failure(&e, span))?;
-        Ok(self.value_of(loaded))
+        Ok(self.value_of(loaded, &path))
     }
 
-    fn value_of(&self, loaded: Loaded) -> Value {
+    fn value_of(&self, loaded: Loaded, path: &str) -> Value {
         match loaded {
             Loaded::Array(t) => Value::Tensor(self.to_session(t)),
             Loaded::Named(named) => Value::Record(
@@ -109,7 +109,9 @@ impl Script<'_> {
                     .map(|(name, t)| (name.as_str().into(), Value::Tensor(self.to_session(t))))
                     .collect(),
             ),
-            Loaded::Folder(names) => Value::List(names.into_iter().map(|n| Value::Str(n.as_str().into())).collect()),
+            Loaded::Folder(names) => {
+                Value::List(names.iter().map(|n| Value::Str(within(path, n).as_str().into())).collect())
+            }
         }
     }
 
@@ -122,7 +124,7 @@ impl Script<'_> {
         args.done("files(folder)")?;
         let (path, span) = self.path(&args)?;
         let names = self.files_of(span)?.files(&path).map_err(|e| io_failure(&e, span))?;
-        Ok(Value::List(names.into_iter().map(|n| Value::Str(n.as_str().into())).collect()))
+        Ok(Value::List(names.iter().map(|n| Value::Str(within(&path, n).as_str().into())).collect()))
     }
 
     /// Grey images in [0, 1] as one stack `[count, h, w]`: a `.npy` stack or image, a `.png`, or a folder of `.png`,
@@ -137,6 +139,7 @@ impl Script<'_> {
             Loaded::Array(t) => images.extend(grey_images(&t, &path, span)?),
             Loaded::Folder(names) => {
                 for name in names.iter().filter(|n| n.to_lowercase().ends_with(".png")) {
+                    let name = &within(&path, name);
                     match sandbox.load(name).map_err(|e| io_failure(&e, span))? {
                         Loaded::Array(t) => images.extend(grey_images(&t, name, span)?),
                         Loaded::Named(_) | Loaded::Folder(_) => {}
@@ -335,6 +338,11 @@ impl Script<'_> {
         }
         Ok(Value::Tensor(Tensor::scalar_of(self.session.real, worst)))
     }
+}
+
+/// A file of a folder, as a path that can be loaded.
+fn within(folder: &str, name: &str) -> String {
+    if folder == "." { name.to_string() } else { std::path::Path::new(folder).join(name).display().to_string() }
 }
 
 fn io_failure(error: &IoError, span: Span) -> Box<Diagnostic> {
