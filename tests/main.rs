@@ -11,4 +11,5 @@ mod examples;
 mod expectations;
 mod folders;
 mod harness;
+mod manual;
 mod tidy;
