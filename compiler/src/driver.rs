@@ -371,6 +371,9 @@ fn run_all(
     import(script, main, &scopes);
     script.run_tests = run_tests;
     script.run(main)?;
+    if run_tests {
+        script.test_rules(&main.items);
+    }
     if let Some((name, _)) = script.args.first() {
         return Err(Box::new(
             Diagnostic::error("E0801", Span::NONE, format!("the script has no argument --{name}"))
@@ -391,6 +394,7 @@ fn import(script: &Script, module: &ast::Module, scopes: &HashMap<&str, Scope>) 
                     script.scope.bind(&name, value);
                 }
             }
+            used.proxes_here().into_iter().for_each(|rule| script.scope.bind_prox(rule));
         }
     }
 }
