@@ -28,12 +28,14 @@ mod statement;
 mod train;
 mod ty;
 mod unrolled;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use scope::Env;
+pub use scope::{Env, similar};
 pub use unrolled::reaching;
+pub use value::{bind_expr, bind_value};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;

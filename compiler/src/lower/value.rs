@@ -349,11 +349,16 @@ impl Scope {
         self.0.derivatives.borrow_mut().insert(custom.name.text.clone(), custom);
     }
 
+    /// The rule for a function. A function of the same name that is defined further out has its own, which is not for this
+    /// one.
     pub fn find_derivative(&self, name: &str) -> Option<Rc<ast::Custom>> {
         let mut scope = self;
         loop {
             if let Some(custom) = scope.0.derivatives.borrow().get(name) {
                 return Some(custom.clone());
+            }
+            if scope.0.names.borrow().contains_key(name) {
+                return None;
             }
             scope = scope.0.parent.as_ref()?;
         }
@@ -367,6 +372,11 @@ impl Scope {
     /// The proximal operators declared in this very scope, in order.
     pub fn proxes_here(&self) -> Vec<ProxRule> {
         self.0.proxes.borrow().clone()
+    }
+
+    /// Forgets the rule for a function that is defined anew.
+    pub fn unbind_derivative(&self, name: &str) {
+        self.0.derivatives.borrow_mut().remove(name);
     }
 
     /// The scope around this one.
@@ -387,6 +397,12 @@ impl Scope {
             proxes: RefCell::new(self.0.proxes.borrow().clone()),
             parent,
         }))
+    }
+
+    /// Makes this scope's own names those of a copy that was taken before.
+    pub fn restore(&self, copy: &Scope) {
+        self.0.names.replace(copy.0.names.borrow().clone());
+        self.0.derivatives.replace(copy.0.derivatives.borrow().clone());
     }
 
     /// A copy of this scope's own names, sharing parents: what a failed entry must not change.
