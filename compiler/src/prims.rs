@@ -10,6 +10,7 @@ pub mod sums;
 pub mod value;
 
 pub mod control;
+pub mod convolution;
 pub mod elementwise;
 pub mod indexing;
 pub mod linalg;
@@ -132,6 +133,7 @@ pub fn row(op: &Op) -> &'static Prim {
         Op::Sort => &reductions::SORT,
 
         Op::Dot { .. } => &products::DOT,
+        Op::Conv { .. } => &convolution::CONV,
         Op::Svd => &linalg::SVD,
         Op::Solve => &linalg::SOLVE,
 
@@ -215,6 +217,7 @@ pub fn is_elementwise(op: &Op) -> bool {
         | Op::CumSum { .. }
         | Op::Sort
         | Op::Dot { .. }
+        | Op::Conv { .. }
         | Op::Svd
         | Op::Solve
         | Op::Normal { .. }
@@ -233,7 +236,7 @@ pub fn rows() -> &'static [&'static Prim] {
     &ROWS
 }
 
-static ROWS: [&Prim; 74] = [
+static ROWS: [&Prim; 75] = [
     &structure::CONST,
     &elementwise::NEG,
     &elementwise::ABS,
@@ -297,6 +300,7 @@ static ROWS: [&Prim; 74] = [
     &reductions::CUM_SUM,
     &reductions::SORT,
     &products::DOT,
+    &convolution::CONV,
     &linalg::SVD,
     &linalg::SOLVE,
     &random::NORMAL,

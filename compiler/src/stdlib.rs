@@ -8,4 +8,5 @@ pub const MODULES: &[(&str, &str)] = &[
     ("layers", include_str!("../../std/layers.dp")),
     ("optim", include_str!("../../std/optim.dp")),
     ("image", include_str!("../../std/image.dp")),
+    ("random", include_str!("../../std/random.dp")),
 ];

@@ -40,7 +40,7 @@ pub fn derivative(op: &Op) -> Derivative {
         Op::Gather | Op::ScatterAdd | Op::Update => Derivative::Linear,
         Op::Sum { .. } | Op::CumSum { .. } => Derivative::Linear,
         Op::Guard(_) => Derivative::Custom,
-        Op::Mul | Op::MulZ | Op::Dot { .. } => Derivative::Bilinear,
+        Op::Mul | Op::MulZ | Op::Dot { .. } | Op::Conv { .. } => Derivative::Bilinear,
         Op::Abs | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => Derivative::Partials,
         Op::Sin | Op::Cos | Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan => {
             Derivative::Partials
@@ -67,7 +67,7 @@ pub fn can_fault(op: &Op) -> bool {
         Op::Iota { .. } | Op::Sum { .. } | Op::Prod { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } => false,
         Op::ArgMax { .. } | Op::ArgMin { .. } | Op::All { .. } | Op::Any { .. } | Op::CumSum { .. } => false,
         Op::Sort | Op::Dot { .. } | Op::Svd | Op::Normal { .. } | Op::Uniform { .. } | Op::Split { .. } => false,
-        Op::FoldIn | Op::Permutation { .. } => false,
+        Op::FoldIn | Op::Permutation { .. } | Op::Conv { .. } => false,
     }
 }
 
@@ -89,7 +89,7 @@ pub fn is_cheap(op: &Op) -> bool {
         Op::Pad { .. } | Op::Concat { .. } | Op::ScatterAdd | Op::Update => false,
         Op::Sum { .. } | Op::Prod { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } => false,
         Op::ArgMax { .. } | Op::ArgMin { .. } | Op::All { .. } | Op::Any { .. } | Op::CumSum { .. } => false,
-        Op::Sort | Op::Dot { .. } | Op::Svd | Op::Solve => false,
+        Op::Sort | Op::Dot { .. } | Op::Conv { .. } | Op::Svd | Op::Solve => false,
         Op::Normal { .. } | Op::Uniform { .. } | Op::Split { .. } | Op::FoldIn | Op::Permutation { .. } => false,
         Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => false,
     }

@@ -92,6 +92,7 @@ fn rule(rw: &mut Rewrite, eqn: &Eqn) -> Option<Vec<Var>> {
         | Op::Any { .. }
         | Op::CumSum { .. }
         | Op::Sort
+        | Op::Conv { .. }
         | Op::Svd
         | Op::Solve
         | Op::Normal { .. }

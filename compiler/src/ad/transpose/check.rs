@@ -92,7 +92,7 @@ fn check_eqn(graph: &Graph, eqn: &Eqn, args: &[Kind]) -> Result<Vec<Kind>, NotLi
         (Kind::Known, Kind::Known) => Some(Kind::Known),
     };
     let kind = match &eqn.op {
-        Op::Mul | Op::MulZ | Op::Dot { .. } => product(args[0], args[1]),
+        Op::Mul | Op::MulZ | Op::Dot { .. } | Op::Conv { .. } => product(args[0], args[1]),
         Op::Div if args[1] == Kind::Linear => None,
         Op::Div => Some(args[0]),
         Op::Solve if args[0] == Kind::Linear => None,
@@ -166,7 +166,7 @@ fn may_be_linear(op: &Op) -> bool {
         Op::Neg | Op::Add | Op::Sub | Op::Mul | Op::MulZ | Op::Div | Op::Select => true,
         Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Pad { .. } => true,
         Op::Concat { .. } | Op::Reverse { .. } | Op::Gather | Op::ScatterAdd | Op::Update => true,
-        Op::Sum { .. } | Op::CumSum { .. } | Op::Dot { .. } | Op::Solve => true,
+        Op::Sum { .. } | Op::CumSum { .. } | Op::Dot { .. } | Op::Conv { .. } | Op::Solve => true,
         Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => true,
         Op::Convert(to) => to.is_float(),
         Op::Const(_) | Op::Abs | Op::Sign | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => false,
