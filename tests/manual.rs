@@ -70,7 +70,8 @@ fn page_says_what_happens(path: &Path) -> Result<(), String> {
     for pair in blocks.windows(2).filter(|pair| pair[0].kind == "dp") {
         let end = ran.lines.iter().position(|line| *line == mark(&pair[0])).expect("every block ends with its mark");
         let start = ran.lines[..end].iter().rposition(|line| line.starts_with("end of the block at line "));
-        let said: String = ran.lines[start.map_or(0, |at| at + 1)..end].iter().map(|line| format!("{line}\n")).collect();
+        let said: String =
+            ran.lines[start.map_or(0, |at| at + 1)..end].iter().map(|line| format!("{line}\n")).collect();
         let wanted = if pair[1].kind == "text" { pair[1].text.as_str() } else { "" };
         if said != wanted {
             return Err(format!("{}:{}: says\n{said}the page says\n{wanted}", path.display(), pair[0].line));
@@ -91,7 +92,9 @@ fn tutorial_and_guides_run() {
 fn parts_of_programs_in_the_reference_parse() {
     let mut complaints = Vec::new();
     let reference = std::fs::read_dir(root().join("docs")).expect("docs is a folder");
-    let pages = reference.map(|entry| entry.expect("docs can be read").path()).filter(|p| p.extension().is_some_and(|e| e == "md"));
+    let pages = reference
+        .map(|entry| entry.expect("docs can be read").path())
+        .filter(|p| p.extension().is_some_and(|e| e == "md"));
     for path in pages {
         let page = std::fs::read_to_string(&path).expect("a page can be read");
         for block in blocks(&page).iter().filter(|block| block.kind == "dp") {
@@ -137,7 +140,9 @@ fn signature(sources: &SourceMap, item: &Item) -> Option<String> {
 
 /// The page of std: of every definition with a comment its signature, comment and examples.
 fn reference_of_std() -> String {
-    let mut page = String::from("# The standard library\n\nWritten in dp, in `std/`, and always in force. This page is made from its comments.\n");
+    let mut page = String::from(
+        "# The standard library\n\nWritten in dp, in `std/`, and always in force. This page is made from its comments.\n",
+    );
     for (name, text) in dp_compiler::stdlib::MODULES {
         let mut sources = SourceMap::default();
         let file = sources.add(format!("{name}.dp"), None, *text);
@@ -166,5 +171,8 @@ fn page_of_std_is_what_its_comments_give() {
         return;
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == wanted, "docs/std.md is not what the comments of std give: UPDATE=1 cargo test page_of_std writes it");
+    assert!(
+        found == wanted,
+        "docs/std.md is not what the comments of std give: UPDATE=1 cargo test page_of_std writes it"
+    );
 }

@@ -18,6 +18,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("methods", include_str!("../../std/methods.dp")),
     ("explain", include_str!("../../std/explain.dp")),
     ("image", include_str!("../../std/image.dp")),
+    ("random", include_str!("../../std/random.dp")),
 ];
 
 /// The library as the texts of one run have it.

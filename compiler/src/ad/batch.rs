@@ -5,6 +5,7 @@
 //! a lane that has stopped keeps its values. Per-sample products of a matrix and a vector become one matrix product.
 
 mod control;
+mod convolution;
 mod rules;
 
 use super::flow;

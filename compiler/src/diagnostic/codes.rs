@@ -289,6 +289,13 @@ pub const ROWS: &[Row] = &[
             `opnorm(K)`), linear and entropic; each block is a state, which begins at `start`.",
     },
     Row {
+        code: Code("E0335"),
+        title: "a key that is used twice",
+        explanation: "A key names its draws: two draws with one key give the same numbers, and so does one draw that is made again in \
+            each pass of a loop. `split(k, 2)` makes two keys of one, `fold_in(k, i)` a key for each number i; after that \
+            the key itself is not drawn from. At the top level, where a draw needs no key, a key may be used again.",
+    },
+    Row {
         code: Code("E0390"),
         title: "not yet possible",
         explanation: "The language has this, but this version of the compiler does not. It is listed among the known \
@@ -370,6 +377,14 @@ pub const ROWS: &[Row] = &[
         explanation: "`reshape` keeps the number of elements; `concat` joins arrays that agree in all dimensions but \
             the one along which they are joined; `broadcast` stretches to a shape that ends in the array's own; a \
             network has so many layers and parameters, not more.",
+    },
+    Row {
+        code: Code("E0413"),
+        title: "a window that does not fit",
+        explanation: "A convolution takes an image and a kernel with as many axes, or channels `real[c, h, w]` and \
+            kernels `real[o, c, p, q]` for as many channels. Without padding the kernel lies inside the image, and so does the \
+            window of a pooling. Strides and dilations are at least 1. Padding that mirrors or repeats an array adds at \
+            most its own elements.",
     },
     Row {
         code: Code("E0501"),
