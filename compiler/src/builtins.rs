@@ -114,6 +114,10 @@ pub enum Builtin {
     LoadImages,
     Save,
     Plot,
+    Scatter,
+    Hist,
+    Heatmap,
+    Image,
     Files,
     CheckGrad,
 }
@@ -158,7 +162,8 @@ rows! {
     "jacobian" Jacobian "jacobian(f)(x)"; "hessian" Hessian "hessian(f)(x)"; "hvp" Hvp "hvp(f)(x, v)";
     "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
     "at" At "at(net, p)"; "first" First "first(net, k)";
-    "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
+    "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "scatter" Scatter "scatter(x, y, label: s, file: f)";
+    "hist" Hist "hist(x, bins: n, file: f)"; "heatmap" Heatmap "heatmap(A, file: f)"; "image" Image "image(X, columns: n, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
 }
 
 /// Named real constants: `pi`, `inf`, and those of the precision: `tol` (1e-8 or 1e-4), `eps` (machine epsilon).

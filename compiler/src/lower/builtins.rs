@@ -635,6 +635,10 @@ impl<'s> Ctx<'s> {
             Builtin::LoadImages => self.effect("load_images"),
             Builtin::Save => self.effect("save"),
             Builtin::Plot => self.effect("plot"),
+            Builtin::Scatter => self.effect("scatter"),
+            Builtin::Hist => self.effect("hist"),
+            Builtin::Heatmap => self.effect("heatmap"),
+            Builtin::Image => self.effect("image"),
             Builtin::Files => self.effect("files"),
             Builtin::CheckGrad => self.effect("check_grad"),
         }
