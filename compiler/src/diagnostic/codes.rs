@@ -169,8 +169,10 @@ pub const ROWS: &[Row] = &[
     Row {
         code: Code("E0316"),
         title: "`param` or a template where it cannot stand",
-        explanation: "`param` stands at the top of a network's block, before its lets. An instance of a network \
-            template is made by `param` in another network.",
+        explanation: "`param` stands at the top of a network's block, before its lets. It is an array with a type, \
+            `param W: real[m, n] = glorot`, or an instance of a network template, `param layer = dense(3, 4)`. At the \
+            top level `network NAME = dense(3, 4)` makes an instance. Functions and the bodies of networks cannot: \
+            each call would make new parameters.",
     },
     Row {
         code: Code("E0317"),
@@ -521,8 +523,8 @@ pub const ROWS: &[Row] = &[
         code: Code("E0705"),
         title: "a checkpoint that cannot be used",
         explanation: "A checkpoint holds parameters, states of optimizers and the step of one training. It could not \
-            be written or read, is damaged, or belongs to another version of the training. Without `--resume` the \
-            training starts anew.",
+            be written or read, is damaged, or belongs to another version of the training, or to a run with other \
+            arguments, another seed or another precision. Without `--resume` the training starts anew.",
     },
     Row {
         code: Code("E0801"),

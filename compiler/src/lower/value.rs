@@ -243,8 +243,9 @@ pub struct SolverForm {
 pub enum NetBody {
     /// A truncated solver with some of its lets and arguments as parameters.
     Unrolled { form: Rc<SolverForm>, lifted: Vec<Lift> },
-    /// Written by hand: the block reads `param` names from the parameters.
-    Hand { decl: Rc<ast::Network>, scope: Scope },
+    /// Written by hand: the block reads `param` names from the parameters. The scope of an instance of a template binds
+    /// the template's own parameters. `parts` are the instances among the `param`s.
+    Hand { decl: Rc<ast::Network>, scope: Scope, parts: Rc<[(Symbol, Rc<Net>)]> },
 }
 
 /// One lifted quantity of an unrolled network.
@@ -271,10 +272,42 @@ pub struct Net {
     pub body: Rc<NetBody>,
     /// A record of arrays (and of records, for instances), shared by all values that name this network.
     pub params: Rc<RefCell<Value>>,
+    /// Where in that record its own parameters stand: the names of the instances that lead to it.
+    pub within: Rc<[Symbol]>,
     /// `first(net, k)`: only the first k passes.
     pub first: Option<usize>,
     /// `at(net, p)`: these parameters instead of the shared ones.
     pub at: Option<Value>,
+}
+
+impl Net {
+    /// Its parameters as they are now: given ones, else its part of the shared ones.
+    pub fn own_params(&self) -> Value {
+        match &self.at {
+            Some(params) => params.clone(),
+            None => self.part_of(&self.params.borrow()),
+        }
+    }
+
+    /// Its part of a record of the shape of the shared parameters.
+    pub fn part_of(&self, whole: &Value) -> Value {
+        self.within.iter().fold(whole.clone(), |value, name| value.field(name).cloned().unwrap_or(Value::Unit))
+    }
+
+    /// The instance of this name, which shares this network's parameters.
+    pub fn part(&self, name: &str) -> Option<Net> {
+        let NetBody::Hand { parts, .. } = &*self.body else { return None };
+        let (name, part) = parts.iter().find(|(n, _)| &**n == name)?;
+        Some(Net {
+            name: part.name.clone(),
+            id: self.id,
+            body: part.body.clone(),
+            params: self.params.clone(),
+            within: self.within.iter().chain([name]).cloned().collect(),
+            first: part.first,
+            at: self.at.as_ref().map(|params| params.field(name).cloned().unwrap_or(Value::Unit)),
+        })
+    }
 }
 
 /// Names in force, innermost first.
@@ -441,7 +474,10 @@ impl Leaves {
             Value::Net(net) => {
                 let body = match &*net.body {
                     NetBody::Unrolled { form, .. } => self.within_form(form, seen),
-                    NetBody::Hand { scope, .. } => self.within_scope(scope, seen),
+                    NetBody::Hand { scope, parts, .. } => {
+                        self.within_scope(scope, seen)
+                            || parts.iter().any(|(_, part)| self.within(&Value::Net(part.clone()), seen))
+                    }
                 };
                 body || net.at.as_ref().is_some_and(|v| self.within(v, seen))
             }
