@@ -38,3 +38,6 @@ pub mod script;
 pub mod stdlib;
 pub mod examples;
 pub mod driver;
+
+#[cfg(test)]
+mod tests;
