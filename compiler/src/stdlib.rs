@@ -7,5 +7,6 @@ pub const MODULES: &[(&str, &str)] = &[
     ("losses", include_str!("../../std/losses.dp")),
     ("layers", include_str!("../../std/layers.dp")),
     ("optim", include_str!("../../std/optim.dp")),
+    ("derivatives", include_str!("../../std/derivatives.dp")),
     ("image", include_str!("../../std/image.dp")),
 ];

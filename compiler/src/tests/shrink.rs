@@ -24,9 +24,11 @@ pub fn shrink(program: Program, fails: &dyn Fn(&Program) -> bool) -> Program {
 
 fn candidates(program: &Program) -> impl Iterator<Item = Program> {
     let (graph, args) = program;
-    let few = (graph.results.len() > 1).then(|| graph.results.iter().map(|&result| with_results(program, vec![result])));
+    let few =
+        (graph.results.len() > 1).then(|| graph.results.iter().map(|&result| with_results(program, vec![result])));
     let cut = (0..graph.eqns.len()).rev().filter_map(|i| cut(program, i));
-    let opened = (0..graph.eqns.len()).rev().flat_map(move |i| opened(graph, i)).map(|graph| tidied((graph, args.clone())));
+    let opened =
+        (0..graph.eqns.len()).rev().flat_map(move |i| opened(graph, i)).map(|graph| tidied((graph, args.clone())));
     let inside = (0..graph.eqns.len()).rev().flat_map(move |i| {
         smaller_bodies(&graph.eqns[i].op).into_iter().map(move |op| {
             let mut graph = graph.clone();
