@@ -42,3 +42,6 @@ pub mod driver;
 pub mod files;
 pub mod manual;
 pub mod repl;
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("prox", include_str!("../../std/prox.dp")),
     ("methods", include_str!("../../std/methods.dp")),
     ("explain", include_str!("../../std/explain.dp")),
+    ("derivatives", include_str!("../../std/derivatives.dp")),
     ("image", include_str!("../../std/image.dp")),
     ("random", include_str!("../../std/random.dp")),
 ];

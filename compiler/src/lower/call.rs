@@ -237,7 +237,7 @@ impl<'s> Ctx<'s> {
                 Func::Pullback { graph, residuals, outputs, inputs } => {
                     self.call_pullback(graph, residuals, outputs, inputs, args)
                 }
-                Func::Jacobian(f) => self.call_jacobian(f, args),
+                Func::Jacobian { func, wrt } => self.call_jacobian(func, wrt.as_deref(), args),
                 Func::Hessian(f) => self.call_hessian(f, args),
                 Func::Hvp(f) => self.call_hvp(f, args),
                 Func::Solver { decl, scope } => {

@@ -141,7 +141,11 @@ pub enum Func {
         outputs: Value,
         inputs: Value,
     },
-    Jacobian(Value),
+    /// `jacobian(f, wrt: ...)`.
+    Jacobian {
+        func: Value,
+        wrt: Option<Vec<Symbol>>,
+    },
     Hessian(Value),
     Hvp(Value),
     Solver {
@@ -188,7 +192,7 @@ impl Func {
             Func::Jvp(_) => "`jvp(...)`".to_string(),
             Func::Vjp(_) => "`vjp(...)`".to_string(),
             Func::Pullback { .. } => "`vjp(...)(...)`".to_string(),
-            Func::Jacobian(_) => "`jacobian(...)`".to_string(),
+            Func::Jacobian { .. } => "`jacobian(...)`".to_string(),
             Func::Hessian(_) => "`hessian(...)`".to_string(),
             Func::Hvp(_) => "`hvp(...)`".to_string(),
             Func::Solver { decl, .. } => format!("solver `{}`", decl.name.text),
@@ -463,10 +467,8 @@ impl Leaves {
                 Func::User { scope, .. } | Func::Lambda { scope, .. } => self.within_scope(scope, seen),
                 Func::Solver { scope, .. } | Func::Template { scope, .. } => self.within_scope(scope, seen),
                 Func::Partial { func, args } => self.within(func, seen) || self.within_args(args, seen),
-                Func::Grad { func, .. } => self.within(func, seen),
-                Func::Jvp(f) | Func::Vjp(f) | Func::Jacobian(f) | Func::Hessian(f) | Func::Hvp(f) => {
-                    self.within(f, seen)
-                }
+                Func::Grad { func, .. } | Func::Jacobian { func, .. } => self.within(func, seen),
+                Func::Jvp(f) | Func::Vjp(f) | Func::Hessian(f) | Func::Hvp(f) => self.within(f, seen),
                 Func::Pullback { residuals, .. } => residuals.iter().any(|v| self.within(v, seen)),
                 Func::SolverForm(form) => self.within_form(form, seen),
                 Func::Builtin(_) | Func::Native(_) => false,
