@@ -1,5 +1,6 @@
 //! The pipeline as one readable function: read, parse, check, then run statement by statement.
 
+use crate::derive::{Catalogue, expand};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lower::value::Scope;
 use crate::lower::{Limits, Session};
@@ -189,17 +190,22 @@ fn use_name(path: &ast::Path) -> String {
     name
 }
 
-/// Checks names, types and dimensions of everything; std is known to be right.
+/// Derives solvers, then checks names, types and dimensions of everything; std is known to be right.
 fn check(program: &mut Program) {
     let start = Instant::now();
     let mut env = types::Env::new();
+    let mut catalogue = Catalogue::default();
     for module in &program.std {
         program.diagnostics.append(&mut types::check_module(&mut env, module));
+        catalogue.add_std(module);
     }
-    for (_, module) in &program.modules {
+    for module in program.modules.iter_mut().map(|(_, module)| module).chain([&mut program.main]) {
+        if expand::needed(module) {
+            program.diagnostics.append(&mut expand::expand(&mut program.sources, &env, &catalogue, module));
+        }
         program.diagnostics.append(&mut types::check_module(&mut env, module));
+        catalogue.add_module(module);
     }
-    program.diagnostics.append(&mut types::check_module(&mut env, &program.main));
     // A line that did not parse may have defined a name: that it is missing is no second mistake.
     let lost = lost_names(&program.sources, &program.main);
     let sources = &program.sources;

@@ -97,8 +97,8 @@ impl<'a> Script<'a> {
             ItemKind::Fn(_) | ItemKind::Solver(_) | ItemKind::Custom(_) | ItemKind::Use(_) => Ok(()),
             ItemKind::Precision(name) => self.precision(name),
             ItemKind::Arg { binder, default } => self.arg(binder, default.as_ref(), item.span),
-            ItemKind::Problem(p) => unsupported(p.name.span, "`problem`"),
-            ItemKind::Method(m) => unsupported(m.name.span, "`method`"),
+            // Solvers were derived of them before the check.
+            ItemKind::Problem(_) | ItemKind::Method(_) => Ok(()),
             ItemKind::SolverAlias { name, value } => {
                 let value = self.eval(value)?;
                 self.scope.bind(&name.text, value);
@@ -359,10 +359,6 @@ impl<'a> Script<'a> {
         self.flush();
         value
     }
-}
-
-fn unsupported(span: Span, what: &str) -> Res<()> {
-    fail("E0390", span, format!("{what} is not part of this version of dp yet"))
 }
 
 /// Int scalars read back are static again: they may be sizes and counts.
