@@ -99,6 +99,8 @@ pub enum Builtin {
     Hessian,
     Hvp,
     StopGradient,
+    /// `prox(f)(v, ..., t)`: the declared proximal operator of `f`.
+    Prox,
     /// Conversions: `real(x)` from int or bool, `int(x)` from bool (or int).
     Real,
     Int,
@@ -156,7 +158,7 @@ rows! {
     "key" Key "key(seed)"; "split" Split "split(k, n)"; "keys" Keys "keys(n), keys(n, key: k)"; "fold_in" FoldIn "fold_in(k, i)"; "draw_key" DrawKey "draw_key()";
     "grad" Grad "grad(f)(x), grad(f, wrt: D)(x, D)"; "value_and_grad" ValueAndGrad "value_and_grad(f)(x)"; "jvp" Jvp "jvp(f)(x, dx)"; "vjp" Vjp "vjp(f)(x)(dy)";
     "jacobian" Jacobian "jacobian(f)(x)"; "hessian" Hessian "hessian(f)(x)"; "hvp" Hvp "hvp(f)(x, v)";
-    "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
+    "prox" Prox "prox(f)(v, t)"; "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
     "at" At "at(net, p)"; "first" First "first(net, k)";
     "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
 }

@@ -70,7 +70,7 @@ pub struct Analysis {
     kept: Vec<Let>,
 }
 
-/// Derives a solver. Errors: E0340 a constraint without a projection, E0341 a term that has no place in the method, E0342
+/// Derives a solver. Errors: E0340 a constraint without a projection, E0341 a term that has no place in the method, E0334
 /// a method that cannot be instantiated, E0343 a name that hides a function, E0344 no step size, E0345 no exact minimizer,
 /// E0346 an objective that is unbounded or that no method solves.
 pub fn derive(catalogue: &Catalogue, request: &Request) -> Res<Derivation> {

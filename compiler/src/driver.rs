@@ -397,6 +397,7 @@ fn import(script: &Script, module: &ast::Module, scopes: &HashMap<&str, Scope>) 
                     script.scope.bind(&name, value);
                 }
             }
+            used.proxes_here().into_iter().for_each(|rule| script.scope.bind_prox(rule));
         }
     }
 }

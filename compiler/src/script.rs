@@ -6,13 +6,15 @@ pub mod train;
 
 use crate::builtins::{self, Builtin};
 use crate::diagnostic::Diagnostic;
-use crate::lower::value::{Func, Scope, Value};
+use crate::lower::problem::objective;
+use crate::lower::value::{Func, ProxRule, Scope, Value};
 use crate::lower::{Declaration, Lowered, Res, Session, fail, init_network, lower_expr, lower_with};
 use crate::run::{Message, Runner};
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind, ItemKind, LetKind};
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::{DType, Tensor};
+use std::rc::Rc;
 use std::time::Instant;
 
 pub use show::show;
@@ -61,7 +63,7 @@ pub struct TestResult {
 }
 
 impl<'a> Script<'a> {
-    /// Declares functions, solvers and derivatives, which may be used before their line, then runs the statements.
+    /// Declares functions, problems, solvers and rules, which may be used before their line, then runs the statements.
     pub fn run(&mut self, module: &ast::Module) -> Res<()> {
         self.declare(&module.items);
         for item in &module.items {
@@ -82,9 +84,15 @@ impl<'a> Script<'a> {
                     let value = Value::func(Func::Solver { decl: decl.clone(), scope: self.scope.clone() });
                     self.scope.bind(&decl.name.text, value);
                 }
+                ItemKind::Problem(problem) => {
+                    let decl = Rc::new(objective(problem));
+                    self.scope.bind(&problem.name.text, Value::func(Func::User { decl, scope: self.scope.clone() }));
+                }
                 ItemKind::Custom(custom) => match custom.kind {
                     ast::CustomKind::Derivative => self.scope.bind_derivative(custom.clone()),
-                    ast::CustomKind::Prox => {}
+                    ast::CustomKind::Prox => {
+                        self.scope.bind_prox(ProxRule { rule: custom.clone(), scope: self.scope.clone() });
+                    }
                 },
                 _ => {}
             }
@@ -97,7 +105,7 @@ impl<'a> Script<'a> {
             ItemKind::Fn(_) | ItemKind::Solver(_) | ItemKind::Custom(_) | ItemKind::Use(_) => Ok(()),
             ItemKind::Precision(name) => self.precision(name),
             ItemKind::Arg { binder, default } => self.arg(binder, default.as_ref(), item.span),
-            // Solvers were derived of them before the check.
+            // A problem is declared as its objective; a method is read where `derive` names it.
             ItemKind::Problem(_) | ItemKind::Method(_) => Ok(()),
             ItemKind::SolverAlias { name, value } => {
                 let value = self.eval(value)?;

@@ -7,5 +7,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("losses", include_str!("../../std/losses.dp")),
     ("layers", include_str!("../../std/layers.dp")),
     ("optim", include_str!("../../std/optim.dp")),
+    ("prox", include_str!("../../std/prox.dp")),
+    ("methods", include_str!("../../std/methods.dp")),
     ("image", include_str!("../../std/image.dp")),
 ];

@@ -28,7 +28,7 @@ pub fn method(catalogue: &Catalogue, analysis: &mut Analysis, request: &Request)
         let Some(method) = catalogue.method(name).cloned() else {
             let known: Vec<String> = catalogue.methods().iter().map(|name| format!("`{name}`")).collect();
             return Err(Box::new(
-                Diagnostic::error("E0342", *span, format!("there is no method `{name}`"))
+                Diagnostic::error("E0334", *span, format!("there is no method `{name}`"))
                     .note(format!("known are {}", known.join(", "))),
             ));
         };

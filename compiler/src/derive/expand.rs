@@ -151,7 +151,7 @@ impl Expander<'_> {
             Some(Expr { kind: ExprKind::Name(name), span }) => Some((name.clone(), *span)),
             Some(other) => {
                 let message = "`by` is followed by the name of a method";
-                self.diagnostics.push(Diagnostic::error("E0342", other.span, message));
+                self.diagnostics.push(Diagnostic::error("E0334", other.span, message));
                 return None;
             }
         };
@@ -160,7 +160,7 @@ impl Expander<'_> {
             Some(form) if &*form.text == "layer" => true,
             Some(form) => {
                 let message = format!("a solver is derived `as layer` or without `as`, not `as {}`", form.text);
-                self.diagnostics.push(Diagnostic::error("E0342", form.span, message));
+                self.diagnostics.push(Diagnostic::error("E0334", form.span, message));
                 return None;
             }
         };
@@ -186,7 +186,7 @@ impl Expander<'_> {
             Some(Item { kind: kind @ ItemKind::Solver(_), .. }) if found.is_empty() => kind,
             _ => {
                 let message = format!("internal error: the derived solver `{}` does not parse", solver.name.text);
-                self.diagnostics.push(Diagnostic::error("E0342", at, message));
+                self.diagnostics.push(Diagnostic::error("E0334", at, message));
                 self.diagnostics.extend(found);
                 ItemKind::Error
             }

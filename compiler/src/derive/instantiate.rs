@@ -123,7 +123,7 @@ impl Instance<'_, '_> {
         let method = self.site.method;
         let [variable] = method.over.as_slice() else {
             return Err(Box::new(Diagnostic::error(
-                "E0342",
+                "E0334",
                 method.name.span,
                 format!("`{}` is written over several variables; a method has one, which stands for all blocks", method.name.text),
             )));
@@ -373,7 +373,7 @@ impl Instance<'_, '_> {
     }
 
     fn unsupported(&self, span: Span, what: &str) -> Box<Diagnostic> {
-        Box::new(Diagnostic::error("E0342", span, format!("a method cannot have {what}")))
+        Box::new(Diagnostic::error("E0334", span, format!("a method cannot have {what}")))
     }
 
     /// Whether an expression is as wide as the variable: it has such a name in it, outside of functions with one real.
@@ -616,7 +616,7 @@ impl Instance<'_, '_> {
                 let operator = self.mapped_operator(&parts)?;
                 self.applied(&operator, at, &t, block)
             }
-            None => Err(Box::new(Diagnostic::error("E0342", e.span, "`prox` in a method is of one of its roles"))),
+            None => Err(Box::new(Diagnostic::error("E0334", e.span, "`prox` in a method is of one of its roles"))),
         }
     }
 
@@ -707,7 +707,7 @@ impl Instance<'_, '_> {
                 self.mapped_operator(&parts)?
             }
             Some(Filled::Smooth(_)) | None => {
-                return Err(Box::new(Diagnostic::error("E0342", of.span, "`conjugate` in a method is of a proximable role")));
+                return Err(Box::new(Diagnostic::error("E0334", of.span, "`conjugate` in a method is of a proximable role")));
             }
         };
         let at = self.named_points(&[at], 2).swap_remove(0);

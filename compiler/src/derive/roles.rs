@@ -98,7 +98,7 @@ pub fn assign(
     for role in &method.roles {
         if !matches!(&*role.role.text, "smooth" | "quadratic" | "proximable" | "linear" | "entropic") {
             let message = format!("`{}` is no role: a role is smooth, quadratic, proximable, linear or entropic", role.role.text);
-            return Err(Box::new(Diagnostic::error("E0342", role.role.span, message)));
+            return Err(Box::new(Diagnostic::error("E0334", role.role.span, message)));
         }
     }
     let mut by_gradient = Vec::new();

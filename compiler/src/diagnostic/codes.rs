@@ -275,6 +275,20 @@ pub const ROWS: &[Row] = &[
             a run; `--precision` on the command line overrides it.",
     },
     Row {
+        code: Code("E0333"),
+        title: "no proximal operator",
+        explanation: "`prox(f)` is the operator declared for `f` by `prox f(v, a; t) = ..`: the u that minimizes \
+            t * f(u, a) + 1/2 * sumsq(u - v). std declares those of norms, counts, boxes, balls, the simplex and others.",
+    },
+    Row {
+        code: Code("E0334"),
+        title: "a method that cannot be filled in",
+        explanation: "A method is a solver over functions that `derive` fills in: `method m(f: smooth, g: proximable) \
+            over v { .. }`. The roles are smooth (`f(v)`, `grad(f)(v)`, `lipschitz(f)`), quadratic (also `prox(f)(v, t)`), \
+            proximable (`prox(g)(v, t)`, `prox(conjugate(g))(v, t)`), `proximable of K` (also `K(v)`, `adjoint(K)(u)`, \
+            `opnorm(K)`), linear and entropic; each block is a state, which begins at `start`.",
+    },
+    Row {
         code: Code("E0390"),
         title: "not yet possible",
         explanation: "The language has this, but this version of the compiler does not. It is listed among the known \

@@ -556,6 +556,7 @@ impl<'s> Ctx<'s> {
                 let [f] = args.exactly(self)?;
                 Ok(Value::func(Func::Hvp(self.function(f)?)))
             }
+            Builtin::Prox => args.wrong(self, "`prox` is applied to a function where it stands"),
             Builtin::StopGradient => {
                 let [x] = args.exactly(self)?;
                 if matches!(x, Value::Int(_) | Value::Bool(_)) || !self.ty(&x)?.dtype.is_float() {

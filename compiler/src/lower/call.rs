@@ -65,6 +65,11 @@ impl<'s> Ctx<'s> {
             values.push(Arg { name, value, each, span: arg.span });
         }
         self.span = span;
+        if let Value::Func(f) = &callee
+            && matches!(**f, Func::Builtin(crate::builtins::Builtin::Prox))
+        {
+            return self.prox_call(scope, &values);
+        }
         if open {
             let args = values
                 .into_iter()

@@ -285,7 +285,17 @@ struct Node {
     names: RefCell<HashMap<Symbol, Value>>,
     /// `derivative f(...)` declared here, by the function's name.
     derivatives: RefCell<HashMap<Symbol, Rc<ast::Custom>>>,
+    /// `prox f(...)` declared here, or imported.
+    proxes: RefCell<Vec<ProxRule>>,
     parent: Option<Scope>,
+}
+
+/// A declared proximal operator.
+#[derive(Clone)]
+pub struct ProxRule {
+    pub rule: Rc<ast::Custom>,
+    /// Where it stands: there, its name means the function that it is about.
+    pub scope: Scope,
 }
 
 impl Default for Scope {
@@ -296,7 +306,12 @@ impl Default for Scope {
 
 impl Scope {
     pub fn new(parent: Option<Scope>) -> Scope {
-        Scope(Rc::new(Node { names: RefCell::default(), derivatives: RefCell::default(), parent }))
+        Scope(Rc::new(Node {
+            names: RefCell::default(),
+            derivatives: RefCell::default(),
+            proxes: RefCell::default(),
+            parent,
+        }))
     }
 
     /// A scope inside this one.
@@ -344,6 +359,16 @@ impl Scope {
         }
     }
 
+    /// Declares a proximal operator here.
+    pub fn bind_prox(&self, rule: ProxRule) {
+        self.0.proxes.borrow_mut().push(rule);
+    }
+
+    /// The proximal operators declared in this very scope, in order.
+    pub fn proxes_here(&self) -> Vec<ProxRule> {
+        self.0.proxes.borrow().clone()
+    }
+
     /// The scope around this one.
     pub fn parent(&self) -> Option<Scope> {
         self.0.parent.clone()
@@ -359,6 +384,7 @@ impl Scope {
         Scope(Rc::new(Node {
             names: RefCell::new(self.0.names.borrow().clone()),
             derivatives: RefCell::new(self.0.derivatives.borrow().clone()),
+            proxes: RefCell::new(self.0.proxes.borrow().clone()),
             parent,
         }))
     }

@@ -179,6 +179,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
         }
         Builtin::Grad | Builtin::ValueAndGrad | Builtin::Jvp | Builtin::Vjp => None,
         Builtin::Jacobian | Builtin::Hessian | Builtin::Hvp => None,
+        Builtin::Prox => None,
         Builtin::StopGradient => {
             given.count(ctx, 1..=1, &[])?;
             Some(given.args[0].ty.clone())
