@@ -8,7 +8,6 @@ use super::rat::Rat;
 use super::term::{Id, Ix, Op, Shape, Terms, dims_product};
 use crate::syntax::ast::Symbol;
 use crate::types::dim::{Dim, Equality, Poly, equality};
-use std::collections::HashMap;
 
 /// Functions of one array that act on each element.
 pub const ELEMENTWISE: [&str; 22] = [
@@ -297,6 +296,9 @@ impl Terms {
                     return self.call("sum", vec![inner]);
                 }
                 ("sum" | "norm" | "norm1" | "abs", _) if self.is_scalar(*arg) && name == "sum" => return *arg,
+                // The sum of equal numbers.
+                ("sum", Op::Number(value)) if let Some(size) = self.size(*arg) => return self.scale(value, size),
+                ("reverse" | "stop_gradient" | "real", Op::Number(_)) => return *arg,
                 ("abs" | "norm" | "norm1", Op::Number(value)) if self.is_scalar(*arg) => return self.number(value.abs()),
                 ("sqrt", Op::Pow) => {
                     let parts = self.args(*arg);
@@ -306,6 +308,9 @@ impl Terms {
                 }
                 _ => {}
             }
+        }
+        if name == "concat" && args.iter().all(|arg| self.is_number(*arg, Rat::ZERO)) {
+            return self.number_of(Rat::ZERO, shape);
         }
         self.intern(Op::Call(name.into()), &args, shape)
     }
@@ -341,6 +346,9 @@ impl Terms {
                 Some(Ix::Range(start, end)) => shape.push(end.sub(start).map_or(Dim::Unknown, Dim::Known)),
                 None => shape.push(dim.clone()),
             }
+        }
+        if let Some(value) = self.as_number(id) {
+            return self.number_of(value, Some(shape));
         }
         self.intern(Op::Index(indices), &[id], Some(shape))
     }
@@ -416,38 +424,6 @@ impl Terms {
             }
             _ => false,
         }
-    }
-
-    /// Puts terms in the place of blocks.
-    pub fn put(&mut self, id: Id, values: &[Option<Id>]) -> Id {
-        self.put_known(id, values, &mut HashMap::new())
-    }
-
-    fn put_known(&mut self, id: Id, values: &[Option<Id>], done: &mut HashMap<Id, Id>) -> Id {
-        let touched = values.iter().enumerate().any(|(block, value)| value.is_some() && self.depends(id, block));
-        if !touched {
-            return id;
-        }
-        if let Some(known) = done.get(&id) {
-            return *known;
-        }
-        let node = self.node(id).clone();
-        let result = match &node.op {
-            Op::Block(block) => values[*block].unwrap_or(id),
-            Op::Gradient(block) | Op::Adjoint(block) => {
-                let mut inner: Vec<Option<Id>> = values.to_vec();
-                inner[*block] = None;
-                let function = self.put(node.args[0], &inner);
-                let at = self.put_known(node.args[1], values, done);
-                self.intern(node.op.clone(), &[function, at], node.shape.clone())
-            }
-            op => {
-                let args: Vec<Id> = node.args.iter().map(|arg| self.put_known(*arg, values, done)).collect();
-                self.remake(op, args, &node.shape)
-            }
-        };
-        done.insert(id, result);
-        result
     }
 
     /// The operation on other arguments.

@@ -124,14 +124,14 @@ pub fn lints(analysis: &mut Analysis, problem: &Problem) -> Res<Vec<Diagnostic>>
             found.push(Diagnostic::warning("E0347", part.span, "the weight of this term is 0: it has no effect"));
         }
     }
-    unused(analysis, problem, &mut found);
+    unused(problem, &mut found);
     unbounded(analysis, problem)?;
-    found.extend(constraints::implied(analysis));
+    found.extend(constraints::leave_implied(analysis));
     Ok(found)
 }
 
 /// Data that no term has in it.
-fn unused(analysis: &Analysis, problem: &Problem, found: &mut Vec<Diagnostic>) {
+fn unused(problem: &Problem, found: &mut Vec<Diagnostic>) {
     let mut used: HashSet<String> = HashSet::new();
     let mut see = |name: &str| {
         used.insert(name.to_string());
@@ -156,7 +156,6 @@ fn unused(analysis: &Analysis, problem: &Problem, found: &mut Vec<Diagnostic>) {
             found.push(Diagnostic::warning("E0347", param.name.span, message));
         }
     }
-    let _ = analysis;
 }
 
 /// An objective whose form says that it has no least value.

@@ -45,18 +45,24 @@ fn holds_zero(terms: &Terms, part: &Part) -> bool {
     WITH_ZERO.contains(&&**name)
 }
 
-/// Warnings of constraints that others imply.
-pub fn implied(analysis: &Analysis) -> Vec<Diagnostic> {
-    let constraints: Vec<&Part> = analysis.parts.iter().filter(|part| part.constraint).collect();
+/// Leaves out constraints that others imply, with a warning of each.
+pub fn leave_implied(analysis: &mut Analysis) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (i, weak) in constraints.iter().enumerate() {
-        let strong = constraints.iter().enumerate().find(|(j, strong)| {
-            *j != i && strong.arg == weak.arg && implies(&analysis.terms, strong, weak, i > *j)
+    let mut i = 0;
+    while i < analysis.parts.len() {
+        let weak = &analysis.parts[i];
+        let strong = analysis.parts.iter().enumerate().find(|(j, strong)| {
+            *j != i && weak.constraint && strong.constraint && strong.arg == weak.arg
+                && implies(&analysis.terms, strong, weak, i > *j)
         });
-        if let Some((_, strong)) = strong {
-            let message = "another constraint implies this one";
-            found.push(Diagnostic::warning("E0347", weak.span, message).label(strong.span, "this one"));
-        }
+        let Some((_, strong)) = strong else {
+            i += 1;
+            continue;
+        };
+        let message = "another constraint implies this one";
+        found.push(Diagnostic::warning("E0347", weak.span, message).label(strong.span, "this one"));
+        analysis.parts.remove(i);
+        analysis.abilities.remove(i);
     }
     found
 }

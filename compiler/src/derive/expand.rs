@@ -23,16 +23,8 @@ pub fn needed(module: &Module) -> bool {
 /// Replaces each `derive` by a solver. `env` holds the types of the modules before. What could not be derived stays, with
 /// its message.
 pub fn expand(sources: &mut SourceMap, env: &types::Env, catalogue: &Catalogue, module: &mut Module) -> Vec<Diagnostic> {
-    // Types of top-level values are looked up in a first check; a problem with a mistake is not derived.
-    let mut known = env.clone();
-    let mistakes: Vec<Span> = types::check_module(&mut known, module)
-        .iter()
-        .filter(|d| d.severity == Severity::Error)
-        .map(Diagnostic::span)
-        .collect();
-    let mut catalogue = catalogue.clone();
-    catalogue.add_module(module);
-    catalogue.set_globals(known);
+    let (catalogue, mistakes) = with_module(env, catalogue, module);
+    let mistakes = mistakes.iter().filter(|d| d.severity == Severity::Error).map(Diagnostic::span).collect();
     let mut expander = Expander { sources, mistakes, diagnostics: Vec::new(), taken: HashSet::new() };
     for item in &module.items {
         if let ItemKind::Solver(solver) = &item.kind {
@@ -41,6 +33,17 @@ pub fn expand(sources: &mut SourceMap, env: &types::Env, catalogue: &Catalogue, 
     }
     module.items = expander.items(&catalogue, std::mem::take(&mut module.items));
     expander.diagnostics
+}
+
+/// The catalogue with a module's own definitions. Types of its top-level values are looked up in a check of it, whose messages
+/// are given too: a problem with a mistake is not derived.
+pub fn with_module(env: &types::Env, catalogue: &Catalogue, module: &Module) -> (Catalogue, Vec<Diagnostic>) {
+    let mut known = env.clone();
+    let messages = types::check_module(&mut known, module);
+    let mut catalogue = catalogue.clone();
+    catalogue.add_module(module);
+    catalogue.set_globals(known);
+    (catalogue, messages)
 }
 
 struct Expander<'a> {

@@ -5,7 +5,9 @@ use super::layer::Layer;
 use super::normal::Kind;
 use super::roles::{self, Filled};
 use super::{Analysis, Choice, Request, write};
-use crate::source::Span;
+use crate::diagnostic::Diagnostic;
+use crate::diagnostic::render::render_found;
+use crate::source::{SourceMap, Span};
 use crate::syntax::ast::Solver;
 use crate::syntax::pretty;
 
@@ -94,5 +96,39 @@ pub fn explanation(analysis: &mut Analysis, request: &Request, choice: &Choice, 
         update,
         layers,
         notes,
+    }
+}
+
+impl Explanation {
+    /// As text: the user's source with labels, then the method, the step, the update and the layer.
+    pub fn render(&self, sources: &SourceMap, color: bool) -> String {
+        let mut labels = self.labels.iter();
+        let mut text = String::new();
+        if let Some((span, first)) = labels.next() {
+            let message = format!("the terms of `{}`", self.problem);
+            let found = Diagnostic::warning("E0347", *span, message).here(first);
+            let found = labels.fold(found, |found, (span, label)| found.label(*span, label));
+            text += &render_found(sources, &found, "derive", color);
+        }
+        text += &format!("\nmethod   {}: {}\n", self.method, self.reason);
+        for role in &self.roles {
+            text += &format!("         {role}\n");
+        }
+        for (name, value) in &self.lets {
+            text += &format!("{:8} {name} = {value}\n", if *name == self.lets[0].0 { "lets" } else { "" });
+        }
+        for (i, line) in self.update.iter().enumerate() {
+            text += &format!("{:8} {line}\n", if i == 0 { "update" } else { "" });
+        }
+        for layer in &self.layers {
+            text += &format!("layer    {}\n         becomes {}\n", layer.before, layer.after);
+            for (name, value, shape) in &layer.lets {
+                text += &format!("         {name}: {shape} = {value}\n");
+            }
+        }
+        for note in &self.notes {
+            text += &format!("note     {note}\n");
+        }
+        text
     }
 }

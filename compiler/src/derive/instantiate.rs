@@ -55,6 +55,8 @@ pub struct Instance<'a, 'b> {
     stable: HashSet<Symbol>,
     /// Lets that a line needs before it.
     pending: Vec<Let>,
+    /// Above zero in loops and lambdas, where nothing may be moved before the line.
+    inside: usize,
     pub layers: Vec<Layer>,
     /// The value of `t`, and where it comes from, for the explanation.
     pub remarks: Vec<String>,
@@ -92,6 +94,7 @@ pub fn instantiate(site: &mut Site, name: &str) -> Res<(Solver, Vec<Layer>, Vec<
         values: HashMap::new(),
         stable: HashSet::new(),
         pending: Vec::new(),
+        inside: 0,
         layers: Vec::new(),
         remarks: Vec::new(),
         site,
@@ -273,6 +276,7 @@ impl Instance<'_, '_> {
             } else {
                 self.expr(&init.value, Some(block))?
             };
+            self.lets.append(&mut self.pending);
             let own = if is_variable {
                 self.block_name(block)
             } else {
@@ -308,7 +312,7 @@ impl Instance<'_, '_> {
                 for init in inits {
                     let text = &init.binder.name.text;
                     if !self.is_wide(&init.value) {
-                        let value = self.expr(&init.value, None)?;
+                        let value = tree::signed(&self.expr(&init.value, None)?);
                         let own = self.fresh(text, None);
                         self.names.insert(text.clone(), vec![own.clone()]);
                         self.flush(step);
@@ -317,7 +321,7 @@ impl Instance<'_, '_> {
                     }
                     let mut own_names = Vec::new();
                     for block in 0..self.blocks() {
-                        let value = self.expr(&init.value, Some(block))?;
+                        let value = tree::signed(&self.expr(&init.value, Some(block))?);
                         let several = self.blocks() > 1;
                         let own = self.fresh(text, several.then_some(block));
                         self.flush(step);
@@ -335,7 +339,7 @@ impl Instance<'_, '_> {
                 let before = assigned.clone();
                 let mut lines = Vec::new();
                 for block in 0..count {
-                    let mut new = self.expr(value, wide.then_some(block))?;
+                    let mut new = tree::signed(&self.expr(value, wide.then_some(block))?);
                     if self.site.layer && wide && !has_operator(value) {
                         new = self.layered(new, block)?;
                     }
@@ -415,9 +419,36 @@ impl Instance<'_, '_> {
         failure.map_or(Ok(result), Err)
     }
 
+    /// A loop, a condition or a function of the method: nothing leaves it.
+    fn closed(&mut self, e: &Expr, block: Option<usize>) -> Res<Expr> {
+        if let ExprKind::Loop(inner) = &e.kind
+            && self.blocks() > 1
+            && inner.inits.iter().any(|init| self.is_wide(&init.value))
+        {
+            return Err(Box::new(
+                Diagnostic::error("E0334", self.site.at, format!("`{}` has a loop over its variable, which is one block; the problem has several", self.site.method.name.text))
+                    .help("take a method with a fixed step, such as `proximal_gradient`"),
+            ));
+        }
+        self.inside += 1;
+        let mut failure = None;
+        let result = tree::rewrite_inside(e, &mut |part| match self.changed(part, block) {
+            Ok(new) => new,
+            Err(diagnostic) => {
+                failure.get_or_insert(diagnostic);
+                Some(part.clone())
+            }
+        });
+        self.inside -= 1;
+        failure.map_or(Ok(result), Err)
+    }
+
     /// What takes the place of a part of the method, if something does.
     fn changed(&mut self, e: &Expr, block: Option<usize>) -> Res<Option<Expr>> {
         match &e.kind {
+            ExprKind::Loop(_) | ExprKind::Lambda { .. } | ExprKind::If { .. } | ExprKind::Comprehension { .. } => {
+                self.closed(e, block).map(Some)
+            }
             ExprKind::Name(name) if &**name == "start" => {
                 let block = block.unwrap_or(0);
                 let zeros = write::zeros(self.site.terms.block_shape(block));
@@ -563,7 +594,7 @@ impl Instance<'_, '_> {
     fn named_points(&mut self, at: &[Expr], uses: usize) -> Vec<Expr> {
         at.iter()
             .map(|point| {
-                if uses < 2 || tree::is_atomic(point) {
+                if uses < 2 || self.inside > 0 || tree::is_atomic(point) {
                     return point.clone();
                 }
                 let own = self.fresh("point", None);
@@ -667,7 +698,8 @@ impl Instance<'_, '_> {
         for name in &self.wide {
             states.extend(self.names[name].iter().cloned());
         }
-        states.sort();
+        // In the order of the blocks, then of their names.
+        states.sort_by_key(|state| (self.site.problem.over.iter().position(|binder| binder.name.text == *state), state.clone()));
         let several = self.blocks() > 1;
         let site = super::layer::Site {
             terms: self.site.terms,
@@ -774,7 +806,12 @@ impl Instance<'_, '_> {
     }
 
     fn mapped(&mut self, name: &str, at: &[Expr]) -> Res<Expr> {
-        let (map, _) = self.map_term(name)?;
+        let (map, own) = self.map_term(name)?;
+        // A map takes zero to zero.
+        let shape = self.site.terms.shape(map).clone();
+        if at[own] == write::zeros(self.site.terms.block_shape(own)) && shape.is_some() {
+            return Ok(write::zeros(&shape));
+        }
         let at = self.named_points(at, if tree::is_atomic(&at[0]) { 1 } else { 2 });
         Ok(self.write_at(map, &at))
     }

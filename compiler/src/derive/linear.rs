@@ -4,7 +4,7 @@
 //! The variable is a node of the graph: a block, or a name.
 
 use super::rat::Rat;
-use super::term::{Id, Ix, Op, Shape, Terms};
+use super::term::{Id, Ix, Op, Terms};
 use crate::types::dim::{Dim, Poly};
 use std::collections::HashMap;
 
@@ -63,6 +63,9 @@ impl Terms {
             }
             Op::Call(name) if &**name != "concat" => {
                 let first = self.linear_part(node.args[0], var);
+                if self.is_number(first, Rat::ZERO) {
+                    return self.zeros(&node.shape);
+                }
                 let args = std::iter::once(first).chain(node.args[1..].iter().copied()).collect();
                 self.remake(&node.op, args, &node.shape)
             }
@@ -99,7 +102,16 @@ impl Terms {
             .enumerate()
             .map(|(i, arg)| if bound && i == 0 { *arg } else { self.with_known(*arg, var, value, done) })
             .collect();
-        let result = self.remake(&node.op, args, &node.shape);
+        let linear = match &node.op {
+            Op::Call(name) => LINEAR.contains(&&**name),
+            Op::Adjoint(_) => !bound || args[0] == node.args[0],
+            _ => false,
+        };
+        let moved = if matches!(node.op, Op::Adjoint(_)) { 1 } else { 0 };
+        let result = match linear && self.is_number(args[moved], Rat::ZERO) {
+            true => self.zeros(&node.shape),
+            false => self.remake(&node.op, args, &node.shape),
+        };
         done.insert(id, result);
         result
     }
@@ -422,10 +434,5 @@ impl Terms {
             }
             _ => None,
         }
-    }
-
-    /// The shape of a variable.
-    pub fn shape_of_var(&self, var: Id) -> Shape {
-        self.shape(var).clone()
     }
 }

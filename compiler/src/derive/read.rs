@@ -240,8 +240,14 @@ impl<'a> Reader<'a> {
             }
             ExprKind::Chain { first, rest } => self.chain(names, first, rest),
             ExprKind::MatMul(a, b) => {
-                let (a, b) = (self.whole(names, a)?, self.whole(names, b)?);
-                Ok(plain(self.terms.matmul(a, b)))
+                let (a, b) = (self.lanes(names, a)?, self.lanes(names, b)?);
+                match (a.axes.as_slice(), b.axes.as_slice(), self.terms.rank(a.id), self.terms.rank(b.id)) {
+                    ([], [], _, _) => Ok(plain(self.terms.matmul(a.id, b.id))),
+                    // D[i] @ y is an element of D @ y; so is y @ D[i].
+                    ([_], [], Some(2), Some(1)) => Ok(Lanes { id: self.terms.matmul(a.id, b.id), axes: a.axes }),
+                    ([], [_], Some(1), Some(2)) => Ok(Lanes { id: self.terms.matmul(b.id, a.id), axes: b.axes }),
+                    _ => Err(Stuck),
+                }
             }
             ExprKind::Pow(base, exponent) => {
                 let (base, exponent) = (self.lanes(names, base)?, self.whole(names, exponent)?);
@@ -854,6 +860,16 @@ impl<'a> Reader<'a> {
 
     /// Gives a name the place and shape that a declaration says.
     pub fn declare(&mut self, names: &mut Names, name: &ast::Name, ty: Option<&ast::Type>) -> Id {
+        if let Some(ast::Type { kind: TypeKind::Array { dims, .. }, .. }) = ty {
+            for dim in dims {
+                crate::types::names_in(dim, &mut |name| {
+                    if !names.has(name) {
+                        let size = self.terms.scalar_name(&name.into());
+                        names.bind(&name.into(), size);
+                    }
+                });
+            }
+        }
         let shape = ty.and_then(|ty| self.shape_of_type(names, ty));
         self.terms.declare_name(&name.text, shape);
         self.terms.here = Some(name.span);

@@ -215,7 +215,7 @@ pub fn describe(terms: &Terms, part: &Part, ability: &Ability) -> String {
     match &part.kind {
         Kind::Constant => "constant: it has no part in the solution".to_string(),
         Kind::Linear => "linear".to_string(),
-        Kind::Square if ability.quadratic => format!("quadratic: {} times the square of `{argument}`", write::text(terms, part.weight)),
+        Kind::Square if ability.quadratic => format!("quadratic, weight {}", write::text(terms, part.weight)),
         Kind::Form => format!("quadratic form of `{argument}`"),
         Kind::Separable(name) => format!("smooth: `{name}` of each element of `{argument}`"),
         Kind::Atom(name) => match &ability.proximal {

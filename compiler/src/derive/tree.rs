@@ -108,9 +108,14 @@ pub fn is_atomic(e: &Expr) -> bool {
 
 /// Changes an expression from the outside in: where `change` gives a new one, that takes its place as it is.
 pub fn rewrite(e: &Expr, change: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Expr {
-    if let Some(new) = change(e) {
-        return new;
+    match change(e) {
+        Some(new) => new,
+        None => rewrite_inside(e, change),
     }
+}
+
+/// The same for the parts of an expression.
+pub fn rewrite_inside(e: &Expr, change: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Expr {
     let kind = match &e.kind {
         ExprKind::Tuple(parts) => ExprKind::Tuple(rewrite_all(parts, change)),
         ExprKind::Array(parts) => ExprKind::Array(rewrite_all(parts, change)),
@@ -257,4 +262,48 @@ pub fn put(e: &Expr, values: &[(Symbol, Expr)]) -> Expr {
         }
         _ => None,
     })
+}
+
+/// Takes minus signs out of products and into sums, and products out of products: `v - t * -(2 * u)` is `v + t * 2 * u`.
+pub fn signed(e: &Expr) -> Expr {
+    let inside = rewrite_inside(e, &mut |part| Some(signed(part)));
+    let ExprKind::Chain { first, rest } = inside.kind else { return inside };
+    if matches!(rest[0].0, BinaryOp::Add | BinaryOp::Sub) {
+        let rest = rest
+            .into_iter()
+            .map(|(op, operand)| match (op, operand.kind) {
+                (BinaryOp::Sub, ExprKind::Neg(inner)) => (BinaryOp::Add, *inner),
+                (BinaryOp::Add, ExprKind::Neg(inner)) => (BinaryOp::Sub, *inner),
+                (op, kind) => (op, Expr { kind, span: operand.span }),
+            })
+            .collect();
+        return expr(ExprKind::Chain { first, rest });
+    }
+    if rest.iter().any(|(op, _)| !matches!(op, BinaryOp::Mul | BinaryOp::Div)) {
+        return expr(ExprKind::Chain { first, rest });
+    }
+    let mut negative = false;
+    let mut positive = |operand: Expr| match operand.kind {
+        ExprKind::Neg(inner) => {
+            negative = !negative;
+            *inner
+        }
+        kind => Expr { kind, span: operand.span },
+    };
+    let first = positive(*first);
+    let mut flat: Vec<(BinaryOp, Expr)> = Vec::new();
+    for (op, operand) in rest {
+        let operand = positive(operand);
+        match operand.kind {
+            ExprKind::Chain { first, rest }
+                if op == BinaryOp::Mul && rest.iter().all(|(op, _)| *op == BinaryOp::Mul) =>
+            {
+                flat.push((BinaryOp::Mul, *first));
+                flat.extend(rest);
+            }
+            kind => flat.push((op, Expr { kind, span: operand.span })),
+        }
+    }
+    let product = chain(first, flat);
+    if negative { expr(ExprKind::Neg(Box::new(product))) } else { product }
 }

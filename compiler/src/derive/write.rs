@@ -37,9 +37,9 @@ impl Writer<'_> {
             },
             Op::Scale(factor) => self.scaled(*factor, args[0]),
             Op::Add => self.sum(&args),
-            Op::Mul => self.product(&[id]),
+            Op::Mul => self.quotient(Rat::ONE, id),
             Op::Pow => match self.terms.as_number(args[1]) {
-                Some(power) if power.is_negative() => self.product(&[id]),
+                Some(power) if power.is_negative() => self.quotient(Rat::ONE, id),
                 _ => tree::expr(ExprKind::Pow(Box::new(self.write(args[0])), Box::new(self.write(args[1])))),
             },
             Op::MatMul => {
@@ -117,8 +117,8 @@ impl Writer<'_> {
             return self.write(id);
         }
         // c / 2 reads better than 1/2 * c for what has no matrices in it.
-        if factor.num() == 1 && self.terms.is_scalar(id) && self.terms.is_constant(id) {
-            return tree::chain(self.write(id), vec![(BinaryOp::Div, tree::int(factor.den()))]);
+        if self.terms.is_scalar(id) && self.terms.is_constant(id) {
+            return self.quotient(factor, id);
         }
         let written = self.write(id);
         let operands = match written.kind {
@@ -158,13 +158,23 @@ impl Writer<'_> {
         tree::chain(self.write(order[0]), rest)
     }
 
-    /// A product, with negative powers as divisors.
-    fn product(&self, ids: &[Id]) -> Expr {
+    /// A positive number times a product, with negative powers as divisors.
+    fn quotient(&self, factor: Rat, id: Id) -> Expr {
         let mut above: Vec<Expr> = Vec::new();
         let mut below: Vec<Expr> = Vec::new();
-        let factors: Vec<Id> = match ids {
-            [id] if *self.terms.op(*id) == Op::Mul => self.terms.args(*id).to_vec(),
-            several => several.to_vec(),
+        if factor.decimal().is_some() {
+            above.push(number(factor));
+        } else {
+            if factor.num() != 1 {
+                above.push(tree::int(factor.num()));
+            }
+            if factor.den() != 1 {
+                below.push(tree::int(factor.den()));
+            }
+        }
+        let factors: Vec<Id> = match self.terms.op(id) {
+            Op::Mul => self.terms.args(id).to_vec(),
+            _ => vec![id],
         };
         for id in factors {
             let args = self.terms.args(id);
