@@ -118,6 +118,10 @@ pub enum Builtin {
     Plot,
     Files,
     CheckGrad,
+    /// `check_prox(f, v, .., t)`: an error if a point is better than what the proximal operator of `f` gives.
+    CheckProx,
+    /// `explain_layer(relu, W, b)`: prints the objective on which a layer takes one step; its numbers as a record.
+    ExplainLayer,
 }
 
 /// One row: the name in source, the function, how it is called.
@@ -161,6 +165,7 @@ rows! {
     "prox" Prox "prox(f)(v, t)"; "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
     "at" At "at(net, p)"; "first" First "first(net, k)";
     "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
+    "check_prox" CheckProx "check_prox(f, v, t)"; "explain_layer" ExplainLayer "explain_layer(relu, W, b)";
 }
 
 /// Named real constants: `pi`, `inf`, and those of the precision: `tol` (1e-8 or 1e-4), `eps` (machine epsilon).

@@ -443,6 +443,9 @@ fn run_all(
     import(script, main, &scopes);
     script.run_tests = run_tests;
     script.run(main)?;
+    if run_tests {
+        script.test_rules(&main.items);
+    }
     if let Some((name, _)) = script.args.first() {
         return Err(Box::new(
             Diagnostic::error("E0801", Span::NONE, format!("the script has no argument --{name}"))

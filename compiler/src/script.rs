@@ -1,6 +1,8 @@
 //! Runs a file's statements from top to bottom: lets, prints, asserts, files, networks, training.
 
 mod effects;
+mod layer;
+mod prox;
 mod show;
 pub mod train;
 
@@ -332,6 +334,8 @@ impl<'a> Script<'a> {
                             | Builtin::Plot
                             | Builtin::Files
                             | Builtin::CheckGrad
+                            | Builtin::CheckProx
+                            | Builtin::ExplainLayer
                     )
                 {
                     return self.effect(builtin, args, e.span);

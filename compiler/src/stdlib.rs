@@ -9,5 +9,6 @@ pub const MODULES: &[(&str, &str)] = &[
     ("optim", include_str!("../../std/optim.dp")),
     ("prox", include_str!("../../std/prox.dp")),
     ("methods", include_str!("../../std/methods.dp")),
+    ("explain", include_str!("../../std/explain.dp")),
     ("image", include_str!("../../std/image.dp")),
 ];

@@ -482,6 +482,13 @@ pub const ROWS: &[Row] = &[
             or the function is not smooth at the point.",
     },
     Row {
+        code: Code("E0511"),
+        title: "not the proximal operator",
+        explanation: "`prox f(v; t) = ..` must give the u that minimizes t * f(u) + 1/2 * sumsq(u - v). A point was found where \
+            this is smaller, by more than rounding. Common causes are a missing factor 2 (the operator of `sumsq` is v / (1 + 2t)), \
+            a step that is not scaled with a weight, and an operator of f / t instead of t * f.",
+    },
+    Row {
         code: Code("E0601"),
         title: "a program that is too large",
         explanation: "A statement grew beyond the allowed number of equations, usually because a function with many \

@@ -638,6 +638,8 @@ impl<'s> Ctx<'s> {
             Builtin::Plot => self.effect("plot"),
             Builtin::Files => self.effect("files"),
             Builtin::CheckGrad => self.effect("check_grad"),
+            Builtin::CheckProx => self.effect("check_prox"),
+            Builtin::ExplainLayer => self.effect("explain_layer"),
         }
     }
 

@@ -22,6 +22,14 @@ impl Ctx<'_> {
         };
         proximal_operator(scope, value, *span)
     }
+
+    /// `f(each points, rest..)`.
+    pub fn on_each(&mut self, f: &Value, points: &Value, rest: &[Value]) -> Res<Value> {
+        let span = self.span;
+        let mut args = vec![Arg { each: 1, ..Arg::plain(points.clone(), span) }];
+        args.extend(rest.iter().map(|value| Arg::plain(value.clone(), span)));
+        self.call_value(f, args)
+    }
 }
 
 /// The proximal operator of a function, by the rules that are visible from a scope and where the function was declared.

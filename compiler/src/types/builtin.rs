@@ -206,7 +206,11 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             given.count(ctx, 1..=1, given::ANY_NAME)?;
             Some(Ty::List(Ty::Str.into()))
         }
-        Builtin::CheckGrad => {
+        Builtin::ExplainLayer => {
+            given.effect(ctx)?;
+            None
+        }
+        Builtin::CheckGrad | Builtin::CheckProx => {
             if let Some(function) = given.args.first()
                 && !function.ty.is_unknown()
                 && !fit::is_function(&function.ty)
