@@ -108,8 +108,12 @@ fn analyse(catalogue: &Catalogue, problem: &Problem) -> Res<Analysis> {
         let shape = binder.ty.as_ref().and_then(|ty| reader.shape_of_type(&names, ty));
         if shape.is_none() {
             return Err(Box::new(
-                Diagnostic::error("E0346", binder.name.span, format!("`{}` needs the type of an array", binder.name.text))
-                    .help(format!("write its shape: `over {}: real[n]`", binder.name.text)),
+                Diagnostic::error(
+                    "E0346",
+                    binder.name.span,
+                    format!("`{}` needs the type of an array", binder.name.text),
+                )
+                .help(format!("write its shape: `over {}: real[n]`", binder.name.text)),
             ));
         }
         reader.terms.here = Some(binder.name.span);

@@ -32,9 +32,9 @@ mod unrolled;
 #[cfg(test)]
 mod tests;
 
+pub use names::{each_binding as bindings_of, each_name as names_in, let_values as values_of};
 pub use scope::Env;
 pub use unrolled::reaching;
-pub use names::{each_binding as bindings_of, each_name as names_in, let_values as values_of};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;

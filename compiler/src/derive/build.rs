@@ -11,8 +11,28 @@ use crate::types::dim::{Dim, Equality, Poly, equality};
 
 /// Functions of one array that act on each element.
 pub const ELEMENTWISE: [&str; 22] = [
-    "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "erf", "atan", "abs",
-    "sign", "floor", "ceil", "round", "stop_gradient", "real", "relu", "isfinite",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "tanh",
+    "sigmoid",
+    "softplus",
+    "erf",
+    "atan",
+    "abs",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "stop_gradient",
+    "real",
+    "relu",
+    "isfinite",
 ];
 /// Functions of several arrays that act on each element.
 pub const ELEMENTWISE_MANY: [&str; 8] = ["max", "min", "where", "soft", "hard", "clip", "leaky", "atan2"];
@@ -299,7 +319,9 @@ impl Terms {
                 // The sum of equal numbers.
                 ("sum", Op::Number(value)) if let Some(size) = self.size(*arg) => return self.scale(value, size),
                 ("reverse" | "stop_gradient" | "real", Op::Number(_)) => return *arg,
-                ("abs" | "norm" | "norm1", Op::Number(value)) if self.is_scalar(*arg) => return self.number(value.abs()),
+                ("abs" | "norm" | "norm1", Op::Number(value)) if self.is_scalar(*arg) => {
+                    return self.number(value.abs());
+                }
                 ("sqrt", Op::Pow) => {
                     let parts = self.args(*arg);
                     if self.is_number(parts[1], Rat::int(2)) {
@@ -419,9 +441,7 @@ impl Terms {
     /// Whether two shapes are known to be the same.
     pub fn same_shape(&self, a: Id, b: Id) -> bool {
         match (self.shape(a), self.shape(b)) {
-            (Some(a), Some(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equality(a, b) == Equality::Equal)
-            }
+            (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equality(a, b) == Equality::Equal),
             _ => false,
         }
     }
@@ -429,7 +449,9 @@ impl Terms {
     /// The operation on other arguments.
     pub fn remake(&mut self, op: &Op, args: Vec<Id>, shape: &Shape) -> Id {
         match op {
-            Op::Number(_) | Op::Literal(_) | Op::Name(_) | Op::Block(_) => self.intern(op.clone(), &args, shape.clone()),
+            Op::Number(_) | Op::Literal(_) | Op::Name(_) | Op::Block(_) => {
+                self.intern(op.clone(), &args, shape.clone())
+            }
             Op::Scale(factor) => self.scale(*factor, args[0]),
             Op::Add => self.add(args),
             Op::Mul => self.mul(args),

@@ -67,7 +67,15 @@ pub fn piece(terms: &mut Terms, catalogue: &Catalogue, part: &Part, block: usize
     let zero = matches!(terms.op(offset), Op::Number(Rat::ZERO));
     let shift = if zero { None } else { Some(offset) };
     if let Some(factor) = terms.factor_of(map, var) {
-        return Ok(Piece { atom, extra, weight: part.weight, factor, shift, span: part.span, constraint: part.constraint });
+        return Ok(Piece {
+            atom,
+            extra,
+            weight: part.weight,
+            factor,
+            shift,
+            span: part.span,
+            constraint: part.constraint,
+        });
     }
     // |w * y|_1 with an array w: a threshold for each element.
     if &*atom == "norm1" && shift.is_none() && *terms.op(map) == Op::Mul {
@@ -102,7 +110,10 @@ pub fn proximal(terms: &mut Terms, mut pieces: Vec<Piece>) -> Result<Proximal, R
     pieces.sort_by_key(|piece| rank(&piece.atom));
     for piece in pieces {
         let same = |known: &&mut Piece| {
-            known.atom == piece.atom && known.extra == piece.extra && known.factor == piece.factor && known.shift == piece.shift
+            known.atom == piece.atom
+                && known.extra == piece.extra
+                && known.factor == piece.factor
+                && known.shift == piece.shift
         };
         if let Some(known) = joined.iter_mut().find(same) {
             if !piece.constraint {
@@ -303,7 +314,8 @@ impl Applier<'_> {
             crate::types::names_in(&rule.body, &mut |name| {
                 uses += usize::from(name == &*rule.args[0].text);
                 let own = rule.args.iter().chain(&rule.after).any(|arg| &*arg.text == name);
-                clash |= !own && (self.hidden)(name);
+                let redefined = !self.catalogue.has_own_rule(declared) && self.catalogue.redefines(name);
+                clash |= !own && ((self.hidden)(name) || redefined);
             });
             let simple = !matches!(rule.body.kind, ExprKind::Block(_) | ExprKind::Loop(_) | ExprKind::If { .. });
             // A function of std that the problem hides is reached through `prox(f)`, which has the names of its own place.

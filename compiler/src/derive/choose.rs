@@ -13,9 +13,15 @@ use std::collections::HashSet;
 const ORDER: [(&str, &str); 8] = [
     ("accelerated_gradient", "every term is convex with a gradient whose change is bounded"),
     ("gradient_descent", "every term has a gradient whose change is bounded"),
-    ("accelerated_proximal_gradient", "the smooth terms are convex with a bounded change of gradient, the others are convex with a proximal operator"),
+    (
+        "accelerated_proximal_gradient",
+        "the smooth terms are convex with a bounded change of gradient, the others are convex with a proximal operator",
+    ),
     ("proximal_gradient", "the terms are smooth with a bounded change of gradient, or have a proximal operator"),
-    ("backtracking_proximal_gradient", "no bound of the change of the gradient is known, so that the step is found on the way"),
+    (
+        "backtracking_proximal_gradient",
+        "no bound of the change of the gradient is known, so that the step is found on the way",
+    ),
     ("admm", "a function with a proximal operator is applied to a linear map, and the rest is quadratic"),
     ("pdhg", "a function with a proximal operator is applied to a linear map"),
     ("gradient_descent", "every term has a gradient"),
@@ -35,7 +41,8 @@ pub fn method(catalogue: &Catalogue, analysis: &mut Analysis, request: &Request)
         let assigned = roles::assign(&mut analysis.terms, &analysis.parts, &analysis.abilities, &method, &fitting)?;
         return Ok(Choice { method, assigned, reason: "it was asked for".to_string() });
     }
-    let bounded = analysis.moving().filter(|(_, ability)| ability.smooth).all(|(_, ability)| ability.lipschitz.is_some());
+    let bounded =
+        analysis.moving().filter(|(_, ability)| ability.smooth).all(|(_, ability)| ability.lipschitz.is_some());
     let convex = is_convex(analysis);
     let mut first_error = None;
     for (name, reason) in ORDER {
@@ -76,7 +83,10 @@ fn fitting_methods(catalogue: &Catalogue, wanted: &[&str]) -> String {
         let has = |word: &str| match word {
             "of" => method.roles.iter().any(|role| role.of.is_some()),
             "proximable" => method.roles.iter().any(|role| role.of.is_none() && &*role.role.text == "proximable"),
-            _ => method.roles.iter().any(|role| &*role.role.text == word || (word == "smooth" && &*role.role.text == "quadratic")),
+            _ => method
+                .roles
+                .iter()
+                .any(|role| &*role.role.text == word || (word == "smooth" && &*role.role.text == "quadratic")),
         };
         if wanted.iter().all(|word| has(word)) {
             names.push(name);
@@ -109,8 +119,12 @@ pub fn lints(analysis: &mut Analysis, problem: &Problem) -> Res<Vec<Diagnostic>>
         let binder = &problem.over[block];
         if !analysis.parts.iter().any(|part| analysis.terms.depends(part.arg, block)) {
             return Err(Box::new(
-                Diagnostic::error("E0346", binder.name.span, format!("no term of the objective has `{}` in it", binder.name.text))
-                    .help("every value of it is a solution; take it out of `over`"),
+                Diagnostic::error(
+                    "E0346",
+                    binder.name.span,
+                    format!("no term of the objective has `{}` in it", binder.name.text),
+                )
+                .help("every value of it is a solution; take it out of `over`"),
             ));
         }
     }
@@ -144,7 +158,8 @@ fn unused(problem: &Problem, found: &mut Vec<Diagnostic>) {
         crate::types::names_in(&constraint.expr, &mut see);
         constraint.set.iter().for_each(|set| crate::types::names_in(set, &mut see));
     }
-    let types = problem.params.iter().map(|param| param.ty.as_ref()).chain(problem.over.iter().map(|block| block.ty.as_ref()));
+    let types =
+        problem.params.iter().map(|param| param.ty.as_ref()).chain(problem.over.iter().map(|block| block.ty.as_ref()));
     for ty in types.flatten() {
         if let crate::syntax::ast::TypeKind::Array { dims, .. } = &ty.kind {
             dims.iter().for_each(|dim| crate::types::names_in(dim, &mut see));

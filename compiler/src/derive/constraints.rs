@@ -13,8 +13,12 @@ const WITH_ZERO: [&str; 5] = ["nonneg", "ball2", "ball1", "ball_inf", "at_most"]
 
 /// The projection of zero on what a block is constrained to, unless zero is in it.
 pub fn start(catalogue: &Catalogue, analysis: &mut Analysis, block: usize) -> Start {
-    let parts: Vec<Part> =
-        analysis.parts.iter().filter(|part| part.constraint && analysis.terms.depends(part.arg, block)).cloned().collect();
+    let parts: Vec<Part> = analysis
+        .parts
+        .iter()
+        .filter(|part| part.constraint && analysis.terms.depends(part.arg, block))
+        .cloned()
+        .collect();
     let outside = parts.iter().any(|part| !holds_zero(&analysis.terms, part));
     if !outside {
         return None;
@@ -52,7 +56,10 @@ pub fn leave_implied(analysis: &mut Analysis) -> Vec<Diagnostic> {
     while i < analysis.parts.len() {
         let weak = &analysis.parts[i];
         let strong = analysis.parts.iter().enumerate().find(|(j, strong)| {
-            *j != i && weak.constraint && strong.constraint && strong.arg == weak.arg
+            *j != i
+                && weak.constraint
+                && strong.constraint
+                && strong.arg == weak.arg
                 && implies(&analysis.terms, strong, weak, i > *j)
         });
         let Some((_, strong)) = strong else {

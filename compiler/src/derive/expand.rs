@@ -22,7 +22,12 @@ pub fn needed(module: &Module) -> bool {
 
 /// Replaces each `derive` by a solver. `env` holds the types of the modules before. What could not be derived stays, with
 /// its message.
-pub fn expand(sources: &mut SourceMap, env: &types::Env, catalogue: &Catalogue, module: &mut Module) -> Vec<Diagnostic> {
+pub fn expand(
+    sources: &mut SourceMap,
+    env: &types::Env,
+    catalogue: &Catalogue,
+    module: &mut Module,
+) -> Vec<Diagnostic> {
     let (catalogue, mistakes) = with_module(env, catalogue, module);
     let mistakes = mistakes.iter().filter(|d| d.severity == Severity::Error).map(Diagnostic::span).collect();
     let mut expander = Expander { sources, mistakes, diagnostics: Vec::new(), taken: HashSet::new() };
@@ -76,7 +81,9 @@ impl Expander<'_> {
                 }
                 *value = self.expr(catalogue, value, before);
             }
-            ItemKind::NetworkAlias { value, .. } | ItemKind::Expr(value) => *value = self.expr(catalogue, value, before),
+            ItemKind::NetworkAlias { value, .. } | ItemKind::Expr(value) => {
+                *value = self.expr(catalogue, value, before)
+            }
             ItemKind::Let(binding) => match &mut binding.kind {
                 LetKind::Inits(inits) => {
                     for init in inits {
@@ -242,7 +249,9 @@ fn has_derive(e: &Expr) -> bool {
 /// The expressions of an item that runs.
 fn each_value(item: &Item, see: &mut dyn FnMut(&Expr)) {
     match &item.kind {
-        ItemKind::SolverAlias { value, .. } | ItemKind::NetworkAlias { value, .. } | ItemKind::Expr(value) => see(value),
+        ItemKind::SolverAlias { value, .. } | ItemKind::NetworkAlias { value, .. } | ItemKind::Expr(value) => {
+            see(value)
+        }
         ItemKind::Let(binding) => types::values_of(binding, see),
         ItemKind::Print(values) | ItemKind::Assert(values) => values.iter().for_each(see),
         ItemKind::For { body, .. } => body.iter().for_each(|item| each_value(item, see)),

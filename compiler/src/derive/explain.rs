@@ -28,7 +28,13 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
-pub fn explanation(analysis: &mut Analysis, request: &Request, choice: &Choice, solver: &Solver, layers: Vec<Layer>) -> Explanation {
+pub fn explanation(
+    analysis: &mut Analysis,
+    request: &Request,
+    choice: &Choice,
+    solver: &Solver,
+    layers: Vec<Layer>,
+) -> Explanation {
     let mut labels = Vec::new();
     let mut notes = Vec::new();
     for (part, ability) in analysis.parts.iter().zip(&analysis.abilities) {
@@ -38,7 +44,10 @@ pub fn explanation(analysis: &mut Analysis, request: &Request, choice: &Choice, 
         }
         labels.push((part.span, text));
     }
-    let halves = analysis.parts.iter().any(|part| part.kind == Kind::Square && analysis.terms.is_number(part.weight, super::rat::Rat::ONE));
+    let halves = analysis
+        .parts
+        .iter()
+        .any(|part| part.kind == Kind::Square && analysis.terms.is_number(part.weight, super::rat::Rat::ONE));
     if halves {
         notes.push(
             "a square without the factor 1/2 has the gradient 2 K'(K v - s): with the step t = 1 / (2 |K|^2) a weight c gives the threshold \

@@ -128,7 +128,10 @@ impl Instance<'_, '_> {
             return Err(Box::new(Diagnostic::error(
                 "E0334",
                 method.name.span,
-                format!("`{}` is written over several variables; a method has one, which stands for all blocks", method.name.text),
+                format!(
+                    "`{}` is written over several variables; a method has one, which stands for all blocks",
+                    method.name.text
+                ),
             )));
         };
         let blocks: Vec<Symbol> = (0..self.blocks()).map(|block| self.block_name(block)).collect();
@@ -137,8 +140,14 @@ impl Instance<'_, '_> {
         let shadowed = self.shadowed();
         if let Some(name) = shadowed {
             return Err(Box::new(
-                Diagnostic::error("E0343", self.site.problem.name.span, format!("the problem uses the name `{name}` for a value, and its solver needs the function `{name}`"))
-                    .help("give that value another name"),
+                Diagnostic::error(
+                    "E0343",
+                    self.site.problem.name.span,
+                    format!(
+                        "the problem uses the name `{name}` for a value, and its solver needs the function `{name}`"
+                    ),
+                )
+                .help("give that value another name"),
             ));
         }
         for binding in &method.body.lets {
@@ -387,17 +396,23 @@ impl Instance<'_, '_> {
             ExprKind::Previous(name) => self.wide.contains(&name.text),
             ExprKind::Call { func, args } => {
                 if let ExprKind::Name(function) = &func.kind {
-                    let scalar = matches!(&**function, "norm" | "norm1" | "sumsq" | "sum" | "lipschitz" | "opnorm" | "count" | "all" | "any");
+                    let scalar = matches!(
+                        &**function,
+                        "norm" | "norm1" | "sumsq" | "sum" | "lipschitz" | "opnorm" | "count" | "all" | "any"
+                    );
                     let value = self.site.assigned.get(function).is_some();
                     let reduces = matches!(&**function, "max" | "min") && args.len() == 1;
                     if scalar || value || reduces {
                         return false;
                     }
                 }
-                self.is_wide(func) || args.iter().any(|arg| matches!(&arg.value, ArgValue::Expr(value) if self.is_wide(value)))
+                self.is_wide(func)
+                    || args.iter().any(|arg| matches!(&arg.value, ArgValue::Expr(value) if self.is_wide(value)))
             }
             ExprKind::Neg(inner) | ExprKind::Transpose(inner) => self.is_wide(inner),
-            ExprKind::Chain { first, rest } => self.is_wide(first) || rest.iter().any(|(_, operand)| self.is_wide(operand)),
+            ExprKind::Chain { first, rest } => {
+                self.is_wide(first) || rest.iter().any(|(_, operand)| self.is_wide(operand))
+            }
             ExprKind::If { then, otherwise, .. } => self.is_wide(then) || self.is_wide(otherwise),
             ExprKind::Block(block) => block.value.as_ref().is_some_and(|value| self.is_wide(value)),
             ExprKind::MatMul(..) | ExprKind::Compare { .. } | ExprKind::Not(_) => false,
@@ -426,8 +441,15 @@ impl Instance<'_, '_> {
             && inner.inits.iter().any(|init| self.is_wide(&init.value))
         {
             return Err(Box::new(
-                Diagnostic::error("E0334", self.site.at, format!("`{}` has a loop over its variable, which is one block; the problem has several", self.site.method.name.text))
-                    .help("take a method with a fixed step, such as `proximal_gradient`"),
+                Diagnostic::error(
+                    "E0334",
+                    self.site.at,
+                    format!(
+                        "`{}` has a loop over its variable, which is one block; the problem has several",
+                        self.site.method.name.text
+                    ),
+                )
+                .help("take a method with a fixed step, such as `proximal_gradient`"),
             ));
         }
         self.inside += 1;
@@ -486,7 +508,9 @@ impl Instance<'_, '_> {
             (ExprKind::Name(word), [of]) if &**word == "lipschitz" && self.role(of).is_some() => {
                 Ok(Some(self.lipschitz(of)?))
             }
-            (ExprKind::Name(word), [of]) if &**word == "opnorm" && self.map(of).is_some() => Ok(Some(self.map_norm(of)?)),
+            (ExprKind::Name(word), [of]) if &**word == "opnorm" && self.map(of).is_some() => {
+                Ok(Some(self.map_norm(of)?))
+            }
             // f(v), K(v)
             (ExprKind::Name(function), [at]) if self.site.assigned.get(function).is_some() => {
                 let at = self.at_blocks(at)?;
@@ -656,14 +680,15 @@ impl Instance<'_, '_> {
         let Instance { site, taken, lets, values, stable, .. } = self;
         let own: HashSet<Symbol> = site.problem.params.iter().map(|param| param.name.text.clone()).collect();
         let catalogue = site.catalogue;
-        let hidden = |name: &str| own.contains(name) || (catalogue.defines(name) && catalogue.function(name).is_some());
+        let hidden = |name: &str| own.contains(name);
         let data = own.clone();
         let block_name = site.problem.over[block].name.text.clone();
         let mut name = |value: Expr| -> Expr {
             let mut steady = true;
             crate::types::names_in(&value, &mut |name| {
                 let known = stable.contains(name) || data.contains(name) || crate::builtins::find(name).is_some();
-                steady &= known || site.kept.iter().any(|binding| binds(binding, name)) || catalogue.function(name).is_some();
+                steady &=
+                    known || site.kept.iter().any(|binding| binds(binding, name)) || catalogue.function(name).is_some();
             });
             if tree::is_atomic(&value) || !steady {
                 return value;
@@ -699,7 +724,9 @@ impl Instance<'_, '_> {
             states.extend(self.names[name].iter().cloned());
         }
         // In the order of the blocks, then of their names.
-        states.sort_by_key(|state| (self.site.problem.over.iter().position(|binder| binder.name.text == *state), state.clone()));
+        states.sort_by_key(|state| {
+            (self.site.problem.over.iter().position(|binder| binder.name.text == *state), state.clone())
+        });
         let several = self.blocks() > 1;
         let site = super::layer::Site {
             terms: self.site.terms,
@@ -739,7 +766,11 @@ impl Instance<'_, '_> {
                 self.mapped_operator(&parts)?
             }
             Some(Filled::Smooth(_)) | None => {
-                return Err(Box::new(Diagnostic::error("E0334", of.span, "`conjugate` in a method is of a proximable role")));
+                return Err(Box::new(Diagnostic::error(
+                    "E0334",
+                    of.span,
+                    "`conjugate` in a method is of a proximable role",
+                )));
             }
         };
         let at = self.named_points(&[at], 2).swap_remove(0);
@@ -755,7 +786,8 @@ impl Instance<'_, '_> {
         for i in parts {
             let part = &self.site.parts[*i];
             let super::normal::Kind::Atom(atom) = &part.kind else { continue };
-            let block = (0..self.site.problem.over.len()).find(|block| self.site.terms.depends(part.arg, *block)).unwrap_or(0);
+            let block =
+                (0..self.site.problem.over.len()).find(|block| self.site.terms.depends(part.arg, *block)).unwrap_or(0);
             let var = self.site.terms.block(block);
             let offset = self.site.terms.offset(part.arg, var);
             let zero = matches!(self.site.terms.op(offset), super::term::Op::Number(Rat::ZERO));
@@ -800,7 +832,8 @@ impl Instance<'_, '_> {
     }
 
     fn map_of(&mut self, part: &Part) -> Id {
-        let block = (0..self.site.problem.over.len()).find(|block| self.site.terms.depends(part.arg, *block)).unwrap_or(0);
+        let block =
+            (0..self.site.problem.over.len()).find(|block| self.site.terms.depends(part.arg, *block)).unwrap_or(0);
         let var = self.site.terms.block(block);
         self.site.terms.linear_part(part.arg, var)
     }

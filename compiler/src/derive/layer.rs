@@ -5,10 +5,10 @@ use super::catalogue::Catalogue;
 use super::rat::Rat;
 use super::read::{Names, Reader};
 use super::term::{Id, Op, Terms};
+use super::tree;
 use super::write;
 use crate::syntax::ast::{Expr, ExprKind, Problem, Symbol};
 use crate::syntax::pretty;
-use super::tree;
 use std::collections::HashSet;
 
 /// Where a split is made.
@@ -48,7 +48,11 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
     for state in states {
         let own = problem.over.iter().position(|binder| binder.name.text == *state);
         let of = own.or_else(|| {
-            problem.over.iter().position(|binder| state.ends_with(&format!("_{}", binder.name.text))).filter(|_| several)
+            problem
+                .over
+                .iter()
+                .position(|binder| state.ends_with(&format!("_{}", binder.name.text)))
+                .filter(|_| several)
         });
         let of = of.unwrap_or(block);
         let shape = terms.block_shape(of).clone();
@@ -149,13 +153,10 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
         parts.push(rest);
     }
     // Written in this order, not in that of sums.
-    let after = parts
-        .iter()
-        .map(|part| write::write(terms, *part))
-        .reduce(|sum, part| match part.kind {
-            ExprKind::Neg(inner) => tree::sub(sum, *inner),
-            kind => tree::chain(sum, vec![(crate::syntax::ast::BinaryOp::Add, tree::expr(kind))]),
-        })?;
+    let after = parts.iter().map(|part| write::write(terms, *part)).reduce(|sum, part| match part.kind {
+        ExprKind::Neg(inner) => tree::sub(sum, *inner),
+        kind => tree::chain(sum, vec![(crate::syntax::ast::BinaryOp::Add, tree::expr(kind))]),
+    })?;
     let after = tree::rewrite(&after, &mut |part| match &part.kind {
         ExprKind::Name(name) => {
             let previous = name.strip_prefix("previous ")?;

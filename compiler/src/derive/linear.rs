@@ -9,8 +9,7 @@ use crate::types::dim::{Dim, Poly};
 use std::collections::HashMap;
 
 /// Functions of the compiler and of std that are linear in their first argument, the others given.
-const LINEAR: [&str; 9] =
-    ["sum", "mean", "reverse", "cumsum", "diag", "real", "conv2", "conv2_adjoint", "gather"];
+const LINEAR: [&str; 9] = ["sum", "mean", "reverse", "cumsum", "diag", "real", "conv2", "conv2_adjoint", "gather"];
 
 impl Terms {
     /// Whether a variable is in a term.
@@ -36,9 +35,7 @@ impl Terms {
             Op::Along(name, _) => matches!(&**name, "sum" | "mean") && self.is_affine(args[0], var),
             Op::Rows(name) => &**name == "sum" && self.is_affine(args[0], var),
             Op::Call(name) if &**name == "concat" => args.iter().all(|arg| self.is_affine(*arg, var)),
-            Op::Call(name) if LINEAR.contains(&&**name) => {
-                with.as_slice() == [args[0]] && self.is_affine(args[0], var)
-            }
+            Op::Call(name) if LINEAR.contains(&&**name) => with.as_slice() == [args[0]] && self.is_affine(args[0], var),
             Op::Adjoint(_) => with.as_slice() == [args[1]] && self.is_affine(args[1], var),
             Op::Pow | Op::Call(_) | Op::Opaque(..) | Op::Gradient(_) => false,
             Op::Number(_) | Op::Literal(_) | Op::Name(_) | Op::Block(_) => true,
@@ -57,7 +54,8 @@ impl Terms {
         let node = self.node(id).clone();
         match &node.op {
             Op::Mul | Op::MatMul | Op::Adjoint(_) => {
-                let args = node.args.iter().map(|arg| if self.has(*arg, var) { self.linear_part(*arg, var) } else { *arg });
+                let args =
+                    node.args.iter().map(|arg| if self.has(*arg, var) { self.linear_part(*arg, var) } else { *arg });
                 let args: Vec<Id> = args.collect();
                 self.remake(&node.op, args, &node.shape)
             }
@@ -304,7 +302,8 @@ impl Terms {
     fn padded(&mut self, u: Id, base: Id, indices: &[Ix]) -> Option<Id> {
         let dims: Vec<Dim> = self.shape(base).clone()?;
         let Ix::Range(start, end) = indices.first()? else { return None };
-        let whole = |ix: &Ix, dim: &Dim| matches!(ix, Ix::Range(a, b) if a.as_constant() == Some(0) && dim.known() == Some(b));
+        let whole =
+            |ix: &Ix, dim: &Dim| matches!(ix, Ix::Range(a, b) if a.as_constant() == Some(0) && dim.known() == Some(b));
         if !indices.iter().zip(&dims).skip(1).all(|(ix, dim)| whole(ix, dim)) {
             return None;
         }

@@ -74,7 +74,11 @@ impl Normalizer<'_> {
 
     fn span_of(&self, id: Id, outer: Span) -> Span {
         let own = self.terms.span(id);
-        if own.is_none() || own.file != outer.file || own.start < outer.start || own.end > outer.end { outer } else { own }
+        if own.is_none() || own.file != outer.file || own.start < outer.start || own.end > outer.end {
+            outer
+        } else {
+            own
+        }
     }
 
     /// One summand of the objective.
@@ -138,7 +142,9 @@ impl Normalizer<'_> {
                     None => self.whole(id, weight, outer),
                 },
                 ("norm1" | "count", [inside]) => self.push(Kind::Atom(name), weight, *inside, Vec::new(), outer),
-                _ if self.catalogue.rule(&name).is_some() && args[1..].iter().all(|arg| self.terms.is_constant(*arg)) => {
+                _ if self.catalogue.rule(&name).is_some()
+                    && args[1..].iter().all(|arg| self.terms.is_constant(*arg)) =>
+                {
                     self.push(Kind::Atom(name.clone()), weight, args[0], args[1..].to_vec(), outer);
                 }
                 _ => self.whole(id, weight, outer),
@@ -241,7 +247,10 @@ impl Normalizer<'_> {
             return self.sum(part, weight, outer);
         }
         let (Some(size), Some(own)) = (self.terms.size(whole), self.terms.size(part)) else {
-            let zeros = { let shape = self.terms.shape(whole).clone(); self.terms.zeros(&shape) };
+            let zeros = {
+                let shape = self.terms.shape(whole).clone();
+                self.terms.zeros(&shape)
+            };
             let filled = self.terms.intern(Op::Add, &[part, zeros], None);
             return self.sum_whole(filled, weight, outer);
         };

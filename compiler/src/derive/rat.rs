@@ -67,7 +67,9 @@ impl Rat {
 
     pub fn pow(self, exponent: i64) -> Option<Rat> {
         let base = if exponent < 0 { self.inverse()? } else { self };
-        (0..exponent.unsigned_abs().min(64)).try_fold(Rat::ONE, |power, _| power.mul(base)).filter(|_| exponent.abs() <= 64)
+        (0..exponent.unsigned_abs().min(64))
+            .try_fold(Rat::ONE, |power, _| power.mul(base))
+            .filter(|_| exponent.abs() <= 64)
     }
 
     pub fn neg(self) -> Rat {
@@ -148,7 +150,9 @@ mod tests {
 
     #[test]
     fn literals_are_exact_and_print_back() {
-        for (text, shown) in [("0.1", "0.1"), ("0.50", "1/2"), ("1e-3", "0.001"), ("12", "12"), ("2.5e1", "25"), ("1e-8", "1e-8")] {
+        for (text, shown) in
+            [("0.1", "0.1"), ("0.50", "1/2"), ("1e-3", "0.001"), ("12", "12"), ("2.5e1", "25"), ("1e-8", "1e-8")]
+        {
             assert_eq!(Rat::of_literal(text).expect("exact").to_string(), shown);
         }
         assert_eq!(Rat::of_literal("1e-40"), None);

@@ -134,7 +134,10 @@ impl<'a> Reader<'a> {
                                 span: binding.span,
                                 trivia: ast::Trivia::default(),
                             }],
-                            value: Some(Box::new(Expr { kind: ExprKind::Name(target.text.clone()), span: target.span })),
+                            value: Some(Box::new(Expr {
+                                kind: ExprKind::Name(target.text.clone()),
+                                span: target.span,
+                            })),
                             value_trivia: ast::Trivia::default(),
                             span: binding.span,
                         }),
@@ -373,7 +376,8 @@ impl<'a> Reader<'a> {
                 Some(Index::Range { .. }) => return Err(Stuck),
                 Some(Index::At(at)) => {
                     if let Some((axis, offset)) = self.index_value(names, at) {
-                        let (Ok(start), Ok(end)) = (axis.start.add(&offset), axis.start.add(&offset).and_then(|s| s.add(&axis.extent)))
+                        let (Ok(start), Ok(end)) =
+                            (axis.start.add(&offset), axis.start.add(&offset).and_then(|s| s.add(&axis.extent)))
                         else {
                             return Err(Stuck);
                         };
@@ -477,7 +481,9 @@ impl<'a> Reader<'a> {
                 }
                 Ok(total)
             }
-            ExprKind::Chain { first, rest } if rest.iter().all(|(op, _)| matches!(op, BinaryOp::Mul | BinaryOp::Div)) => {
+            ExprKind::Chain { first, rest }
+                if rest.iter().all(|(op, _)| matches!(op, BinaryOp::Mul | BinaryOp::Div)) =>
+            {
                 let mut factors = vec![self.lanes(names, first)?];
                 for (op, operand) in rest {
                     let mut factor = self.lanes(names, operand)?;
@@ -568,7 +574,10 @@ impl<'a> Reader<'a> {
         if let [ast::Arg { name: None, value: ArgValue::Generator { body, gens }, .. }] = args {
             return self.reduction(names, expr, name, body, gens);
         }
-        if let [ast::Arg { name: None, value: ArgValue::Expr(inner), .. }, ast::Arg { name: Some(word), value: ArgValue::Expr(axis), .. }] = args
+        if let [
+            ast::Arg { name: None, value: ArgValue::Expr(inner), .. },
+            ast::Arg { name: Some(word), value: ArgValue::Expr(axis), .. },
+        ] = args
             && &*word.text == "axis"
             && let ExprKind::Int(axis) = axis.kind
             && matches!(&**name, "sum" | "mean" | "max" | "min")
@@ -614,7 +623,11 @@ impl<'a> Reader<'a> {
                     .params
                     .iter()
                     .cloned()
-                    .chain(problem.over.iter().map(|b| ast::Param { name: b.name.clone(), ty: b.ty.clone(), default: None }))
+                    .chain(problem.over.iter().map(|b| ast::Param {
+                        name: b.name.clone(),
+                        ty: b.ty.clone(),
+                        default: None,
+                    }))
                     .collect();
                 let body = super::tree::block(&problem.lets, problem.objective.clone());
                 return self.inlined(names, expr, &params, &body, &Names::default(), args);
@@ -634,7 +647,8 @@ impl<'a> Reader<'a> {
             lanes.push(self.lanes(names, value)?);
         }
         let indexed = lanes.iter().any(|lanes| !lanes.axes.is_empty());
-        let elementwise = super::build::ELEMENTWISE.contains(&&**name) || super::build::ELEMENTWISE_MANY.contains(&&**name);
+        let elementwise =
+            super::build::ELEMENTWISE.contains(&&**name) || super::build::ELEMENTWISE_MANY.contains(&&**name);
         if !indexed || (elementwise && lanes.len() == 1) {
             let axes = lanes[0].axes.clone();
             let ids: Vec<Id> = lanes.iter().map(|lanes| lanes.id).collect();
@@ -644,10 +658,17 @@ impl<'a> Reader<'a> {
                     None => return self.opaque(names, expr).map(plain),
                 },
                 // Sizes, draws and functions are not arrays.
-                ("zeros" | "ones" | "eye" | "range" | "broadcast" | "reshape" | "permute" | "size" | "first" | "at", _) => {
+                (
+                    "zeros" | "ones" | "eye" | "range" | "broadcast" | "reshape" | "permute" | "size" | "first" | "at",
+                    _,
+                ) => {
                     return self.constructed(names, expr, name, &ids);
                 }
-                ("grad" | "value_and_grad" | "jvp" | "vjp" | "jacobian" | "hessian" | "hvp" | "svd" | "load" | "flat", _) => {
+                (
+                    "grad" | "value_and_grad" | "jvp" | "vjp" | "jacobian" | "hessian" | "hvp" | "svd" | "load"
+                    | "flat",
+                    _,
+                ) => {
                     return self.opaque(names, expr).map(plain);
                 }
                 _ => {

@@ -34,9 +34,10 @@ pub fn ability(terms: &mut Terms, catalogue: &Catalogue, part: &Part) -> Ability
     };
     let negative = terms.as_number(part.weight).is_some_and(Rat::is_negative);
     let proximal = match proximal {
-        Ok(_) if negative => {
-            Err(Refusal { span: part.span, reason: "its weight is negative, so that it has no proximal operator".to_string() })
-        }
+        Ok(_) if negative => Err(Refusal {
+            span: part.span,
+            reason: "its weight is negative, so that it has no proximal operator".to_string(),
+        }),
         other => other,
     };
     let smooth = smooth::is_smooth(terms, part);
@@ -97,7 +98,8 @@ pub fn assign(
     let (smooth, quadratic) = (role("smooth"), role("quadratic"));
     for role in &method.roles {
         if !matches!(&*role.role.text, "smooth" | "quadratic" | "proximable" | "linear" | "entropic") {
-            let message = format!("`{}` is no role: a role is smooth, quadratic, proximable, linear or entropic", role.role.text);
+            let message =
+                format!("`{}` is no role: a role is smooth, quadratic, proximable, linear or entropic", role.role.text);
             return Err(Box::new(Diagnostic::error("E0334", role.role.span, message)));
         }
     }
@@ -110,7 +112,9 @@ pub fn assign(
         }
         let has_operator = ability.proximal.is_ok();
         let by_quadratic = quadratic.is_some() && ability.quadratic;
-        if (smooth.is_some() && ability.smooth && !(has_operator && matches!(part.kind, Kind::Atom(_)) && plain.is_some()))
+        if (smooth.is_some()
+            && ability.smooth
+            && !(has_operator && matches!(part.kind, Kind::Atom(_)) && plain.is_some()))
             || by_quadratic
         {
             by_gradient.push(i);

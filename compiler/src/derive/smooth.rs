@@ -20,7 +20,12 @@ fn rows() -> [Separable; 5] {
     let quarter = Rat::new(QUARTER.0.into(), QUARTER.1.into());
     [
         // softplus(u) = log(1 + exp(u)); softplus'' = s (1 - s) <= 1/4 with s the sigmoid.
-        Separable { name: "softplus", derivative: |terms, u| terms.call("sigmoid", vec![u]), curvature: quarter, convex: true },
+        Separable {
+            name: "softplus",
+            derivative: |terms, u| terms.call("sigmoid", vec![u]),
+            curvature: quarter,
+            convex: true,
+        },
         Separable { name: "exp", derivative: |terms, u| terms.call("exp", vec![u]), curvature: None, convex: true },
         // |cos''| <= 1
         Separable {
@@ -32,7 +37,12 @@ fn rows() -> [Separable; 5] {
             curvature: Some(Rat::ONE),
             convex: false,
         },
-        Separable { name: "sin", derivative: |terms, u| terms.call("cos", vec![u]), curvature: Some(Rat::ONE), convex: false },
+        Separable {
+            name: "sin",
+            derivative: |terms, u| terms.call("cos", vec![u]),
+            curvature: Some(Rat::ONE),
+            convex: false,
+        },
         // sigmoid'' is at most 1/(6 sqrt 3) < 1/10.
         Separable {
             name: "sigmoid",
@@ -56,7 +66,9 @@ pub fn separable(name: &str) -> Option<Separable> {
 /// Whether a term has a gradient everywhere that can be taken.
 pub fn is_smooth(terms: &Terms, part: &Part) -> bool {
     match &part.kind {
-        Kind::Square | Kind::Form | Kind::Linear | Kind::Separable(_) | Kind::Constant => differentiable(terms, part.arg),
+        Kind::Square | Kind::Form | Kind::Linear | Kind::Separable(_) | Kind::Constant => {
+            differentiable(terms, part.arg)
+        }
         Kind::Atom(name) => &**name == "huber" && differentiable(terms, part.arg),
         Kind::General => differentiable(terms, part.arg),
     }
@@ -70,8 +82,26 @@ fn differentiable(terms: &Terms, id: Id) -> bool {
     let kinked = match terms.op(id) {
         Op::Call(name) => matches!(
             &**name,
-            "abs" | "sign" | "floor" | "ceil" | "round" | "max" | "min" | "norm" | "norm1" | "count" | "relu" | "soft" | "hard"
-                | "clip" | "leaky" | "sort" | "argsort" | "where" | "quantile" | "opnorm"
+            "abs"
+                | "sign"
+                | "floor"
+                | "ceil"
+                | "round"
+                | "max"
+                | "min"
+                | "norm"
+                | "norm1"
+                | "count"
+                | "relu"
+                | "soft"
+                | "hard"
+                | "clip"
+                | "leaky"
+                | "sort"
+                | "argsort"
+                | "where"
+                | "quantile"
+                | "opnorm"
         ),
         Op::Along(name, _) | Op::Rows(name) => matches!(&**name, "max" | "min" | "norm" | "norm1"),
         _ => false,

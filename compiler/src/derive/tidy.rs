@@ -14,7 +14,9 @@ pub fn tidied(mut body: SolverBody, result: &Expr) -> SolverBody {
     see(result);
     for init in &body.states {
         see(&init.value);
-        if let Some(crate::syntax::ast::Type { kind: crate::syntax::ast::TypeKind::Array { dims, .. }, .. }) = &init.binder.ty {
+        if let Some(crate::syntax::ast::Type { kind: crate::syntax::ast::TypeKind::Array { dims, .. }, .. }) =
+            &init.binder.ty
+        {
             dims.iter().for_each(&mut see);
         }
     }

@@ -3,8 +3,8 @@
 use crate::source::{SourceMap, Span};
 use crate::syntax;
 use crate::syntax::ast::{
-    Arg, ArgValue, BinaryOp, Binder, Block, Expr, ExprKind, Generator, Index, Init, ItemKind, Let, LetKind, Name, Param,
-    Stmt, StmtKind, Symbol, Trivia, Type,
+    Arg, ArgValue, BinaryOp, Binder, Block, Expr, ExprKind, Generator, Index, Init, ItemKind, Let, LetKind, Name,
+    Param, Stmt, StmtKind, Symbol, Trivia, Type,
 };
 use std::rc::Rc;
 
@@ -148,11 +148,9 @@ pub fn rewrite_inside(e: &Expr, change: &mut dyn FnMut(&Expr) -> Option<Expr>) -
             inner.body = inner.body.iter().map(|stmt| rewrite_stmt(stmt, change)).collect();
             ExprKind::Loop(inner)
         }
-        ExprKind::If { cond, then, otherwise } => ExprKind::If {
-            cond: boxed(cond, change),
-            then: boxed(then, change),
-            otherwise: boxed(otherwise, change),
-        },
+        ExprKind::If { cond, then, otherwise } => {
+            ExprKind::If { cond: boxed(cond, change), then: boxed(then, change), otherwise: boxed(otherwise, change) }
+        }
         ExprKind::Lambda { params, body } => {
             ExprKind::Lambda { params: params.clone(), body: Rc::new(rewrite(body, change)) }
         }
@@ -205,7 +203,9 @@ pub fn rewrite_inside(e: &Expr, change: &mut dyn FnMut(&Expr) -> Option<Expr>) -
         ExprKind::Int(_) | ExprKind::Real(..) | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::Hole => e.kind.clone(),
         ExprKind::Name(_) | ExprKind::Previous(_) | ExprKind::Error => e.kind.clone(),
         // Runs of solvers, derivations and trainings stand at no place where something is put.
-        ExprKind::Unroll { .. } | ExprKind::Trace { .. } | ExprKind::Derive { .. } | ExprKind::Train(_) => e.kind.clone(),
+        ExprKind::Unroll { .. } | ExprKind::Trace { .. } | ExprKind::Derive { .. } | ExprKind::Train(_) => {
+            e.kind.clone()
+        }
     };
     Expr { kind, span: e.span }
 }
@@ -243,9 +243,7 @@ pub fn rewrite_stmt(stmt: &Stmt, change: &mut dyn FnMut(&Expr) -> Option<Expr>) 
     let kind = match &stmt.kind {
         StmtKind::Let(binding) => StmtKind::Let(rewrite_let(binding, change)),
         StmtKind::Param(inits) => StmtKind::Param(inits.clone()),
-        StmtKind::Assign { place, value } => {
-            StmtKind::Assign { place: place.clone(), value: rewrite(value, change) }
-        }
+        StmtKind::Assign { place, value } => StmtKind::Assign { place: place.clone(), value: rewrite(value, change) },
     };
     Stmt { kind, ..stmt.clone() }
 }

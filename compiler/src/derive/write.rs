@@ -3,8 +3,8 @@
 use super::rat::Rat;
 use super::term::{Id, Ix, Op, Shape, Terms};
 use super::tree;
-use crate::syntax::ast::{Arg, ArgValue, BinaryOp, Expr, ExprKind, Index, ScalarKind, Symbol, Type, TypeKind};
 use crate::source::Span;
+use crate::syntax::ast::{Arg, ArgValue, BinaryOp, Expr, ExprKind, Index, ScalarKind, Symbol, Type, TypeKind};
 use crate::types::dim::{Dim, Poly};
 
 /// How a term is written.
@@ -42,9 +42,7 @@ impl Writer<'_> {
                 Some(power) if power.is_negative() => self.quotient(Rat::ONE, id),
                 _ => tree::expr(ExprKind::Pow(Box::new(self.write(args[0])), Box::new(self.write(args[1])))),
             },
-            Op::MatMul => {
-                tree::expr(ExprKind::MatMul(Box::new(self.write(args[0])), Box::new(self.write(args[1]))))
-            }
+            Op::MatMul => tree::expr(ExprKind::MatMul(Box::new(self.write(args[0])), Box::new(self.write(args[1])))),
             Op::Transpose => tree::expr(ExprKind::Transpose(Box::new(self.write(args[0])))),
             Op::Call(name) => tree::call(name, args.iter().map(|arg| self.write(*arg)).collect()),
             Op::Along(name, axis) => tree::expr(ExprKind::Call {
