@@ -8,6 +8,7 @@
 mod binding;
 mod builtins;
 mod call;
+mod convolution;
 mod derivative;
 mod draw;
 mod escape;
@@ -21,6 +22,7 @@ mod reduce;
 mod solver;
 mod unrolled;
 pub mod value;
+mod windows;
 
 pub use escape::fill_escaped;
 pub use network::{Declaration, init_network};

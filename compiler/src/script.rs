@@ -3,6 +3,7 @@
 mod effects;
 mod layer;
 mod prox;
+mod pictures;
 mod show;
 pub mod train;
 
@@ -29,6 +30,10 @@ pub trait Output {
     fn values(&mut self, _values: &[Value]) {}
     /// A warning, a dump, or progress for the person who watches.
     fn message(&mut self, message: &Message);
+    /// The output is a terminal with colours.
+    fn shows_colours(&self) -> bool {
+        false
+    }
     /// Progress of training may be drawn.
     fn draws_progress(&self) -> bool {
         false
@@ -47,9 +52,13 @@ pub struct Script<'a> {
     pub checkpoints: String,
     /// `--name value` pairs for `arg` items; what is used is removed.
     pub args: Vec<(String, String)>,
+    /// The values that the `arg` items got, in order, as texts that name them exactly.
+    pub given: Vec<(String, String)>,
     /// The command line chose the precision.
     pub precision_given: bool,
     pub out: &'a mut dyn Output,
+    /// Where trainings are logged.
+    pub log: Option<train::log::Log>,
     /// Trainings that ended in this run.
     pub trained: Vec<train::Finished>,
     /// Tests counted while running with `tests` set.
@@ -89,6 +98,10 @@ impl<'a> Script<'a> {
                 ItemKind::Problem(problem) => {
                     let decl = Rc::new(objective(problem));
                     self.scope.bind(&problem.name.text, Value::func(Func::User { decl, scope: self.scope.clone() }));
+                }
+                ItemKind::Network(decl) if decl.template.is_some() => {
+                    let value = Value::func(Func::Template { decl: decl.clone(), scope: self.scope.clone() });
+                    self.scope.bind(&decl.name.text, value);
                 }
                 ItemKind::Custom(custom) => match custom.kind {
                     ast::CustomKind::Derivative => self.scope.bind_derivative(custom.clone()),
@@ -184,6 +197,7 @@ impl<'a> Script<'a> {
                 ));
             }
         };
+        self.given.push((name.text.to_string(), exact(&value)));
         self.bind(binder, value, span)
     }
 
@@ -332,6 +346,10 @@ impl<'a> Script<'a> {
                             | Builtin::LoadImages
                             | Builtin::Save
                             | Builtin::Plot
+                            | Builtin::Scatter
+                            | Builtin::Hist
+                            | Builtin::Heatmap
+                            | Builtin::Image
                             | Builtin::Files
                             | Builtin::CheckGrad
                             | Builtin::CheckProx
@@ -395,6 +413,18 @@ fn truth_of_all(value: &Value, span: Span) -> Res<bool> {
     match value {
         Value::Tensor(t @ Tensor::Bool(_)) => Ok(t.as_slice::<bool>().iter().all(|&b| b)),
         other => truth(other, span),
+    }
+}
+
+/// A value as a text that no other value has, for comparison with that of another run.
+fn exact(value: &Value) -> String {
+    match value {
+        Value::Tensor(t) if t.len() == 1 && t.dtype().is_float() => format!("{:?}", t.item()),
+        Value::Tensor(t) if t.dtype().is_float() && t.len() > 1 => {
+            let bytes: Vec<u8> = t.to_f64_vec().iter().flat_map(|v| v.to_bits().to_le_bytes()).collect();
+            format!("{:?} {:08x}", t.shape(), dp_runtime::checkpoint::crc32(&bytes))
+        }
+        other => show(other),
     }
 }
 

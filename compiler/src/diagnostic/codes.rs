@@ -169,8 +169,10 @@ pub const ROWS: &[Row] = &[
     Row {
         code: Code("E0316"),
         title: "`param` or a template where it cannot stand",
-        explanation: "`param` stands at the top of a network's block, before its lets. An instance of a network \
-            template is made by `param` in another network.",
+        explanation: "`param` stands at the top of a network's block, before its lets. It is an array with a type, \
+            `param W: real[m, n] = glorot`, or an instance of a network template, `param layer = dense(3, 4)`. At the \
+            top level `network NAME = dense(3, 4)` makes an instance. Functions and the bodies of networks cannot: \
+            each call would make new parameters.",
     },
     Row {
         code: Code("E0317"),
@@ -289,6 +291,13 @@ pub const ROWS: &[Row] = &[
             `opnorm(K)`), linear and entropic; each block is a state, which begins at `start`.",
     },
     Row {
+        code: Code("E0335"),
+        title: "a key that is used twice",
+        explanation: "A key names its draws: two draws with one key give the same numbers, and so does one draw that is made again in \
+            each pass of a loop. `split(k, 2)` makes two keys of one, `fold_in(k, i)` a key for each number i; after that \
+            the key itself is not drawn from. At the top level, where a draw needs no key, a key may be used again.",
+    },
+    Row {
         code: Code("E0340"),
         title: "a constraint without a projection",
         explanation: "A solver keeps a constraint by projecting on it. Known are `y >= 0`, `y <= hi`, `lo <= y`, bounds of \
@@ -332,12 +341,6 @@ pub const ROWS: &[Row] = &[
         title: "something odd in a problem",
         explanation: "A warning: data that no term uses, a term that is constant in every block, a weight of 0, a constraint \
             that another one implies. The solver is derived all the same.",
-    },
-    Row {
-        code: Code("E0390"),
-        title: "not yet possible",
-        explanation: "The language has this, but this version of the compiler does not. It is listed among the known \
-            limits.",
     },
     Row {
         code: Code("E0401"),
@@ -415,6 +418,14 @@ pub const ROWS: &[Row] = &[
         explanation: "`reshape` keeps the number of elements; `concat` joins arrays that agree in all dimensions but \
             the one along which they are joined; `broadcast` stretches to a shape that ends in the array's own; a \
             network has so many layers and parameters, not more.",
+    },
+    Row {
+        code: Code("E0413"),
+        title: "a window that does not fit",
+        explanation: "A convolution takes an image and a kernel with as many axes, or channels `real[c, h, w]` and \
+            kernels `real[o, c, p, q]` for as many channels. Without padding the kernel lies inside the image, and so does the \
+            window of a pooling. Strides and dilations are at least 1. Padding that mirrors or repeats an array adds at \
+            most its own elements.",
     },
     Row {
         code: Code("E0501"),
@@ -551,8 +562,8 @@ pub const ROWS: &[Row] = &[
         code: Code("E0705"),
         title: "a checkpoint that cannot be used",
         explanation: "A checkpoint holds parameters, states of optimizers and the step of one training. It could not \
-            be written or read, is damaged, or belongs to another version of the training. Without `--resume` the \
-            training starts anew.",
+            be written or read, is damaged, or belongs to another version of the training, or to a run with other \
+            arguments, another seed or another precision. Without `--resume` the training starts anew.",
     },
     Row {
         code: Code("E0801"),

@@ -102,7 +102,16 @@ pub fn apply(ctx: &mut Ctx, callee: &Ty, args: &[Arg], span: Span) -> Ty {
         Ty::Unknown => Ty::Unknown,
         Ty::Fn(sig) => apply_sig(ctx, sig, args, span),
         Ty::Network(network) => apply_sig(ctx, &network.sig, args, span),
-        Ty::Template(template) => apply_sig(ctx, &template.sig, args, span),
+        Ty::Template(template) => {
+            if !ctx.effects {
+                let called = template.sig.called();
+                let message = format!("{called} is a network template, and this would make parameters at each call");
+                let help =
+                    "`param name = template(..)` in a network, or `network NAME = template(..)` at the top level";
+                ctx.report(Diagnostic::error("E0316", span, message).help(help));
+            }
+            apply_sig(ctx, &template.sig, args, span)
+        }
         Ty::Solver(solver) => apply_sig(ctx, &solver.sig, args, span),
         Ty::Problem(problem) => apply_sig(ctx, &problem.sig, args, span),
         Ty::Lambda(lambda) => function::apply_lambda(ctx, lambda, args, span),

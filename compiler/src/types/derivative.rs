@@ -150,9 +150,9 @@ pub fn apply(ctx: &mut Ctx, derived: &Derived, args: &[Arg], span: Span) -> Ty {
             if lifted(function, args) {
                 return Ty::Unknown;
             }
-            match argument_types(args).first() {
-                Some(x) => outer(&value, x),
-                None => Ty::Unknown,
+            match gradient(ctx, derived, args) {
+                Ty::Tuple(types) => Ty::tuple(types.iter().map(|x| outer(&value, x)).collect()),
+                x => outer(&value, &x),
             }
         }
         Operator::Hessian => {
