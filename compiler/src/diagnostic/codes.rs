@@ -343,12 +343,6 @@ pub const ROWS: &[Row] = &[
             that another one implies. The solver is derived all the same.",
     },
     Row {
-        code: Code("E0390"),
-        title: "not yet possible",
-        explanation: "The language has this, but this version of the compiler does not. It is listed among the known \
-            limits.",
-    },
-    Row {
         code: Code("E0401"),
         title: "operands of a primitive do not fit",
         explanation: "The shapes or kinds that a primitive operation was given do not fit it. The message names the \
