@@ -5,6 +5,7 @@
 //! - `source`: files and spans. A span is all that later stages keep of the text.
 //! - `syntax`: tokens (every byte is in one), layout (newlines, brackets, items), parser, tree. Parsing always gives a tree, with as
 //!   many good messages as there are mistakes; `pretty` prints a tree back as text that parses to the same tree.
+//! - `derive`: from an objective to a solver, source to source. It runs before the check, and what it gives is checked like the rest.
 //! - `types`: names, types and symbolic dimensions, checked where a function is defined. It refuses no correct program: what only
 //!   sizes settle is left to lowering.
 //! - `lower`: traces the tree with concrete shapes into a Graph. Bodies of loops, branches, mapped and differentiated functions are
@@ -19,6 +20,7 @@
 //! - `run`: prepares and calls Graphs; faults and warnings in the user's words.
 //! - `script`: the statements of a file from top to bottom, files, pictures, training.
 //! - `driver`: the pipeline as one readable function.
+//! - `repl`: a session at the prompt, each entry tried as a whole; `manual` documents what has no definition in dp.
 //!
 //! What is alive while compiled code runs is in the crate `dp_runtime`, which knows nothing of the language.
 
@@ -26,6 +28,7 @@ pub mod source;
 pub mod diagnostic;
 pub mod syntax;
 pub mod builtins;
+pub mod derive;
 pub mod types;
 pub mod lower;
 pub mod ad;
@@ -38,6 +41,9 @@ pub mod script;
 pub mod stdlib;
 pub mod examples;
 pub mod driver;
+pub mod files;
+pub mod manual;
+pub mod repl;
 
 #[cfg(test)]
 mod tests;

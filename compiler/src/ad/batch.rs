@@ -6,6 +6,7 @@
 //! other side of a condition or passes after its last, neither faults nor warns. Per-sample products of a matrix and a vector become one matrix product.
 
 mod control;
+mod convolution;
 mod mask;
 mod rules;
 

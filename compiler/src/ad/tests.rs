@@ -4,6 +4,7 @@ mod batches;
 mod kinks;
 mod loops;
 mod programs;
+mod slices;
 mod table;
 
 use super::batch::batch;

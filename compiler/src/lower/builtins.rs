@@ -1,5 +1,8 @@
 //! Calls of the functions that the compiler knows: one arm for each row of `builtins`.
 
+mod draws;
+mod windows;
+
 use super::call::Arg;
 use super::network::first_layers;
 use super::value::{Func, Value, static_int};
@@ -320,6 +323,15 @@ impl<'s> Ctx<'s> {
                 let [x, q] = args.exactly(self)?;
                 self.quantile(&x, &q)
             }
+            Builtin::TopK | Builtin::KeepTop | Builtin::Cumprod | Builtin::Var | Builtin::Std => {
+                self.window_call(builtin, args)
+            }
+            Builtin::Pad | Builtin::Roll | Builtin::Resize2 => self.window_call(builtin, args),
+            Builtin::Conv1 | Builtin::Conv2 | Builtin::Conv1Adjoint | Builtin::Conv2Adjoint => {
+                self.window_call(builtin, args)
+            }
+            Builtin::PoolMax | Builtin::PoolMean | Builtin::PoolTop => self.window_call(builtin, args),
+            Builtin::Bernoulli | Builtin::Exponential | Builtin::Laplace => self.draw_call(builtin, args),
             Builtin::Zeros => self.filled(args, 0.0),
             Builtin::Ones => self.filled(args, 1.0),
             Builtin::Eye => {
@@ -548,6 +560,7 @@ impl<'s> Ctx<'s> {
                 let [f] = args.exactly(self)?;
                 Ok(Value::func(Func::Hvp(self.function(f)?)))
             }
+            Builtin::Prox => args.wrong(self, "`prox` is applied to a function where it stands"),
             Builtin::StopGradient => {
                 let [x] = args.exactly(self)?;
                 if matches!(x, Value::Int(_) | Value::Bool(_)) || !self.ty(&x)?.dtype.is_float() {
@@ -627,8 +640,14 @@ impl<'s> Ctx<'s> {
             Builtin::LoadImages => self.effect("load_images"),
             Builtin::Save => self.effect("save"),
             Builtin::Plot => self.effect("plot"),
+            Builtin::Scatter => self.effect("scatter"),
+            Builtin::Hist => self.effect("hist"),
+            Builtin::Heatmap => self.effect("heatmap"),
+            Builtin::Image => self.effect("image"),
             Builtin::Files => self.effect("files"),
             Builtin::CheckGrad => self.effect("check_grad"),
+            Builtin::CheckProx => self.effect("check_prox"),
+            Builtin::ExplainLayer => self.effect("explain_layer"),
         }
     }
 

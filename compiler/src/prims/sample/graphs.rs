@@ -6,6 +6,7 @@ mod rows;
 use super::Rng;
 use crate::ir::builder::Builder;
 use crate::ir::graph::{CallRule, Graph, Guard, Op, Scan, Trips, Type, Var};
+use dp_runtime::kernels::conv::Window;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 
@@ -313,8 +314,32 @@ impl Maker<'_> {
             }
             _ => self.b.constant(value),
         };
-        self.push(Op::Dot { batch }, &[a, b]);
+        if self.rng.below(4) == 0 {
+            let b = self.b.transpose_last(b);
+            self.convolution(a, b, batch);
+        } else {
+            self.push(Op::Dot { batch }, &[a, b]);
+        }
         self.keep_last(n);
+    }
+
+    /// Of the rows of `a: [.., m, k]` with those of `b: [.., n, k]`.
+    fn convolution(&mut self, a: Var, b: Var, batch: usize) {
+        let [x, kernel] = [a, b].map(|v| {
+            let mut shape = self.b.shape(v).to_vec();
+            shape.splice(batch + 1..batch + 1, [1, 1]);
+            self.b.reshape(v, &shape)
+        });
+        let k = self.b.shape(a)[batch + 1];
+        let low = self.rng.below(k + 1) as isize;
+        let window = Window {
+            stride: [1, self.rng.range(1, 3)],
+            dilation: [1, self.rng.range(1, 3)],
+            spread: [1, self.rng.range(1, 3)],
+            low: [0, low],
+            size: [1, self.rng.range(1, 4)],
+        };
+        self.push(Op::Conv { batch, window }, &[x, kernel]);
     }
 
     fn index(&mut self) {
