@@ -10,6 +10,8 @@ pub mod sums;
 pub mod value;
 
 pub mod control;
+pub mod decompositions;
+pub mod elementary;
 pub mod elementwise;
 pub mod indexing;
 pub mod linalg;
@@ -17,6 +19,7 @@ pub mod products;
 pub mod random;
 pub mod reductions;
 pub mod structure;
+pub mod transforms;
 
 use crate::ir::graph::{Op, Type};
 use dp_runtime::fault::FaultKind;
@@ -35,6 +38,8 @@ pub enum Family {
     Product,
     /// Decompositions and linear systems.
     Linalg,
+    /// Fourier transforms.
+    Transform,
     Random,
     /// Loops, branches, calls, guards.
     Control,
@@ -111,6 +116,19 @@ table! {
     Op::Softplus => elementwise::SOFTPLUS,
     Op::Erf => elementwise::ERF,
     Op::Atan => elementwise::ATAN,
+    Op::Log2 => elementary::LOG2,
+    Op::Log10 => elementary::LOG10,
+    Op::Cbrt => elementary::CBRT,
+    Op::Asin => elementary::ASIN,
+    Op::Acos => elementary::ACOS,
+    Op::Sinh => elementary::SINH,
+    Op::Cosh => elementary::COSH,
+    Op::Asinh => elementary::ASINH,
+    Op::Acosh => elementary::ACOSH,
+    Op::Atanh => elementary::ATANH,
+    Op::Erfc => elementary::ERFC,
+    Op::Lgamma => elementary::LGAMMA,
+    Op::Polygamma { .. } => elementary::POLYGAMMA,
     Op::Floor => elementwise::FLOOR,
     Op::Ceil => elementwise::CEIL,
     Op::Round => elementwise::ROUND,
@@ -124,6 +142,7 @@ table! {
     Op::Max => elementwise::MAX,
     Op::Min => elementwise::MIN,
     Op::Atan2 => elementwise::ATAN2,
+    Op::Hypot => elementary::HYPOT,
     Op::IntDiv => elementwise::INT_DIV,
     Op::Mod => elementwise::MOD,
 
@@ -165,6 +184,15 @@ table! {
     Op::Dot { .. } => products::DOT,
     Op::Svd => linalg::SVD,
     Op::Solve => linalg::SOLVE,
+    Op::Cholesky => decompositions::CHOLESKY,
+    Op::TriangularSolve { .. } => decompositions::TRIANGULAR_SOLVE,
+    Op::Det => decompositions::DET,
+    Op::SlogDet => decompositions::SLOGDET,
+    Op::Qr => decompositions::QR,
+    Op::Eigh => decompositions::EIGH,
+    Op::SpectralQuotient(_) => decompositions::SPECTRAL_QUOTIENT,
+
+    Op::Fft { .. } => transforms::FFT,
 
     Op::Normal { .. } => random::NORMAL,
     Op::Uniform { .. } => random::UNIFORM,

@@ -10,6 +10,7 @@
 //! in place. The code generator is the only caller; its planner owns the layouts.
 
 pub mod copy;
+pub mod decompose;
 pub mod dot;
 pub mod index;
 pub mod matvec;
