@@ -12,6 +12,7 @@ pub mod value;
 pub mod control;
 pub mod decompositions;
 pub mod elementary;
+pub mod convolution;
 pub mod elementwise;
 pub mod indexing;
 pub mod linalg;
@@ -182,6 +183,7 @@ table! {
     Op::Sort => reductions::SORT,
 
     Op::Dot { .. } => products::DOT,
+    Op::Conv { .. } => convolution::CONV,
     Op::Svd => linalg::SVD,
     Op::Solve => linalg::SOLVE,
     Op::Cholesky => decompositions::CHOLESKY,
