@@ -196,14 +196,14 @@ fn qr(lin: &mut Lin, a: Var, outs: &[Var], da: Var) -> [Var; 2] {
     [dq, t.sub(moved, turned)]
 }
 
-/// S = V diag(w) V', the symmetric part of A: with P = V' dS V, dw = diag P and dV = V (P_ij / (w_j - w_i)).
+/// S = V diag(w) V', the symmetric part of A: with P = V' dA V = E + O as below, dw = diag P and dV = V (E_ij / (w_j - w_i)).
 fn eigh(lin: &mut Lin, outs: &[Var], da: Var) -> [Var; 2] {
     let [w, v] = [outs[0], outs[1]].map(|var| lin.capture(var));
     let t = &mut lin.tangent;
     let dot = Op::Dot { batch: t.ty(v).rank() - 2 };
-    let ds = symmetric(t, da);
+    // Of dA its symmetric part counts, which is what the quotient and the diagonal see.
     let v_turned = t.transpose_last(v);
-    let right = t.op(dot.clone(), &[ds, v]);
+    let right = t.op(dot.clone(), &[da, v]);
     let p = t.op(dot.clone(), &[v_turned, right]);
     let dw = diagonal_of(t, p);
     let rotation = t.op(Op::SpectralQuotient(Spectral::Difference), &[w, p]);
