@@ -1,9 +1,9 @@
 //! Convolution.
 
-use super::Prim;
 use super::sample::{Rng, Use};
 use super::shape::{self, Rule};
 use super::value::{Values, take, wrong_kind};
+use super::{Family, Prim};
 use crate::ir::graph::{Op, Type};
 use dp_runtime::kernels::DOT_BLOCK;
 use dp_runtime::kernels::conv::Window;
@@ -14,6 +14,8 @@ pub static CONV: Prim = Prim {
     doc: "`[B..., N, C, H, W] x [B..., O, C, P, Q] -> [B..., N, O, Y, X]` with `batch` leading axes in common, on floats.\nEach element sums over \
           the taps (c, t, u) of the kernel in blocks of 512, each one chain of fused multiply-adds;\na tap that meets no element takes no part. \
           The kernel is not flipped.",
+    family: Family::Product,
+    plain: None,
     result: conv,
     eval: eval_conv,
     sample: sample_conv,
