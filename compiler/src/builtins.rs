@@ -126,6 +126,8 @@ pub enum Builtin {
     Hessian,
     Hvp,
     StopGradient,
+    /// `prox(f)(v, ..., t)`: the declared proximal operator of `f`.
+    Prox,
     /// Conversions: `real(x)` from int or bool, `int(x)` from bool (or int).
     Real,
     Int,
@@ -141,8 +143,16 @@ pub enum Builtin {
     LoadImages,
     Save,
     Plot,
+    Scatter,
+    Hist,
+    Heatmap,
+    Image,
     Files,
     CheckGrad,
+    /// `check_prox(f, v, .., t)`: an error if a point is better than what the proximal operator of `f` gives.
+    CheckProx,
+    /// `explain_layer(relu, W, b)`: prints the objective on which a layer takes one step; its numbers as a record.
+    ExplainLayer,
 }
 
 /// One row: the name in source, the function, how it is called.
@@ -191,9 +201,11 @@ rows! {
     "key" Key "key(seed)"; "split" Split "split(k, n)"; "keys" Keys "keys(n), keys(n, key: k)"; "fold_in" FoldIn "fold_in(k, i)"; "draw_key" DrawKey "draw_key()";
     "grad" Grad "grad(f)(x), grad(f, wrt: D)(x, D)"; "value_and_grad" ValueAndGrad "value_and_grad(f)(x)"; "jvp" Jvp "jvp(f)(x, dx)"; "vjp" Vjp "vjp(f)(x)(dy)";
     "jacobian" Jacobian "jacobian(f)(x)"; "hessian" Hessian "hessian(f)(x)"; "hvp" Hvp "hvp(f)(x, v)";
-    "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
+    "prox" Prox "prox(f)(v, t)"; "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
     "at" At "at(net, p)"; "first" First "first(net, k)";
-    "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
+    "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "scatter" Scatter "scatter(x, y, label: s, file: f)";
+    "hist" Hist "hist(x, bins: n, file: f)"; "heatmap" Heatmap "heatmap(A, file: f)"; "image" Image "image(X, columns: n, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
+    "check_prox" CheckProx "check_prox(f, v, t)"; "explain_layer" ExplainLayer "explain_layer(relu, W, b)";
 }
 
 /// Named real constants: `pi`, `inf`, and those of the precision: `tol` (1e-8 or 1e-4), `eps` (machine epsilon).

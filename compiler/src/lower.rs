@@ -16,6 +16,8 @@ mod expr;
 mod loops;
 mod network;
 mod ops;
+pub mod problem;
+pub mod prox;
 mod reduce;
 mod solver;
 mod unrolled;

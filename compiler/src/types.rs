@@ -18,8 +18,10 @@ mod function;
 mod index;
 mod items;
 mod keys;
+mod method;
 mod names;
 mod operator;
+mod prox;
 mod report;
 mod scope;
 mod solver;
@@ -27,12 +29,14 @@ mod statement;
 mod train;
 mod ty;
 mod unrolled;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use scope::Env;
+pub use scope::{Env, similar};
 pub use unrolled::reaching;
+pub use value::{bind_expr, bind_value};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;

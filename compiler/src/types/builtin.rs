@@ -206,6 +206,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
         }
         Builtin::Grad | Builtin::ValueAndGrad | Builtin::Jvp | Builtin::Vjp => None,
         Builtin::Jacobian | Builtin::Hessian | Builtin::Hvp => None,
+        Builtin::Prox => None,
         Builtin::StopGradient => {
             given.count(ctx, 1..=1, &[])?;
             Some(given.args[0].ty.clone())
@@ -223,7 +224,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             given.count(ctx, 1..=usize::MAX, given::ANY_NAME)?;
             None
         }
-        Builtin::Save | Builtin::Plot => {
+        Builtin::Save | Builtin::Plot | Builtin::Scatter | Builtin::Hist | Builtin::Heatmap | Builtin::Image => {
             given.effect(ctx)?;
             None
         }
@@ -232,7 +233,11 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             given.count(ctx, 1..=1, given::ANY_NAME)?;
             Some(Ty::List(Ty::Str.into()))
         }
-        Builtin::CheckGrad => {
+        Builtin::ExplainLayer => {
+            given.effect(ctx)?;
+            None
+        }
+        Builtin::CheckGrad | Builtin::CheckProx => {
             if let Some(function) = given.args.first()
                 && !function.ty.is_unknown()
                 && !fit::is_function(&function.ty)

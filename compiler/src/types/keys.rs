@@ -84,10 +84,10 @@ impl Walk {
         let help = "`split(k, 2)` makes two keys of one, `fold_in(k, i)` one for each number i";
         if passes > *bound {
             let message = format!("the key `{name}` is used again in each pass, where it names the same numbers");
-            self.found.push(Diagnostic::error("E0333", span, message).help(help));
+            self.found.push(Diagnostic::error("E0335", span, message).help(help));
         } else if let Some(first) = *first {
             let message = format!("the key `{name}` is used twice: what is drawn here was drawn before");
-            self.found.push(Diagnostic::error("E0333", span, message).label(first, "the first use").help(help));
+            self.found.push(Diagnostic::error("E0335", span, message).label(first, "the first use").help(help));
         } else {
             *first = Some(span);
         }

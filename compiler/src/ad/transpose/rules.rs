@@ -128,7 +128,9 @@ pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
             at.give(0, ct);
             give_gathered(at, ct);
         }
+        // The part's cotangent is read before its place is cleared, so that the clearing can be done in place.
         Op::Update => {
+            give_gathered(at, ct);
             if at.is_linear(0) {
                 let ty = operand_type(at, 1);
                 let mut operands = vec![ct, at.b.zeros(&ty)];
@@ -136,7 +138,6 @@ pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
                 let kept = at.b.op(Op::Update, &operands);
                 at.give(0, kept);
             }
-            give_gathered(at, ct);
         }
         Op::Sum { axes } => {
             let shape = operand_type(at, 0).shape;
