@@ -18,7 +18,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use dp_runtime::abi::{Frame, Inline, Kernel};
+use dp_runtime::abi::{Frame, Inline};
 use dp_runtime::tensor::DType;
 use element::{clif_type, element};
 use pieces::pieces;
