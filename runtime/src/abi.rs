@@ -49,6 +49,8 @@ pub enum Kernel {
     SumLast { kept: usize },
     /// The same for other axes.
     SumOther { kept: usize },
+    /// x (kept axes, then the axis of the parts) -> out. The pairwise tree over sums of chunks or blocks.
+    SumParts,
     /// x (kept axes, then reduced ones) -> out.
     Fold { kept: usize, by: FoldBy },
     /// x (its axis last) -> out (i64).
@@ -219,6 +221,11 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 DType::I64 => fold::<i64>(*kept, layouts, at, 0, i64::wrapping_add),
                 DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
+            Kernel::SumParts => match dtype {
+                DType::F32 => sum_parts::<f32>(layouts, at),
+                DType::F64 => sum_parts::<f64>(layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
             Kernel::Fold { kept, by } => match (dtype, by) {
                 (DType::F32, FoldBy::Product) => fold::<f32>(*kept, layouts, at, 1.0, |a, b| a * b),
                 (DType::F64, FoldBy::Product) => fold::<f64>(*kept, layouts, at, 1.0, |a, b| a * b),
@@ -347,6 +354,14 @@ unsafe fn sum<T: Real>(kernel: &Kernel, kept: usize, layouts: &[Layout], at: &[*
             reduce::sum_other(kept_shape, summed, from, kept_strides, summed_strides, to, &out.strides);
         }
     }
+}
+
+unsafe fn sum_parts<T: Real>(layouts: &[Layout], at: &[*mut u8]) {
+    let (x, out) = (&layouts[0], &layouts[1]);
+    let kept = x.shape.len() - 1;
+    let (parts, step) = (x.shape[kept], x.strides[kept]);
+    let kept = (&x.shape[..kept], &x.strides[..kept]);
+    unsafe { reduce::sum_parts(kept, (parts, step), at[0] as *const T, at[1] as *mut T, &out.strides) };
 }
 
 unsafe fn fold<T: Copy>(kept: usize, layouts: &[Layout], at: &[*mut u8], start: T, f: impl Fn(T, T) -> T) {

@@ -8,6 +8,7 @@ mod element;
 mod lanes;
 mod nest;
 pub mod pieces;
+mod reduction;
 
 use super::plan::{Base, Count, Loop, Operand, Plan, Reg, Scalar, Step};
 use super::view::View;
@@ -303,7 +304,10 @@ impl<'p> Emitter<'p, '_, '_> {
                 let address = self.address(to, dtype);
                 self.b.ins().store(unaligned(), value, address, 0);
             }
-            Step::Nest(nest) => self.nest(nest),
+            Step::Nest(nest) => match &nest.reduction {
+                Some(reduction) => self.reduction(nest, reduction),
+                None => self.nest(nest),
+            },
             Step::Call { call, operands } => self.kernel(*call, operands),
             Step::Guard { pred, fatal, eqn } => self.guard(*pred, *fatal, *eqn),
             Step::Loop(l) => self.scan(l),

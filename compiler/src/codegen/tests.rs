@@ -1,6 +1,7 @@
 //! Compiled code against the reference evaluator, bit for bit.
 
 mod control;
+mod reductions;
 
 use super::compile;
 use crate::ad::vjp_graph;

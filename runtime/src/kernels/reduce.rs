@@ -171,6 +171,27 @@ unsafe fn sum_columns<T: Real>(
     }
 }
 
+/// The pairwise tree over the sums of chunks or blocks: `parts` of them, `step` apart, for each place of the kept axes
+/// (sizes and strides).
+///
+/// # Safety
+/// As in `kernels`.
+pub unsafe fn sum_parts<T: Real>(
+    kept: (&[usize], &[isize]),
+    (parts, step): (usize, isize),
+    x: *const T,
+    out: *mut T,
+    out_strides: &[isize],
+) {
+    walk(kept.0, [kept.1, out_strides], [0, 0], &mut |[at, o]| {
+        let mut tree = Tree::new();
+        for part in 0..parts as isize {
+            tree.push(unsafe { *x.offset(at + part * step) });
+        }
+        unsafe { *out.offset(o) = tree.finish() };
+    });
+}
+
 /// Folds `f` over the reduced axes in row-major order from `start`.
 ///
 /// # Safety

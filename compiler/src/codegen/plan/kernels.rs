@@ -10,7 +10,7 @@ use dp_runtime::kernels::walk::collapse;
 use dp_runtime::tensor::{DType, Tensor};
 
 /// An operand with its element kind and shape.
-type Typed = (Operand, DType, Vec<usize>);
+pub type Typed = (Operand, DType, Vec<usize>);
 
 /// Counting arrays up to this size are constants.
 const SMALL_IOTA: usize = 4096;
@@ -108,7 +108,7 @@ impl Planner {
     }
 
     /// A result as an operand, scalar or array.
-    fn out(&mut self, scope: &mut Scope, var: Var) -> Typed {
+    pub fn out(&mut self, scope: &mut Scope, var: Var) -> Typed {
         let ty = scope.graph.ty(var).clone();
         if ty.rank() == 0 {
             let reg = self.reg(ty.dtype);
@@ -215,7 +215,7 @@ impl Planner {
 
     /// A call of a reduction: the kept axes first, both groups collapsed.
     #[allow(clippy::too_many_arguments)]
-    fn reduce(
+    pub fn reduce(
         &mut self,
         x: View,
         ty: &Type,
