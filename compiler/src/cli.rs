@@ -3,6 +3,7 @@
 //! Exit status: 0 if all went well, 1 after errors, 2 after wrong use, 130 after Ctrl-C.
 
 mod arguments;
+mod bench;
 mod terminal;
 
 use arguments::{Arguments, Settings};
@@ -26,6 +27,7 @@ Examples:
   dp check *.dp                               look for mistakes without running anything
   dp test std examples                        run the tests in these folders
   dp fmt lista.dp                             write a file in the common form
+  dp bench lista products                     measure groups of work
   dp explain E0301                            what a message means";
 
 /// Objectives become solvers, solvers become networks: a compiler for differentiable programs.
@@ -70,6 +72,17 @@ enum Command {
         /// Files, or folders with `.dp` files.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+    },
+    /// Measure groups of work: best and median times of many samples.
+    Bench {
+        /// Groups, such as lista or products; all, if none is named.
+        groups: Vec<String>,
+        /// Threads for large kernels.
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// Seconds for each line.
+        #[arg(long, default_value_t = 1.0)]
+        seconds: f64,
     },
     /// Explain the code of a message, such as E0301; without a code, list all.
     Explain { code: Option<String> },
@@ -118,6 +131,13 @@ fn command() -> ExitCode {
         Command::Check { files } => check(&files, &mut terminal),
         Command::Test { paths } => test(&paths, &cli.settings, &mut terminal),
         Command::Fmt { check, paths } => format(check, &paths, &mut terminal),
+        Command::Bench { groups, threads, seconds } => match bench::bench(&groups, threads, seconds) {
+            Ok(()) => End::Good,
+            Err(message) => {
+                terminal.error(&message);
+                End::WrongUse
+            }
+        },
         Command::Explain { code } => explain(code.as_deref(), &mut terminal),
     };
     end.into()
@@ -338,8 +358,8 @@ fn timings(timings: &Timings) -> String {
         row("compile", timings.compile),
         row("run", timings.run),
         format!(
-            "{} graphs, {} equations, {} bytes of code, at most {} bytes of intermediate values",
-            timings.graphs, timings.equations, timings.code_bytes, timings.arena_bytes
+            "{} graphs, {} equations, {} bytes of code, at most {} bytes of intermediate values; {} statements evaluated",
+            timings.graphs, timings.equations, timings.code_bytes, timings.arena_bytes, timings.evaluated
         ),
     ]
     .concat()

@@ -19,6 +19,7 @@
 //! - `run`: prepares and calls Graphs; faults and warnings in the user's words.
 //! - `script`: the statements of a file from top to bottom, files, pictures, training.
 //! - `driver`: the pipeline as one readable function.
+//! - `measure`: standard programs, for benchmarks and for tests of speed and memory.
 //!
 //! What is alive while compiled code runs is in the crate `dp_runtime`, which knows nothing of the language.
 
@@ -38,3 +39,4 @@ pub mod script;
 pub mod stdlib;
 pub mod examples;
 pub mod driver;
+pub mod measure;

@@ -2,6 +2,7 @@
 
 mod control;
 mod reductions;
+mod sharing;
 
 use super::compile;
 use crate::ad::vjp_graph;

@@ -29,13 +29,20 @@ pub struct Index {
 }
 
 impl Emitter<'_, '_, '_> {
-    pub fn nest(&mut self, nest: &Nest) {
+    /// The loops of a nest.
+    pub fn loops(&mut self, nest: &Nest) {
         let at = self.starts(nest);
-        self.axis(nest, 0, &at);
+        match &nest.reduction {
+            Some(reduction) => self.reduction(nest, reduction, at),
+            None => self.axis(nest, 0, &at),
+        }
     }
 
     /// Where the operands of a nest start: inputs, then outputs.
     pub fn starts(&mut self, nest: &Nest) -> Vec<At> {
+        if let Some(table) = self.table {
+            return self.starts_in(table, nest);
+        }
         let mut at = Vec::new();
         for input in &nest.inputs {
             at.push(match input.view.as_splat() {

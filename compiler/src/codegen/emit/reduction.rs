@@ -63,16 +63,18 @@ impl Total {
 }
 
 impl Emitter<'_, '_, '_> {
-    pub fn reduction(&mut self, nest: &Nest, reduction: &Reduction) {
-        let at = self.starts(nest);
-        let to = reduction
-            .totals
-            .iter()
-            .map(|total| match &total.to {
-                Operand::View(view) => Some(self.address(view, total.dtype)),
-                Operand::Out(_) => None,
-            })
-            .collect();
+    pub fn reduction(&mut self, nest: &Nest, reduction: &Reduction, at: Vec<At>) {
+        let to = match self.table {
+            Some(table) => self.totals_in(table, nest, reduction),
+            None => reduction
+                .totals
+                .iter()
+                .map(|total| match &total.to {
+                    Operand::View(view) => Some(self.address(view, total.dtype)),
+                    Operand::Out(_) => None,
+                })
+                .collect(),
+        };
         self.kept(nest, reduction, 0, &Place { at, to });
     }
 

@@ -7,6 +7,7 @@ use crate::ir::graph::{Eqn, Op, Type, Var};
 use dp_runtime::abi::{FoldBy, Kernel};
 use dp_runtime::kernels::is_standard;
 use dp_runtime::kernels::walk::collapse;
+use dp_runtime::linalg;
 use dp_runtime::tensor::{DType, Tensor};
 
 /// An operand with its element kind and shape.
@@ -52,8 +53,8 @@ impl Planner {
                     scope.put(eqn.outs[0], Home::Array(View::standard(base, shape)));
                     return;
                 }
-                let out = self.out(scope, eqn.outs[0]);
-                self.call(Kernel::Iota { axis: *axis }, vec![out], number, steps);
+                let out = axis_last(self.out(scope, eqn.outs[0]), *axis);
+                self.call(Kernel::Iota, vec![out], number, steps);
             }
             Op::Gather => {
                 let mut operands = ins(scope, &eqn.args);
@@ -73,29 +74,47 @@ impl Planner {
             Op::CumSum { axis, reverse } => {
                 let mut operands = ins(scope, &eqn.args);
                 operands.push(self.out(scope, eqn.outs[0]));
-                self.call(Kernel::RunningSum { axis: *axis, reverse: *reverse }, operands, number, steps);
+                let operands = operands.into_iter().map(|operand| axis_last(operand, *axis)).collect();
+                self.call(Kernel::RunningSum { reverse: *reverse }, operands, number, steps);
             }
             Op::Dot { batch } => {
                 let mut operands = ins(scope, &eqn.args);
                 operands.push(self.out(scope, eqn.outs[0]));
                 self.call(Kernel::Dot { batch: *batch }, operands, number, steps);
             }
-            Op::Sort => self.standard_call(scope, eqn, types, Kernel::Sort, number, steps),
-            Op::Svd => self.standard_call(scope, eqn, types, Kernel::Svd, number, steps),
-            Op::Solve => self.standard_call(scope, eqn, types, Kernel::Solve, number, steps),
+            Op::Sort => self.standard_call(scope, eqn, types, Kernel::Sort, None, number, steps),
+            Op::Svd => {
+                let (m, n) = last_two(types[0]);
+                let room = match types[0].dtype {
+                    DType::F32 => linalg::svd_room::<f32>(m, n),
+                    _ => linalg::svd_room::<f64>(m, n),
+                };
+                let room = Type::new(DType::Bool, &[room]);
+                self.standard_call(scope, eqn, types, Kernel::Svd, Some(room), number, steps);
+            }
+            Op::Solve => {
+                let (n, p) = last_two(types[1]);
+                let room = match types[1].dtype {
+                    DType::F32 => linalg::solve_room::<f32>(n, p),
+                    _ => linalg::solve_room::<f64>(n, p),
+                };
+                let room = Type::new(DType::Bool, &[room]);
+                self.standard_call(scope, eqn, types, Kernel::Solve, Some(room), number, steps);
+            }
             Op::Normal { shape, .. } => {
                 let each = shape.iter().product();
-                self.standard_call(scope, eqn, types, Kernel::Normal { each }, number, steps);
+                self.standard_call(scope, eqn, types, Kernel::Normal { each }, None, number, steps);
             }
             Op::Uniform { shape, .. } => {
                 let each = shape.iter().product();
-                self.standard_call(scope, eqn, types, Kernel::Uniform { each }, number, steps);
+                self.standard_call(scope, eqn, types, Kernel::Uniform { each }, None, number, steps);
             }
-            Op::Split { n } => self.standard_call(scope, eqn, types, Kernel::Split { n: *n }, number, steps),
+            Op::Split { n } => self.standard_call(scope, eqn, types, Kernel::Split { n: *n }, None, number, steps),
             Op::Permutation { n } => {
-                self.standard_call(scope, eqn, types, Kernel::Permutation { n: *n }, number, steps)
+                let words = Type::new(DType::Key, &[*n]);
+                self.standard_call(scope, eqn, types, Kernel::Permutation { n: *n }, Some(words), number, steps)
             }
-            Op::FoldIn => self.standard_call(scope, eqn, types, Kernel::FoldIn, number, steps),
+            Op::FoldIn => self.standard_call(scope, eqn, types, Kernel::FoldIn, None, number, steps),
             other => unreachable!("`{}` is not a kernel", crate::prims::name(other)),
         }
     }
@@ -118,13 +137,15 @@ impl Planner {
         (Operand::View(self.out_view(scope, var)), ty.dtype, ty.shape)
     }
 
-    /// A call of a kernel that takes and gives row-major arrays without gaps.
+    /// A call of a kernel that takes and gives row-major arrays without gaps, with scratch memory if it needs some.
+    #[allow(clippy::too_many_arguments)]
     fn standard_call(
         &mut self,
         scope: &mut Scope,
         eqn: &Eqn,
         types: &[&Type],
         kernel: Kernel,
+        room: Option<Type>,
         number: u32,
         steps: &mut Vec<Step>,
     ) {
@@ -146,6 +167,9 @@ impl Planner {
                 other => other,
             };
             operands.push((operand, dtype, shape));
+        }
+        if let Some(room) = room {
+            operands.push((Operand::View(self.buffer(&room)), room.dtype, room.shape));
         }
         self.call(kernel, operands, number, steps);
         for (from, to, ty) in after {
@@ -281,4 +305,23 @@ fn ins(scope: &Scope, vars: &[Var]) -> Vec<Typed> {
             (Operand::View(view(scope, v)), ty.dtype, ty.shape.clone())
         })
         .collect()
+}
+
+/// The sizes of a matrix, the last two axes.
+fn last_two(ty: &Type) -> (usize, usize) {
+    let rank = ty.rank();
+    (ty.shape[rank - 2], ty.shape[rank - 1])
+}
+
+/// An operand with one axis made the last.
+fn axis_last((operand, dtype, mut shape): Typed, axis: usize) -> Typed {
+    shape[axis..].rotate_left(1);
+    let operand = match operand {
+        Operand::View(mut view) => {
+            view.strides[axis..].rotate_left(1);
+            Operand::View(view)
+        }
+        Operand::Out(reg) => Operand::Out(reg),
+    };
+    (operand, dtype, shape)
 }
