@@ -88,6 +88,43 @@ fn help_and_explanations() {
 }
 
 #[test]
+fn sessions_and_texts() {
+    let folder = Folder::new("session");
+    folder.file("a.dp", "fn twice(x: real) = 2 * x\nlet a = twice(4)\n");
+    folder.file("plain.txt", "1 + 1\nfn f(x: real[n]) {\n    sum(x)\n}\nf([1, 2])\n:type f\n:load a.dp\na\n");
+    let enter = |words: &str, input: &str| {
+        let file = std::fs::File::open(folder.0.join(input)).expect("the input is there");
+        said(dp(&folder.0, words).stdin(file).output().expect("dp starts"))
+    };
+    let good = enter("repl", "plain.txt");
+    let expected = "2 : int\nf : fn(x: real[n]) -> real\n3 : real\nfn(x: real[n]) -> real\n\
+                    twice : fn(x: real) -> real\na = 8 : real\n8 : real\n";
+    assert_eq!((good.status, good.out.as_str(), good.err.as_str()), (Some(0), expected, ""));
+    folder.file("wrong.txt", "print 1\nnothing\nprint 2\n");
+    let wrong = enter("repl", "wrong.txt");
+    assert_eq!((wrong.status, wrong.out.as_str()), (Some(1), "1\n2\n"));
+    assert!(
+        wrong.err.contains("E0301") && wrong.err.contains("entry 2:1:1") && !wrong.err.contains('\u{1b}'),
+        "{}",
+        wrong.err
+    );
+    folder.file("empty.txt", "a\n");
+    assert_eq!(enter("repl a.dp", "empty.txt").out.lines().last(), Some("8 : real"));
+    assert_eq!(enter("repl none.dp", "empty.txt").status, Some(1));
+    // A text on the command line.
+    let text = |text: &str| said(dp(&folder.0, "-e").arg(text).output().expect("dp starts"));
+    assert_eq!((text("1 + 1").out.as_str(), text("let a = 2; a^10").out.as_str()), ("2\n", "1024\n"));
+    assert_eq!(text("print soft(3, 1)").out, "2\n");
+    let wrong = text("let x = [1, 2]; x[2]");
+    assert!(wrong.status == Some(1) && wrong.err.contains("expression:1:"), "{}", wrong.err);
+    expect(&folder, "--precision f32 -e eps", 0, &["1.19209e-7"], &[]);
+    expect(&folder, "--time", 2, &[], &["--help"]);
+    for shell in ["bash", "zsh", "fish"] {
+        expect(&folder, &format!("completions {shell}"), 0, &["explain", "precision"], &[]);
+    }
+}
+
+#[test]
 fn options_of_a_run() {
     let folder = Folder::new("options");
     folder.file("draw.dp", "print eps\nprint normal(3)\n");
@@ -251,6 +288,26 @@ save(\"end.npy\", concat(flat(net.params), first.loss, first.norm, second.loss, 
 
 #[cfg(unix)]
 #[test]
+fn an_interrupted_entry_leaves_the_session() {
+    use std::io::Write;
+    let folder = Folder::new("interrupted-entry");
+    let mut command = dp(&folder.0, "repl");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dp starts");
+    let mut input = child.stdin.take().expect("the input is piped");
+    let endless = "loop s: real = 0 until false within 1000000000000 { s <- s + sin(s + 1) }";
+    writeln!(input, "let a = 5;\nprint 0\nlet a = {endless}").expect("dp reads");
+    wait_for_line(&mut child);
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&child);
+    writeln!(input, "a").expect("dp reads");
+    drop(input);
+    let output = said(child.wait_with_output().expect("dp ends"));
+    assert!(output.out.ends_with("5 : int\n") && output.err.contains("interrupted"), "{}\n{}", output.out, output.err);
+}
+
+#[cfg(unix)]
+#[test]
 fn an_interrupted_training_goes_on_with_the_same_bits() {
     let whole = Folder::new("whole");
     whole.file("training.dp", TRAINING);
@@ -292,4 +349,37 @@ fn an_interrupted_training_goes_on_with_the_same_bits() {
         .map(|entry| entry.expect("the folder can be read").file_name().to_string_lossy().to_string())
         .collect();
     assert_eq!(left.len(), 2, "files are left behind: {left:?}");
+}
+
+/// Interrupts a run after its first line of output, in training if it is not too slow.
+#[cfg(unix)]
+fn interrupted(folder: &Folder, words: &str) -> Said {
+    let mut child = start(folder, words);
+    wait_for_line(&mut child);
+    std::thread::sleep(Duration::from_millis(1500));
+    signal(&child);
+    said(child.wait_with_output().expect("dp ends"))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_training_is_not_resumed_with_other_settings() {
+    let folder = Folder::new("settings");
+    let script = TRAINING.replace("arg steps", "arg rate: real = 0.5\narg steps");
+    folder.file("training.dp", script);
+    let begun = interrupted(&folder, "run training.dp --steps 100000000");
+    assert!(begun.status == Some(130) && begun.err.contains("--resume"), "{:?} {}", begun.status, begun.err);
+    let refused = |words: &str, err: &[&str]| {
+        let said = expect(&folder, &format!("run training.dp --resume {words}"), 1, &[], &["E0705", "other settings"]);
+        let missing: Vec<&&str> = err.iter().filter(|word| !said.err.contains(**word)).collect();
+        assert!(missing.is_empty(), "{words}: {missing:?} is missing in {}", said.err);
+        said
+    };
+    let said = refused("--steps 100000001", &["`--steps` was `100000000`, now it is `100000001`"]);
+    assert!(!said.err.contains("--seed") && !said.err.contains("--rate"), "{}", said.err);
+    refused("--steps 100000000 --rate 0.25 --seed 7", &["`--seed` was `1`, now it is `7`", "`--rate` was `0.5`"]);
+    refused("--steps 100000000 --precision f32", &["`--precision` was `f64`, now it is `f32`"]);
+    // With the settings that it had, it goes on.
+    let again = interrupted(&folder, "run training.dp --resume --steps 100000000 --rate 0.5");
+    assert!(again.status == Some(130) && again.err.contains("after step"), "{:?} {}", again.status, again.err);
 }

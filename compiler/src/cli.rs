@@ -4,12 +4,13 @@
 
 mod arguments;
 mod bench;
+mod session;
 mod terminal;
 
 use arguments::{Arguments, Settings};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use dp_compiler::diagnostic::codes;
-use dp_compiler::driver::{self, Options};
+use dp_compiler::driver::{self, DeriveOptions, Options};
 use dp_compiler::run::Timings;
 use dp_compiler::source::SourceMap;
 use dp_compiler::syntax;
@@ -20,10 +21,13 @@ use terminal::Terminal;
 
 const EXAMPLES: &str = "\
 Examples:
+  dp repl                                     a session at the prompt
+  dp -e 'sum([1, 2, 3]^2)'                    the value of an expression
   dp run examples/lista.dp                    run a script
   dp run examples/lista.dp --epochs 5         with a value for its `arg epochs`
   dp run examples/lista.dp --help             the arguments that it has
   dp run --precision f32 --seed 7 lista.dp    in single precision, with other random numbers
+  dp derive lista.dp lasso --explain          the solver of an objective, and how it follows
   dp check *.dp                               look for mistakes without running anything
   dp test std examples                        run the tests in these folders
   dp fmt lista.dp                             write a file in the common form
@@ -32,10 +36,14 @@ Examples:
 
 /// Objectives become solvers, solvers become networks: a compiler for differentiable programs.
 #[derive(Parser)]
-#[command(name = "dp", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "dp", version, after_help = EXAMPLES, max_term_width = 100, arg_required_else_help = true)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
+    /// Run a text, and print the value of the expression that it ends with.
+    #[arg(short = 'e', long = "eval", value_name = "TEXT")]
+    eval: Option<String>,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -53,6 +61,13 @@ enum Command {
         /// Values for the script's `arg` items, and options of dp.
         #[arg(value_name = "--NAME VALUE")]
         arguments: Vec<String>,
+    },
+    /// Enter expressions, definitions and statements at a prompt; `:help` tells more.
+    ///
+    /// Without a terminal the entries are read from the input, and plain text is written.
+    Repl {
+        /// A script that is run first.
+        file: Option<PathBuf>,
     },
     /// Look for mistakes in files without running them.
     Check {
@@ -84,8 +99,26 @@ enum Command {
         #[arg(long, default_value_t = 1.0)]
         seconds: f64,
     },
+    /// Derive a solver from an objective, and write it as source.
+    Derive {
+        /// The file that has the problem.
+        file: PathBuf,
+        /// The problem.
+        problem: String,
+        /// The method; without one the first that fits is taken.
+        #[arg(long, value_name = "METHOD")]
+        by: Option<String>,
+        /// The form: `layer` multiplies products out and names them `W` and `S`.
+        #[arg(long = "as", value_name = "FORM", value_parser = ["layer"])]
+        form: Option<String>,
+        /// Say what each term is, and how the solver follows.
+        #[arg(long)]
+        explain: bool,
+    },
     /// Explain the code of a message, such as E0301; without a code, list all.
     Explain { code: Option<String> },
+    /// Write the completions of dp's commands for a shell: `dp completions bash >> ~/.bashrc`.
+    Completions { shell: clap_complete::Shell },
 }
 
 /// What a command came to.
@@ -126,19 +159,32 @@ fn command() -> ExitCode {
         }
     };
     let mut terminal = Terminal::new();
-    let end = match cli.command {
-        Command::Run { file, .. } => run(&file, &arguments, cli.settings, &mut terminal),
-        Command::Check { files } => check(&files, &mut terminal),
-        Command::Test { paths } => test(&paths, &cli.settings, &mut terminal),
-        Command::Fmt { check, paths } => format(check, &paths, &mut terminal),
-        Command::Bench { groups, threads, seconds } => match bench::bench(&groups, threads, seconds) {
+    let end = match (cli.command, cli.eval) {
+        (Some(Command::Run { file, .. }), _) => run(&file, &arguments, cli.settings, &mut terminal),
+        (Some(Command::Repl { file }), _) => session::run(file.as_deref(), &cli.settings, &mut terminal),
+        (Some(Command::Check { files }), _) => check(&files, &mut terminal),
+        (Some(Command::Test { paths }), _) => test(&paths, &cli.settings, &mut terminal),
+        (Some(Command::Fmt { check, paths }), _) => format(check, &paths, &mut terminal),
+        (Some(Command::Derive { file, problem, by, form, explain }), _) => {
+            let options =
+                DeriveOptions { problem, method: by, layer: form.is_some(), explain, color: terminal.colors_output() };
+            derive(&file, &options, &mut terminal)
+        }
+        (Some(Command::Bench { groups, threads, seconds }), _) => match bench::bench(&groups, threads, seconds) {
             Ok(()) => End::Good,
             Err(message) => {
                 terminal.error(&message);
                 End::WrongUse
             }
         },
-        Command::Explain { code } => explain(code.as_deref(), &mut terminal),
+        (Some(Command::Explain { code }), _) => explain(code.as_deref(), &mut terminal),
+        (Some(Command::Completions { shell }), _) => completions(shell, &mut terminal),
+        (None, Some(text)) => eval(&text, &cli.settings, &mut terminal),
+        // Options alone.
+        (None, None) => {
+            terminal.error("nothing is to be done; `dp --help` lists the commands");
+            End::WrongUse
+        }
     };
     end.into()
 }
@@ -184,6 +230,23 @@ fn run(file: &Path, arguments: &[String], mut settings: Settings, terminal: &mut
         terminal.remark(&timings(&outcome.timings));
     }
     finish(&outcome, terminal)
+}
+
+/// `dp -e TEXT`
+fn eval(text: &str, settings: &Settings, terminal: &mut Terminal) -> End {
+    dp_runtime::interrupt::install();
+    let outcome = driver::run_text("expression", text, &settings.options(), terminal);
+    if settings.time {
+        terminal.remark(&timings(&outcome.timings));
+    }
+    finish(&outcome, terminal)
+}
+
+fn completions(shell: clap_complete::Shell, terminal: &mut Terminal) -> End {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "dp", &mut text);
+    terminal.print(&String::from_utf8_lossy(&text));
+    End::Good
 }
 
 /// Shows what was not shown while running.
@@ -291,7 +354,7 @@ fn format_file(check: bool, file: &Path, terminal: &mut Terminal) -> std::io::Re
         terminal.print(&format!("{}\n", file.display()));
         return Ok(false);
     }
-    std::fs::write(file, formatted)?;
+    dp_compiler::files::replace(file, &formatted)?;
     Ok(true)
 }
 
@@ -327,6 +390,16 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn derive(file: &Path, options: &DeriveOptions, terminal: &mut Terminal) -> End {
+    match driver::derive_file(file, options) {
+        Ok((text, outcome)) => {
+            terminal.print(&text);
+            finish(&outcome, terminal)
+        }
+        Err(outcome) => finish(&outcome, terminal),
+    }
 }
 
 fn explain(code: Option<&str>, terminal: &mut Terminal) -> End {

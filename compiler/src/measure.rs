@@ -81,21 +81,21 @@ pub fn standard() -> Vec<Program> {
             "FISTA to its rule, batch 64",
             DType::F32,
             "let A = normal(64, 256) / 8\nlet L0 = opnorm(A)^2\nlet X = normal(64, 64)\n",
-            "solver fista(x: real[m], D: real[m, n], L: real, c: real) -> y {\n    \
+            "solver fast_ista(x: real[m], D: real[m, n], L: real, c: real) -> y {\n    \
              state y: real[n] = 0, z: real[n] = 0, a: real = 1\n    step {\n        \
              y <- soft(z - D' @ (D @ z - x) / L, c / L)\n        let a1 = (1 + sqrt(1 + 4 * a^2)) / 2\n        \
              z <- y + (a - 1) / a1 * (y - previous y)\n        a <- a1\n    }\n    \
              until norm(y - previous y) <= 1e-3 * max(1, norm(y)) within 200\n}\n",
-            "fista(each X, A, L0, 0.1)",
+            "fast_ista(each X, A, L0, 0.1)",
         ),
         program(
             "ridge regression, implicit gradient",
             DType::F64,
             "let X = normal(60, 8)\nlet y = X @ ones(8) + 0.5 * normal(60)\nlet T = 1 / (opnorm(X)^2 + 3)\n",
-            "solver ridge(X: real[n, p], y: real[n], t: real, lambda: real) -> w {\n    state w: real[p] = 0\n    \
+            "solver ridge_descent(X: real[n, p], y: real[n], t: real, lambda: real) -> w {\n    state w: real[p] = 0\n    \
              step w <- w - t * (X' @ (X @ w - y) + lambda * w)\n    \
              until norm(w - previous w) <= 1e-12 * max(1, norm(w))\n}\n",
-            "value_and_grad(fn(l: real) = sumsq(implicit ridge(X, y, T, l)))(2.0)",
+            "value_and_grad(fn(l: real) = sumsq(implicit ridge_descent(X, y, T, l)))(2.0)",
         ),
         program(
             "training step, LISTA-16 by Adam",
@@ -112,24 +112,24 @@ pub fn standard() -> Vec<Program> {
             "depth 3, 1000 steps",
             DType::F64,
             "let X = normal(100, 200)\nlet y = X @ ones(200)\n",
-            "solver descent(X: real[n, p], y: real[n], N: int, start: real, eta: real) -> u^N - v^N {\n    \
+            "solver deep_descent(X: real[n, p], y: real[n], N: int, start: real, eta: real) -> u^N - v^N {\n    \
              state u: real[p] = start, v: real[p] = start\n    step {\n        \
              let r = 2 / n * (X' @ (X @ (u^N - v^N) - y))\n        let du = r * u^(N - 1)\n        \
              v <- v + eta * N * r * v^(N - 1)\n        u <- u - eta * N * du\n    }\n}\n",
-            "unroll descent(X, y, 3, 0.005, 0.0001) for 1000",
+            "unroll deep_descent(X, y, 3, 0.005, 0.0001) for 1000",
         ),
         program(
             "Lotka-Volterra, 1000 steps of Runge and Kutta, value and gradient",
             DType::F64,
             "",
-            "fn field(x: real, y: real, a: real, b: real) = (a * x - b * x * y, b * x * y - y)\n\
-             fn end(a: real, b: real) = {\n    let h = 0.01\n    loop x = 1.0, y = 0.5 for 1000 {\n        \
-             let (p1, q1) = field(x, y, a, b)\n        let (p2, q2) = field(x + h / 2 * p1, y + h / 2 * q1, a, b)\n        \
-             let (p3, q3) = field(x + h / 2 * p2, y + h / 2 * q2, a, b)\n        \
-             let (p4, q4) = field(x + h * p3, y + h * q3, a, b)\n        \
+            "fn prey_and_predators(x: real, y: real, a: real, b: real) = (a * x - b * x * y, b * x * y - y)\n\
+             fn last_state(a: real, b: real) = {\n    let h = 0.01\n    loop x = 1.0, y = 0.5 for 1000 {\n        \
+             let (p1, q1) = prey_and_predators(x, y, a, b)\n        let (p2, q2) = prey_and_predators(x + h / 2 * p1, y + h / 2 * q1, a, b)\n        \
+             let (p3, q3) = prey_and_predators(x + h / 2 * p2, y + h / 2 * q2, a, b)\n        \
+             let (p4, q4) = prey_and_predators(x + h * p3, y + h * q3, a, b)\n        \
              x <- x + h / 6 * (p1 + 2 * p2 + 2 * p3 + p4)\n        y <- y + h / 6 * (q1 + 2 * q2 + 2 * q3 + q4)\n    }\n}\n\
-             fn square(a: real, b: real) = { let (x, y) = end(a, b)\n x * x + y * y }\n",
-            "value_and_grad(square, wrt: (a, b))(1.1, 0.4)",
+             fn last_square(a: real, b: real) = { let (x, y) = last_state(a, b)\n x * x + y * y }\n",
+            "value_and_grad(last_square, wrt: (a, b))(1.1, 0.4)",
         ),
     ]
 }
@@ -186,6 +186,8 @@ impl World {
             resume: false,
             checkpoints: String::new(),
             args: Vec::new(),
+            given: Vec::new(),
+            log: None,
             precision_given: true,
             out: &mut out,
             trained: Vec::new(),

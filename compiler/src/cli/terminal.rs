@@ -24,9 +24,19 @@ impl Terminal {
         Terminal { color: wanted && std::io::stderr().is_terminal(), quiet: false, sources: Rc::default() }
     }
 
+    /// Messages are coloured.
+    pub fn color(&self) -> bool {
+        self.color
+    }
+
     /// The same without the script's own output.
     pub fn quiet(&self) -> Terminal {
         Terminal { color: self.color, quiet: true, sources: Rc::default() }
+    }
+
+    /// The output is a terminal that wants colours.
+    pub fn colors_output(&self) -> bool {
+        self.color && std::io::stdout().is_terminal()
     }
 
     /// Writes to the output.
@@ -70,6 +80,11 @@ impl Output for Terminal {
             }
             Message::Dump(text) => self.remark(text),
         }
+    }
+
+    fn shows_colours(&self) -> bool {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        wanted && !self.quiet && std::io::stdout().is_terminal()
     }
 
     fn draws_progress(&self) -> bool {

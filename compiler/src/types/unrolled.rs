@@ -38,6 +38,8 @@ fn solver_call<'a>(
     match &callee {
         Ty::Solver(solver) => Some((callee.clone(), Some(solver.clone()), args)),
         Ty::Unknown => Some((Ty::Unknown, None, args)),
+        // A function that was passed may be a solver; lowering knows.
+        Ty::Fn(sig) if sig.name.is_none() => Some((Ty::Unknown, None, args)),
         _ => {
             let message = format!("`{word}` takes a call of a solver, but this calls {callee}");
             ctx.report(Diagnostic::error("E0323", func.span, message));
@@ -151,6 +153,10 @@ fn report_not_learnable(ctx: &mut Ctx, solver: &Solver, name: &Name) {
         Some(suggestion) => diagnostic.help(format!("did you mean `{suggestion}`?")),
         None => diagnostic.note(format!("what can be learned: {}", known.join(", "))),
     };
+    let layered = |known: &str| matches!(known, "W" | "S") || known.starts_with("W_") || known.starts_with("S_");
+    if layered(&name.text) && !solver.lets.iter().any(|known| layered(&known.name)) && diagnostic.help.is_none() {
+        diagnostic = diagnostic.help("a solver derived `as layer` has the maps `W` and `S` as lets");
+    }
     ctx.report(diagnostic);
 }
 

@@ -5,8 +5,8 @@ use super::{Home, Operand, Planner, Scalar, Step, as_view};
 use crate::codegen::view::View;
 use crate::ir::graph::{Eqn, Op, Type, Var};
 use dp_runtime::abi::{FoldBy, Kernel};
-use dp_runtime::kernels::is_standard;
 use dp_runtime::kernels::walk::collapse;
+use dp_runtime::kernels::{conv, is_standard};
 use dp_runtime::linalg;
 use dp_runtime::tensor::{DType, Tensor};
 
@@ -82,12 +82,20 @@ impl Planner {
                 operands.push(self.out(scope, eqn.outs[0]));
                 self.call(Kernel::Dot { batch: *batch }, operands, number, steps);
             }
+            Op::Conv { batch, window } => {
+                let plan = conv::Plan::new(*window, &types[0].shape, &types[1].shape, types[0].dtype.size());
+                let room = Type::new(types[0].dtype, &[plan.scratch()]);
+                let mut operands = ins(scope, &eqn.args);
+                operands.push(self.out(scope, eqn.outs[0]));
+                operands.push((Operand::View(self.buffer(&room)), room.dtype, room.shape));
+                self.call(Kernel::Conv { batch: *batch, plan: plan.into() }, operands, number, steps);
+            }
             Op::Sort => self.standard_call(scope, eqn, types, Kernel::Sort, None, number, steps),
             Op::Svd => {
                 let (m, n) = last_two(types[0]);
                 let room = match types[0].dtype {
                     DType::F32 => linalg::svd_room::<f32>(m, n),
-                    _ => linalg::svd_room::<f64>(m, n),
+                    DType::F64 | DType::I64 | DType::Bool | DType::Key => linalg::svd_room::<f64>(m, n),
                 };
                 let room = Type::new(DType::Bool, &[room]);
                 self.standard_call(scope, eqn, types, Kernel::Svd, Some(room), number, steps);
@@ -96,7 +104,7 @@ impl Planner {
                 let (n, p) = last_two(types[1]);
                 let room = match types[1].dtype {
                     DType::F32 => linalg::solve_room::<f32>(n, p),
-                    _ => linalg::solve_room::<f64>(n, p),
+                    DType::F64 | DType::I64 | DType::Bool | DType::Key => linalg::solve_room::<f64>(n, p),
                 };
                 let room = Type::new(DType::Bool, &[room]);
                 self.standard_call(scope, eqn, types, Kernel::Solve, Some(room), number, steps);
