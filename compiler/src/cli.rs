@@ -3,6 +3,7 @@
 //! Exit status: 0 if all went well, 1 after errors, 2 after wrong use, 130 after Ctrl-C.
 
 mod arguments;
+mod bench;
 mod session;
 mod terminal;
 
@@ -31,6 +32,7 @@ Examples:
   dp check *.dp                               look for mistakes without running anything
   dp test std examples                        run the tests in these folders
   dp fmt lista.dp                             write a file in the common form
+  dp bench lista products                     measure groups of work
   dp explain E0301                            what a message means";
 
 /// Objectives become solvers, solvers become networks: a compiler for differentiable programs.
@@ -89,6 +91,17 @@ enum Command {
         /// Files, or folders with `.dp` files.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+    },
+    /// Measure groups of work: best and median times of many samples.
+    Bench {
+        /// Groups, such as lista or products; all, if none is named.
+        groups: Vec<String>,
+        /// Threads for large kernels.
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// Seconds for each line.
+        #[arg(long, default_value_t = 1.0)]
+        seconds: f64,
     },
     /// Derive a solver from an objective, and write it as source.
     Derive {
@@ -161,6 +174,13 @@ fn command() -> ExitCode {
                 DeriveOptions { problem, method: by, layer: form.is_some(), explain, color: terminal.colors_output() };
             derive(&file, &options, &mut terminal)
         }
+        (Some(Command::Bench { groups, threads, seconds }), _) => match bench::bench(&groups, threads, seconds) {
+            Ok(()) => End::Good,
+            Err(message) => {
+                terminal.error(&message);
+                End::WrongUse
+            }
+        },
         (Some(Command::Explain { code }), _) => explain(code.as_deref(), &mut terminal),
         (Some(Command::Completions { shell }), _) => completions(shell, &mut terminal),
         (None, Some(text)) => eval(&text, &cli.settings, &mut terminal),
@@ -437,8 +457,8 @@ fn timings(timings: &Timings) -> String {
         row("compile", timings.compile),
         row("run", timings.run),
         format!(
-            "{} graphs, {} equations, {} bytes of code, at most {} bytes of intermediate values",
-            timings.graphs, timings.equations, timings.code_bytes, timings.arena_bytes
+            "{} graphs, {} equations, {} bytes of code, at most {} bytes of intermediate values; {} statements evaluated",
+            timings.graphs, timings.equations, timings.code_bytes, timings.arena_bytes, timings.evaluated
         ),
     ]
     .concat()

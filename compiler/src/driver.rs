@@ -45,7 +45,7 @@ impl Default for Options {
         Options {
             precision: None,
             seed: 1,
-            engine: Engine::Native,
+            engine: Engine::Auto,
             check_nan: false,
             dump: None,
             allow: Vec::new(),

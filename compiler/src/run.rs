@@ -1,5 +1,7 @@
 //! Runs lowered statements: optimize, compile to native code (or evaluate), report faults and warnings in the user's words.
 
+mod cost;
+
 use crate::codegen;
 use crate::diagnostic::Diagnostic;
 use crate::ir::Fault;
@@ -17,8 +19,10 @@ use std::time::{Duration, Instant};
 /// What computes the numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Engine {
-    /// Native code by Cranelift.
+    /// Native code for what runs often or has loops; the evaluator for what is done sooner than it is compiled.
     #[default]
+    Auto,
+    /// Native code by Cranelift.
     Native,
     /// The reference evaluator: slower, the same bits.
     Reference,
@@ -35,6 +39,8 @@ pub struct Timings {
     pub run: Duration,
     /// Graphs compiled, their equations after optimization, and the bytes of their code.
     pub graphs: usize,
+    /// Statements that the evaluator ran, because that is done sooner.
+    pub evaluated: usize,
     pub equations: usize,
     pub code_bytes: usize,
     /// The largest arena of intermediate values.
@@ -76,6 +82,11 @@ impl Prepared {
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
+
+    /// The native code, if there is some.
+    pub fn executable(&self) -> Option<&codegen::Executable> {
+        self.code.as_ref()
+    }
 }
 
 impl Runner {
@@ -100,7 +111,7 @@ impl Runner {
         }
         let code = match self.engine {
             Engine::Reference => None,
-            Engine::Native => {
+            Engine::Auto | Engine::Native => {
                 let start = Instant::now();
                 let mut options = codegen::Options::default();
                 if let Some(bytes) = self.max_bytes {
@@ -159,7 +170,13 @@ impl Runner {
                 .collect::<Vec<_>>();
             return Ok(fill_escaped(&lowered.value, &leaves));
         }
-        let prepared = self.prepare(&lowered.graph, span)?;
+        let once = self.engine == Engine::Auto && self.dump.is_none() && cost::evaluated_sooner(&lowered.graph);
+        let prepared = if once {
+            self.timings.evaluated += 1;
+            Prepared { graph: lowered.graph.clone(), lowered: lowered.graph.clone(), code: None }
+        } else {
+            self.prepare(&lowered.graph, span)?
+        };
         let outs = self.call(&prepared, &lowered.inputs, span)?;
         let leaves: Vec<Value> = outs.into_iter().map(Value::Tensor).collect();
         Ok(fill_escaped(&lowered.value, &leaves))

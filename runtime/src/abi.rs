@@ -8,7 +8,7 @@
 use crate::fault::FaultKind;
 use crate::fft;
 use crate::kernels::index::Access;
-use crate::kernels::standard::{self, Decompose};
+use crate::kernels::standard;
 use crate::kernels::{Layout, Real, conv, copy, decompose, dot, index, order, reduce, walk};
 use crate::lanes::{F32Lane, F64Lane};
 use crate::linalg;
@@ -55,12 +55,14 @@ pub enum Kernel {
     SumLast { kept: usize },
     /// The same for other axes.
     SumOther { kept: usize },
+    /// x (kept axes, then the axis of the parts) -> out. The pairwise tree over sums of chunks or blocks.
+    SumParts,
     /// x (kept axes, then reduced ones) -> out.
     Fold { kept: usize, by: FoldBy },
     /// x (its axis last) -> out (i64).
     ArgBest { greatest: bool },
-    /// x -> out
-    RunningSum { axis: usize, reverse: bool },
+    /// x -> out, along the last axis
+    RunningSum { reverse: bool },
     /// x -> values, places (contiguous rows).
     Sort,
     /// x, indices... -> out
@@ -69,8 +71,8 @@ pub enum Kernel {
     ScatterAdd,
     /// u, scalar indices... -> x, which is updated in place.
     Update,
-    /// -> out (i64)
-    Iota { axis: usize },
+    /// -> out (i64), counting along the last axis
+    Iota,
     /// keys -> out, `each` draws for each key. Here and below operands are row-major without gaps.
     Normal { each: usize },
     /// The same.
@@ -79,11 +81,11 @@ pub enum Kernel {
     Split { n: usize },
     /// keys, ints -> keys
     FoldIn,
-    /// keys -> permutations (i64)
+    /// keys -> permutations (i64), scratch of n words
     Permutation { n: usize },
-    /// a -> u, s, v
+    /// a -> u, s, v, scratch bytes
     Svd,
-    /// a, b -> x
+    /// a, b -> x, scratch bytes
     Solve,
     /// a -> l
     Cholesky,
@@ -223,11 +225,11 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                     end = end.min((*mark).max(0) as usize);
                     *mark = count as i64;
                 }
-                let rows = end.saturating_sub(count);
-                let shape: Vec<usize> = std::iter::once(rows).chain(stack.shape[1..].iter().copied()).collect();
                 by_size!(stack.dtype, T => {
-                    let from = (at[1] as *mut T).offset(count as isize * stack.strides[0]);
-                    copy::fill(&shape, from, &stack.strides, 0);
+                    for row in count..end {
+                        let from = (at[1] as *mut T).offset(row as isize * stack.strides[0]);
+                        copy::fill(&stack.shape[1..], from, &stack.strides[1..], 0);
+                    }
                 });
             }
             Kernel::Dot { batch } => match dtype {
@@ -245,6 +247,11 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 DType::F64 => sum::<f64>(kernel, *kept, layouts, at),
                 DType::I64 => fold::<i64>(*kept, layouts, at, 0, i64::wrapping_add),
                 DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::SumParts => match dtype {
+                DType::F32 => sum_parts::<f32>(layouts, at),
+                DType::F64 => sum_parts::<f64>(layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
             Kernel::Fold { kept, by } => match (dtype, by) {
                 (DType::F32, FoldBy::Product) => fold::<f32>(*kept, layouts, at, 1.0, |a, b| a * b),
@@ -274,10 +281,10 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 DType::I64 => best::<i64>(layouts, at, *greatest),
                 DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
-            Kernel::RunningSum { axis, reverse } => match dtype {
-                DType::F32 => running::<f32>(*axis, *reverse, layouts, at, (0.0, |a, b| a + b)),
-                DType::F64 => running::<f64>(*axis, *reverse, layouts, at, (0.0, |a, b| a + b)),
-                DType::I64 => running::<i64>(*axis, *reverse, layouts, at, (0, i64::wrapping_add)),
+            Kernel::RunningSum { reverse } => match dtype {
+                DType::F32 => running::<f32>(*reverse, layouts, at, (0.0, |a, b| a + b)),
+                DType::F64 => running::<f64>(*reverse, layouts, at, (0.0, |a, b| a + b)),
+                DType::I64 => running::<i64>(*reverse, layouts, at, (0, i64::wrapping_add)),
                 DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
             Kernel::Sort => {
@@ -311,12 +318,15 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 let x = layouts.len() - 1;
                 by_size!(dtype, T => access::<T>(Access::Write, (at[x], &layouts[x]), (at[0], &layouts[0]), &layouts[1..x], &at[1..x], |_, b| b))?;
             }
-            Kernel::Iota { axis } => {
+            Kernel::Iota => {
                 let (shape, strides) = (&layouts[0].shape, &layouts[0].strides);
-                let mut along = vec![0isize; shape.len()];
-                along[*axis] = 1;
+                let last = shape.len() - 1;
                 let out = at[0] as *mut i64;
-                walk::walk(shape, [strides, &along], [0, 0], &mut |[o, i]| *out.offset(o) = i as i64);
+                walk::walk(&shape[..last], [&strides[..last]], [0], &mut |[o]| {
+                    for i in 0..shape[last] as isize {
+                        *out.offset(o + i * strides[last]) = i as i64;
+                    }
+                });
             }
             Kernel::Normal { each } => match layouts[1].dtype {
                 DType::F32 => draw::<f32>(*each, layouts, at, random::normal_f32),
@@ -330,7 +340,9 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
             },
             Kernel::Split { n } => standard::split(input(layouts, at, 0), *n, output(layouts, at, 1)),
             Kernel::FoldIn => standard::fold_in(input(layouts, at, 0), input(layouts, at, 1), output(layouts, at, 2)),
-            Kernel::Permutation { n } => standard::permutations(input(layouts, at, 0), *n, output(layouts, at, 1)),
+            Kernel::Permutation { n } => {
+                standard::permutations(input(layouts, at, 0), *n, output(layouts, at, 1), output(layouts, at, 2))
+            }
             Kernel::Svd => match dtype {
                 DType::F32 => svd::<f32>(layouts, at),
                 DType::F64 => svd::<f64>(layouts, at),
@@ -400,6 +412,14 @@ unsafe fn sum<T: Real>(kernel: &Kernel, kept: usize, layouts: &[Layout], at: &[*
     }
 }
 
+unsafe fn sum_parts<T: Real>(layouts: &[Layout], at: &[*mut u8]) {
+    let (x, out) = (&layouts[0], &layouts[1]);
+    let kept = x.shape.len() - 1;
+    let (parts, step) = (x.shape[kept], x.strides[kept]);
+    let kept = (&x.shape[..kept], &x.strides[..kept]);
+    unsafe { reduce::sum_parts(kept, (parts, step), at[0] as *const T, at[1] as *mut T, &out.strides) };
+}
+
 unsafe fn fold<T: Copy>(kept: usize, layouts: &[Layout], at: &[*mut u8], start: T, f: impl Fn(T, T) -> T) {
     let (x, out) = (&layouts[0], &layouts[1]);
     let (kept_shape, reduced) = x.shape.split_at(kept);
@@ -417,23 +437,10 @@ unsafe fn best<T: Copy + PartialOrd>(layouts: &[Layout], at: &[*mut u8], greates
     });
 }
 
-unsafe fn running<T: Copy>(
-    axis: usize,
-    reverse: bool,
-    layouts: &[Layout],
-    at: &[*mut u8],
-    add: (T, impl Fn(T, T) -> T),
-) {
+unsafe fn running<T: Copy>(reverse: bool, layouts: &[Layout], at: &[*mut u8], add: (T, impl Fn(T, T) -> T)) {
     let (x, out) = (&layouts[0], &layouts[1]);
     unsafe {
-        reduce::running_sum(
-            &x.shape,
-            axis,
-            reverse,
-            (at[0] as *const T, &x.strides),
-            (at[1] as *mut T, &out.strides),
-            add,
-        );
+        reduce::running_sum(&x.shape, reverse, (at[0] as *const T, &x.strides), (at[1] as *mut T, &out.strides), add);
     }
 }
 
@@ -474,20 +481,21 @@ fn matrices(layout: &Layout) -> (usize, usize, usize) {
     (layout.shape[..rank - 2].iter().product(), layout.shape[rank - 2], layout.shape[rank - 1])
 }
 
-unsafe fn svd<T: Decompose>(layouts: &[Layout], at: &[*mut u8]) {
+unsafe fn svd<T: linalg::Real>(layouts: &[Layout], at: &[*mut u8]) {
     unsafe {
         let (u, s, v) = (output(layouts, at, 1), output(layouts, at, 2), output(layouts, at, 3));
-        standard::svd::<T>(matrices(&layouts[0]), input(layouts, at, 0), u, s, v);
+        standard::svd::<T>(matrices(&layouts[0]), input(layouts, at, 0), (u, s, v), output(layouts, at, 4));
     }
 }
 
-unsafe fn solve<T: Decompose>(layouts: &[Layout], at: &[*mut u8]) -> Result<(), FaultKind> {
+unsafe fn solve<T: linalg::Real>(layouts: &[Layout], at: &[*mut u8]) -> Result<(), FaultKind> {
     unsafe {
         standard::solve::<T>(
             matrices(&layouts[1]),
             input(layouts, at, 0),
             input(layouts, at, 1),
             output(layouts, at, 2),
+            output(layouts, at, 3),
         )
     }
 }

@@ -13,14 +13,18 @@ pub mod conv;
 pub mod copy;
 pub mod decompose;
 pub mod dot;
+pub mod gemm;
 pub mod index;
+pub mod level;
 pub mod matvec;
 pub mod order;
 pub mod reduce;
+pub mod simd;
 pub mod standard;
 pub mod walk;
 
 use crate::tensor::DType;
+use level::Level;
 
 /// Where the elements of an operand lie, relative to its pointer.
 #[derive(Clone, PartialEq, Debug)]
@@ -87,6 +91,48 @@ pub trait Real:
     const LANES: usize;
     /// `self * b + c`, rounded once.
     fn fma(self, b: Self, c: Self) -> Self;
+
+    /// `gemm::block`, at a level that the processor has.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn block(
+        level: Level,
+        sizes: (usize, usize, usize),
+        a: dot::Matrix<Self>,
+        b: dot::Matrix<Self>,
+        c: dot::MatrixMut<Self>,
+        add: bool,
+    );
+    /// `matvec::with`, at a level that the processor has.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn vector_matrix(level: Level, p: matvec::Problem<Self>);
+    /// The sum of contiguous elements: chunks by lanes, then the tree over chunks.
+    fn sum(level: Level, x: &[Self]) -> Self;
+}
+
+/// What a float kind takes from `level`.
+macro_rules! kernels {
+    ($kind:ident) => {
+        unsafe fn block(
+            level: Level,
+            sizes: (usize, usize, usize),
+            a: dot::Matrix<Self>,
+            b: dot::Matrix<Self>,
+            c: dot::MatrixMut<Self>,
+            add: bool,
+        ) {
+            unsafe { level::$kind::block(level, sizes, a, b, c, add) }
+        }
+        unsafe fn vector_matrix(level: Level, p: matvec::Problem<Self>) {
+            unsafe { level::$kind::vector_matrix(level, p) }
+        }
+        fn sum(level: Level, x: &[Self]) -> Self {
+            level::$kind::sum(level, x)
+        }
+    };
 }
 
 impl Real for f32 {
@@ -97,6 +143,7 @@ impl Real for f32 {
     fn fma(self, b: f32, c: f32) -> f32 {
         self.mul_add(b, c)
     }
+    kernels!(f32);
 }
 
 impl Real for f64 {
@@ -107,6 +154,7 @@ impl Real for f64 {
     fn fma(self, b: f64, c: f64) -> f64 {
         self.mul_add(b, c)
     }
+    kernels!(f64);
 }
 
 /// The most lanes of any float kind.
@@ -129,9 +177,7 @@ pub struct Tree<T> {
 }
 
 impl<T: Real> Tree<T> {
-    pub fn new() -> Tree<T> {
-        Tree { parts: [T::ZERO; 64], used: 0, count: 0 }
-    }
+    pub const EMPTY: Tree<T> = Tree { parts: [T::ZERO; 64], used: 0, count: 0 };
 
     #[inline(always)]
     pub fn push(&mut self, value: T) {
@@ -158,12 +204,6 @@ impl<T: Real> Tree<T> {
             total = self.parts[part] + total;
         }
         total
-    }
-}
-
-impl<T: Real> Default for Tree<T> {
-    fn default() -> Tree<T> {
-        Tree::new()
     }
 }
 

@@ -12,6 +12,7 @@ pub mod lanes;
 pub mod linalg;
 pub mod math;
 pub mod plot;
+pub mod pool;
 pub mod progress;
 pub mod random;
 pub mod table;

@@ -1,16 +1,25 @@
 //! Decompositions, through `faer`, on one thread: their order of operations depends on the shape alone.
 //!
+//! Work is done in memory of the caller; nothing is allocated.
+//!
 //! On one kind of processor the bits are always the same; between kinds they agree to rounding.
 
 pub mod spectral;
 
 use crate::fault::FaultKind;
 use crate::math::scalar::log_f64;
+use faer::dyn_stack::{MemStack, StackReq};
+use faer::linalg::lu::partial_pivoting::{self as lu, factor};
 use faer::linalg::solvers::PartialPivLu;
+use faer::linalg::svd::{self, ComputeSvdVectors};
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
+use faer::linalg::{temp_mat_scratch, temp_mat_zeroed};
+use faer::mat::AsMatMut;
+use faer::reborrow::ReborrowMut;
 use faer::traits::RealField;
 use faer::{Mat, MatRef, Par, Side};
 use std::cmp::Ordering;
+use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// The thin singular value decomposition `a = u diag(s) v^T` of an `m` by `n` matrix in row-major order.
@@ -22,12 +31,12 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 /// # Panics
 /// If `a` has not `m * n` elements.
 pub fn svd_f64(a: &[f64], m: usize, n: usize) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-    svd(a, m, n)
+    svd_owned(a, m, n)
 }
 
 /// As `svd_f64`.
 pub fn svd_f32(a: &[f32], m: usize, n: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    svd(a, m, n)
+    svd_owned(a, m, n)
 }
 
 /// Solves `a x = b` for a square matrix: `a` is `n` by `n`, `b` and the result `n` by `p`, in row-major order.
@@ -40,12 +49,12 @@ pub fn svd_f32(a: &[f32], m: usize, n: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>) 
 /// # Panics
 /// If the slices have not `n * n` and `n * p` elements.
 pub fn solve_f64(a: &[f64], b: &[f64], n: usize, p: usize) -> Result<Vec<f64>, FaultKind> {
-    solve(a, b, n, p)
+    solve_owned(a, b, n, p)
 }
 
 /// As `solve_f64`.
 pub fn solve_f32(a: &[f32], b: &[f32], n: usize, p: usize) -> Result<Vec<f32>, FaultKind> {
-    solve(a, b, n, p)
+    solve_owned(a, b, n, p)
 }
 
 /// An element kind: faer's arithmetic, and what it does not give in this form.
@@ -96,55 +105,144 @@ macro_rules! real {
 real!(f32);
 real!(f64);
 
-fn row_major<T: Real>(matrix: MatRef<'_, T>) -> Vec<T> {
-    let (rows, columns) = matrix.shape();
-    (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))).map(|at| matrix[at]).collect()
+/// Bytes of scratch memory for `svd_into`, at any alignment.
+pub fn svd_room<T: Real>(m: usize, n: usize) -> usize {
+    let k = m.min(n);
+    let thin = ComputeSvdVectors::Thin;
+    let work = svd::svd_scratch::<T>(m, n, thin, thin, Par::Seq, Default::default());
+    let parts = [(m, k), (n, k), (k, 1)].map(|(rows, columns)| temp_mat_scratch::<T>(rows, columns));
+    room_of(StackReq::all_of(&parts).and(work))
 }
 
-fn svd<T: Real>(a: &[T], m: usize, n: usize) -> (Vec<T>, Vec<T>, Vec<T>) {
+/// Bytes of scratch memory for `solve_into`, at any alignment.
+pub fn solve_room<T: Real>(n: usize, p: usize) -> usize {
+    let factor = factor::lu_in_place_scratch::<usize, T>(n, n, Par::Seq, Default::default());
+    let solve = lu::solve::solve_in_place_scratch::<usize, T>(n, p, Par::Seq);
+    let matrices = temp_mat_scratch::<T>(n, n).and(temp_mat_scratch::<T>(n, p));
+    let permutations = StackReq::new::<usize>(n).and(StackReq::new::<usize>(n));
+    room_of(matrices.and(permutations).and(factor.or(solve)))
+}
+
+/// The bytes, with what alignment may take.
+fn room_of(req: StackReq) -> usize {
+    req.unaligned_bytes_required()
+}
+
+fn scratch(bytes: usize) -> Vec<MaybeUninit<u8>> {
+    vec![MaybeUninit::uninit(); bytes]
+}
+
+fn svd_owned<T: Real>(a: &[T], m: usize, n: usize) -> (Vec<T>, Vec<T>, Vec<T>) {
+    let k = m.min(n);
+    let (mut u, mut s, mut v) = (vec![T::ZERO; m * k], vec![T::ZERO; k], vec![T::ZERO; n * k]);
+    svd_into((m, n), a, (&mut u, &mut s, &mut v), &mut scratch(svd_room::<T>(m, n)));
+    (u, s, v)
+}
+
+/// `svd_f64` into memory of the caller: `u`, `s` and `v`, with `svd_room` bytes of scratch memory.
+///
+/// # Panics
+/// If the slices are not as long as that says.
+pub fn svd_into<T: Real>(
+    (m, n): (usize, usize),
+    a: &[T],
+    (u, s, v): (&mut [T], &mut [T], &mut [T]),
+    room: &mut [MaybeUninit<u8>],
+) {
     assert_eq!(a.len(), m * n, "elements of a {m} by {n} matrix");
     let k = m.min(n);
-    let matrix = MatRef::from_row_major_slice(a, m, n);
-    let finite = a.iter().all(|v| v.finite());
+    if k == 0 {
+        return;
+    }
     // The iteration is known to converge for finite matrices; a failure becomes NaN like other bad input.
-    let decomposed = if finite { thin_svd(matrix.to_owned()) } else { None };
-    let Some((u, s, v)) = decomposed else {
-        return (vec![T::NAN; m * k], vec![T::NAN; k], vec![T::NAN; n * k]);
-    };
-    let (mut u, mut v) = (row_major(u.as_ref()), row_major(v.as_ref()));
+    if !a.iter().all(|v| v.finite()) || !thin_svd((m, n), a, (&mut *u, &mut *s, &mut *v), room) {
+        [u, s, v].into_iter().for_each(|part| part.fill(T::NAN));
+        return;
+    }
     for j in 0..k {
         if largest(&u, k, j) < T::ZERO {
             u.iter_mut().skip(j).step_by(k).for_each(|entry| *entry = -*entry);
             v.iter_mut().skip(j).step_by(k).for_each(|entry| *entry = -*entry);
         }
     }
-    (u, s, v)
 }
 
-/// Both factors as matrices and the singular values.
-fn thin_svd<T: Real>(matrix: Mat<T>) -> Option<(Mat<T>, Vec<T>, Mat<T>)> {
-    // Only one thread, whatever the process has set.
-    faer::set_global_parallelism(Par::Seq);
-    let svd = matrix.thin_svd().ok()?;
-    let values = svd.S().column_vector().iter().copied().collect();
-    Some((svd.U().to_owned(), values, svd.V().to_owned()))
+/// Both factors and the singular values; false if the iteration fails.
+fn thin_svd<T: Real>(
+    (m, n): (usize, usize),
+    a: &[T],
+    (u, s, v): (&mut [T], &mut [T], &mut [T]),
+    room: &mut [MaybeUninit<u8>],
+) -> bool {
+    let k = m.min(n);
+    let stack = MemStack::new(room);
+    let (mut left, stack) = temp_mat_zeroed::<T, _, _>(m, k, stack);
+    let (mut right, stack) = temp_mat_zeroed::<T, _, _>(n, k, stack);
+    let (mut values, stack) = temp_mat_zeroed::<T, _, _>(k, 1, stack);
+    let (mut left, mut right, mut values) = (left.as_mat_mut(), right.as_mat_mut(), values.as_mat_mut());
+    let matrix = MatRef::from_row_major_slice(a, m, n);
+    let diagonal = values.rb_mut().col_mut(0).as_diagonal_mut();
+    let (to_u, to_v) = (Some(left.rb_mut()), Some(right.rb_mut()));
+    if svd::svd(matrix, diagonal, to_u, to_v, Par::Seq, stack, Default::default()).is_err() {
+        return false;
+    }
+    row_major(left.as_ref(), u);
+    row_major(values.as_ref(), s);
+    row_major(right.as_ref(), v);
+    true
 }
 
-fn solve<T: Real>(a: &[T], b: &[T], n: usize, p: usize) -> Result<Vec<T>, FaultKind> {
+fn row_major<T: Real>(matrix: MatRef<'_, T>, out: &mut [T]) {
+    let (rows, columns) = matrix.shape();
+    let places = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j)));
+    for (out, at) in out.iter_mut().zip(places) {
+        *out = matrix[at];
+    }
+}
+
+fn solve_owned<T: Real>(a: &[T], b: &[T], n: usize, p: usize) -> Result<Vec<T>, FaultKind> {
+    let mut x = vec![T::ZERO; n * p];
+    solve_into((n, p), a, b, &mut x, &mut scratch(solve_room::<T>(n, p)))?;
+    Ok(x)
+}
+
+/// `solve_f64` into memory of the caller, with `solve_room` bytes of scratch memory.
+///
+/// # Errors
+/// `Singular` when a pivot is exactly 0.
+///
+/// # Panics
+/// If the slices are not as long as that says.
+pub fn solve_into<T: Real>(
+    (n, p): (usize, usize),
+    a: &[T],
+    b: &[T],
+    x: &mut [T],
+    room: &mut [MaybeUninit<u8>],
+) -> Result<(), FaultKind> {
     assert_eq!(a.len(), n * n, "elements of a {n} by {n} matrix");
     assert_eq!(b.len(), n * p, "elements of a {n} by {p} matrix");
     if n == 0 || p == 0 {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    faer::set_global_parallelism(Par::Seq);
-    let factors = MatRef::from_row_major_slice(a, n, n).partial_piv_lu();
-    let upper = factors.U();
-    if (0..n).any(|i| upper[(i, i)] == T::ZERO) {
+    let stack = MemStack::new(room);
+    let (mut factors, stack) = temp_mat_zeroed::<T, _, _>(n, n, stack);
+    let (mut solution, stack) = temp_mat_zeroed::<T, _, _>(n, p, stack);
+    let (mut forward, stack) = stack.make_with(n, |_| 0usize);
+    let (mut backward, stack) = stack.make_with(n, |_| 0usize);
+    let (mut factors, mut solution) = (factors.as_mat_mut(), solution.as_mat_mut());
+    factors.copy_from(MatRef::from_row_major_slice(a, n, n));
+    let (_, rows) =
+        factor::lu_in_place(factors.rb_mut(), &mut forward, &mut backward, Par::Seq, stack, Default::default());
+    let factors = factors.as_ref();
+    if (0..n).any(|i| factors[(i, i)] == T::ZERO) {
         return Err(FaultKind::Singular);
     }
-    let mut x = MatRef::from_row_major_slice(b, n, p).to_owned();
-    faer::linalg::solvers::SolveCore::solve_in_place_with_conj(&factors, faer::Conj::No, x.as_mut());
-    Ok(row_major(x.as_ref()))
+    solution.copy_from(MatRef::from_row_major_slice(b, n, p));
+    // The lower factor's ones are not stored: both factors lie in one matrix.
+    lu::solve::solve_in_place(factors, factors, rows, solution.rb_mut(), Par::Seq, stack);
+    row_major(solution.as_ref(), x);
+    Ok(())
 }
 
 /// In 64 bits: the decompositions from here on work in 64 bits for both kinds, which is more accurate and less code.
@@ -221,7 +319,7 @@ fn triangular_solve_f64(lower: bool, t: &[f64], b: &[f64], n: usize, p: usize) -
     } else {
         solve_upper_triangular_in_place(matrix, x.as_mut(), Par::Seq);
     }
-    Ok(row_major(x.as_ref()))
+    Ok(rows_of(x.as_ref()))
 }
 
 /// The pivots of Gaussian elimination with row exchanges, and whether the exchanges are an odd permutation.
@@ -294,7 +392,7 @@ fn qr_f64(a: &[f64], m: usize, n: usize) -> (Vec<f64>, Vec<f64>) {
     }
     faer::set_global_parallelism(Par::Seq);
     let factors = MatRef::from_row_major_slice(a, m, n).qr();
-    let (mut q, upper) = (row_major(factors.compute_thin_Q().as_ref()), factors.thin_R());
+    let (mut q, upper) = (rows_of(factors.compute_thin_Q().as_ref()), factors.thin_R());
     let mut r: Vec<f64> = (0..k * n).map(|at| if at / n <= at % n { upper[(at / n, at % n)] } else { 0.0 }).collect();
     for i in 0..k {
         if r[i * n + i] < 0.0 {
@@ -320,7 +418,7 @@ fn eigh_f64(a: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     let decomposed = symmetric_part(a, n).and_then(|matrix| matrix.self_adjoint_eigen(Side::Lower).ok());
     let Some(decomposed) = decomposed else { return (vec![f64::NAN; n], vec![f64::NAN; n * n]) };
     let values = decomposed.S().column_vector().iter().copied().collect();
-    let mut vectors = row_major(decomposed.U());
+    let mut vectors = rows_of(decomposed.U());
     for j in 0..n {
         if largest(&vectors, n, j) < 0.0 {
             vectors.iter_mut().skip(j).step_by(n).for_each(|entry| *entry = -*entry);
@@ -333,4 +431,10 @@ fn eigh_f64(a: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
 fn largest<T: Real>(matrix: &[T], k: usize, j: usize) -> T {
     let column = matrix.iter().skip(j).step_by(k);
     column.fold(T::ZERO, |largest, &entry| if entry.size() > largest.size() { entry } else { largest })
+}
+
+/// The elements in row-major order.
+fn rows_of(matrix: MatRef<'_, f64>) -> Vec<f64> {
+    let (rows, columns) = matrix.shape();
+    (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))).map(|at| matrix[at]).collect()
 }

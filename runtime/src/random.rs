@@ -52,8 +52,15 @@ pub fn fold_in(key: u64, i: u64) -> u64 {
 
 /// `n` new keys; the first ones do not depend on `n`.
 pub fn split(key: u64, n: usize) -> Vec<u64> {
+    let mut keys = vec![0; n];
+    split_into(key, &mut keys);
+    keys
+}
+
+/// `split` into memory of the caller.
+pub fn split_into(key: u64, keys: &mut [u64]) {
     let mut words = Words::new(key, Purpose::Split, 0);
-    (0..n).map(|_| words.next()).collect()
+    keys.iter_mut().for_each(|new| *new = words.next());
 }
 
 /// Independent numbers, uniform on `[0, 1)`, with 53 random bits each.
@@ -98,8 +105,16 @@ fn normal<T>(key: u64, out: &mut [T], rounded: fn(f64) -> T) {
 
 /// The numbers `0..n` in random order: sorted by their words.
 pub fn permutation(key: u64, n: usize) -> Vec<i64> {
-    let mut words = Words::new(key, Purpose::Permutation, 0);
-    let mut order: Vec<(u64, i64)> = (0..n as i64).map(|i| (words.next(), i)).collect();
-    order.sort_unstable();
-    order.into_iter().map(|(_, i)| i).collect()
+    let mut order = vec![0; n];
+    permutation_into(key, &mut order, &mut vec![0; n]);
+    order
+}
+
+/// `permutation` into memory of the caller, with scratch memory for as many words.
+pub fn permutation_into(key: u64, order: &mut [i64], words: &mut [u64]) {
+    let mut source = Words::new(key, Purpose::Permutation, 0);
+    for (i, (number, word)) in order.iter_mut().zip(&mut *words).enumerate() {
+        (*number, *word) = (i as i64, source.next());
+    }
+    order.sort_unstable_by_key(|&i| (words[i as usize], i));
 }

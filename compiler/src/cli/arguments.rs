@@ -53,6 +53,8 @@ pub enum Precision {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineName {
+    /// Native code, but the evaluator for statements that it finishes sooner than they are compiled.
+    Auto,
     Native,
     Reference,
 }
@@ -76,6 +78,7 @@ impl Settings {
             seed: self.seed.unwrap_or(defaults.seed),
             engine: match self.engine {
                 None => defaults.engine,
+                Some(EngineName::Auto) => Engine::Auto,
                 Some(EngineName::Native) => Engine::Native,
                 Some(EngineName::Reference) => Engine::Reference,
             },

@@ -2,14 +2,17 @@
 //!
 //! A function takes the frame and gives a status: 0, or 1 with a fault in the frame. Long lists of steps are split into
 //! several functions, because compile time is not linear in a function's size; a register that is used in another
-//! function than it is defined in also has a slot in memory.
+//! function than it is defined in also has a slot in memory. Loop nests that differ only in where their operands lie are
+//! one function, which takes a table of addresses.
 
 mod element;
 mod lanes;
 mod nest;
 pub mod pieces;
+mod reduction;
+pub mod shared;
 
-use super::plan::{Base, Count, Loop, Operand, Plan, Reg, Scalar, Step};
+use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, Scalar, Step};
 use super::view::View;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -21,8 +24,9 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use dp_runtime::abi::{Frame, Inline};
 use dp_runtime::tensor::DType;
 use element::{clif_type, element};
+pub use nest::weight as nest_weight;
 use pieces::pieces;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
 
 /// Addresses that the code contains.
@@ -43,13 +47,23 @@ pub struct Shared<'p> {
     pub addresses: Addresses,
     /// The memory slots of registers that cross functions.
     pub slots: HashMap<Reg, u32>,
+    /// The forms of nests (`shared::form`) that occur several times.
+    pub repeated: HashSet<String>,
     pub call_conv: CallConv,
 }
 
-/// A function yet to be written: its steps.
+/// A function yet to be written.
 pub struct Pending<'p> {
     pub number: u32,
-    pub steps: &'p [Step],
+    pub body: Body<'p>,
+}
+
+/// What a function does.
+#[derive(Clone, Copy)]
+pub enum Body<'p> {
+    Steps(&'p [Step]),
+    /// A nest whose operands are in the table.
+    Nest(&'p Nest),
 }
 
 /// The state of writing one function.
@@ -57,6 +71,8 @@ pub struct Emitter<'p, 'b, 'l> {
     b: FunctionBuilder<'b>,
     shared: &'b Shared<'b>,
     frame: Value,
+    /// The operands of the nest that the function is.
+    table: Option<Value>,
     arena: Value,
     regs: HashMap<Reg, Value>,
     /// Memory for scalars whose address is needed.
@@ -77,6 +93,8 @@ pub struct Links<'p, 'l> {
     pub pending: &'l mut Vec<Pending<'p>>,
     /// The last number given to a function.
     pub next: &'l mut u32,
+    /// The functions of repeated nests, by their forms.
+    pub nests: &'l mut HashMap<String, u32>,
     /// A reference to a function by its number.
     pub link: &'l mut dyn FnMut(&mut Function, u32) -> FuncRef,
 }
@@ -86,10 +104,10 @@ fn unaligned() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }
 
-/// The signature of every function.
+/// The signature of every function: frame and table, which only the functions of nests read.
 pub fn signature(call_conv: CallConv) -> Signature {
     let mut sig = Signature::new(call_conv);
-    sig.params.push(AbiParam::new(types::I64));
+    sig.params.extend([AbiParam::new(types::I64), AbiParam::new(types::I64)]);
     sig.returns.push(AbiParam::new(types::I32));
     sig
 }
@@ -97,7 +115,7 @@ pub fn signature(call_conv: CallConv) -> Signature {
 /// Writes one function. Functions that it calls are added to the pending ones under new numbers.
 pub fn function<'p>(
     shared: &Shared<'_>,
-    steps: &'p [Step],
+    body: Body<'p>,
     func: &mut Function,
     ctx: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
@@ -108,7 +126,7 @@ pub fn function<'p>(
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
-    let frame = b.block_params(entry)[0];
+    let (frame, table) = (b.block_params(entry)[0], b.block_params(entry)[1]);
     let constant = MemFlagsData::trusted().with_readonly().with_can_move();
     let arena = b.ins().load(types::I64, constant, frame, offset_of!(Frame, arena) as i32);
     let failed = b.create_block();
@@ -128,6 +146,7 @@ pub fn function<'p>(
         b,
         shared,
         frame,
+        table: None,
         arena,
         regs: HashMap::new(),
         spills: HashMap::new(),
@@ -139,7 +158,13 @@ pub fn function<'p>(
         warn_sig,
         links,
     };
-    emitter.run(steps);
+    match body {
+        Body::Steps(steps) => emitter.run(steps),
+        Body::Nest(nest) => {
+            emitter.table = Some(table);
+            emitter.loops(nest);
+        }
+    }
     let b = &mut emitter.b;
     let fine = b.ins().iconst(types::I32, 0);
     b.ins().return_(&[fine]);
@@ -161,9 +186,10 @@ impl<'p> Emitter<'p, '_, '_> {
         for range in list {
             *self.links.next += 1;
             let number = *self.links.next;
-            self.links.pending.push(Pending { number, steps: &steps[range] });
+            self.links.pending.push(Pending { number, body: Body::Steps(&steps[range]) });
             let callee = (self.links.link)(self.b.func, number);
-            let call = self.b.ins().call(callee, &[self.frame]);
+            // Nothing reads the table of these functions.
+            let call = self.b.ins().call(callee, &[self.frame, self.frame]);
             let status = self.b.inst_results(call)[0];
             self.check(status);
         }
@@ -303,7 +329,10 @@ impl<'p> Emitter<'p, '_, '_> {
                 let address = self.address(to, dtype);
                 self.b.ins().store(unaligned(), value, address, 0);
             }
-            Step::Nest(nest) => self.nest(nest),
+            Step::Nest(nest) => match shared::form(nest).filter(|form| self.shared.repeated.contains(form)) {
+                Some(form) => self.shared_nest(nest, form),
+                None => self.loops(nest),
+            },
             Step::Call { call, operands } => self.kernel(*call, operands),
             Step::Guard { pred, fatal, eqn } => self.guard(*pred, *fatal, *eqn),
             Step::Loop(l) => self.scan(l),

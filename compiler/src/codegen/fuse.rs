@@ -1,10 +1,10 @@
-//! Groups the equations of one Graph into units: runs of elementwise equations of one shape, which become one loop
-//! nest each, and single equations.
+//! Groups the equations of one Graph into units: runs of elementwise equations of one shape, with reductions of their
+//! values, which become one loop nest each, and single equations.
 //!
 //! A group stays open while later equations may join it, and is placed where it closes: before the first
 //! equation that needs it. Open groups never depend on one another.
 
-use crate::ir::graph::{Eqn, Graph, Op};
+use crate::ir::graph::{Eqn, Graph, Op, Type};
 use crate::prims;
 use dp_runtime::tensor::DType;
 
@@ -16,9 +16,39 @@ const OPEN: usize = 8;
 /// What is planned and placed as one.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Unit {
-    /// Elementwise equations of one shape (of rank at least 1), in order.
+    /// Elementwise equations of one shape (of rank at least 1), and reductions of their values by one stage, in order.
     Nest(Vec<usize>),
     Single(usize),
+}
+
+/// What a nest can do of a reduction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stage {
+    /// The axes that the nest reduces, ascending. Of a sum of floats only the last axes, if those are among them: the
+    /// others come in a second stage.
+    pub axes: Vec<usize>,
+    /// True for sums of floats, which have an order.
+    pub ordered: bool,
+}
+
+/// The first stage of a reduction of an array of type `ty`, if a nest can do it.
+pub fn stage(op: &Op, ty: &Type) -> Option<Stage> {
+    let ordered = matches!(op, Op::Sum { .. }) && ty.dtype.is_float();
+    let axes = match op {
+        Op::Sum { axes }
+        | Op::Prod { axes }
+        | Op::ReduceMax { axes }
+        | Op::ReduceMin { axes }
+        | Op::All { axes }
+        | Op::Any { axes } => axes,
+        _ => return None,
+    };
+    if ty.is_empty() {
+        return None;
+    }
+    let trailing = (1..=axes.len()).take_while(|&n| axes[axes.len() - n] == ty.rank() - n).count();
+    let first = if ordered && trailing > 0 { axes.len() - trailing } else { 0 };
+    Some(Stage { axes: axes[first..].to_vec(), ordered })
 }
 
 /// The width of the elements that a group works on, which decides how many go side by side.
@@ -83,6 +113,26 @@ struct Open<'g> {
     eqns: Vec<usize>,
     shape: &'g [usize],
     width: Width,
+    stage: Option<Stage>,
+    /// The kind of floats that are summed.
+    sums: Option<DType>,
+}
+
+/// The open group that a reduction joins: the one that makes its operand, if it reduces nothing yet or the same axes.
+/// With it the stage, and the kind of floats that are summed.
+fn joins(graph: &Graph, eqn: &Eqn, owners: &[usize], open: &[Option<Open>]) -> Option<(usize, Stage, Option<DType>)> {
+    let &[group] = owners else {
+        return None;
+    };
+    let ty = eqn.args.first().map(|&arg| graph.ty(arg))?;
+    let stage = stage(&eqn.op, ty)?;
+    let o = open[group].as_ref()?;
+    let sums = stage.ordered.then_some(ty.dtype);
+    let fits = ty.shape == o.shape
+        && o.eqns.len() < GROUP
+        && o.stage.as_ref().is_none_or(|other| *other == stage)
+        && (sums.is_none() || o.sums.is_none() || o.sums == sums);
+    fits.then_some((group, stage, sums))
 }
 
 /// The units of a Graph, in an order that respects all dependences.
@@ -106,6 +156,16 @@ pub fn units(graph: &Graph) -> Vec<Unit> {
             list.dedup();
             list
         };
+        if let Some((group, stage, dtype)) = joins(graph, eqn, &owners, &open) {
+            if let Some(o) = &mut open[group] {
+                o.stage = Some(stage);
+                o.sums = o.sums.or(dtype);
+                o.width = join(o.width, width(graph, eqn)).unwrap_or(Width::One);
+                o.eqns.push(i);
+            }
+            owner[eqn.outs[0].0 as usize] = Some(group);
+            continue;
+        }
         let out = eqn.outs.first().map(|&v| graph.ty(v));
         let shape = match out {
             Some(ty) if is_elementwise(&eqn.op) && ty.rank() > 0 => ty.shape.as_slice(),
@@ -133,7 +193,7 @@ pub fn units(graph: &Graph) -> Vec<Unit> {
                 if live.len() >= OPEN {
                     close(live[0], &mut open, &mut live, &mut units);
                 }
-                open.push(Some(Open { eqns: Vec::new(), shape, width: Width::Any }));
+                open.push(Some(Open { eqns: Vec::new(), shape, width: Width::Any, stage: None, sums: None }));
                 live.push(open.len() - 1);
                 open.len() - 1
             }

@@ -3,11 +3,11 @@
 //! Safety. The code is called through the one signature it is compiled with. It reads the frame's pointers, which are
 //! made here: parameters point to tensors whose kinds and shapes were checked, results to memory of their exact
 //! size, the arena to memory of the planned size; all outlive the call. Constants, descriptions of kernel calls
-//! and the code itself belong to the Executable and are neither moved nor freed before it. Results become tensors
-//! only after a run that wrote all of them.
+//! and the code itself belong to the Executable and are neither moved nor freed before it. Results are tensors that
+//! nobody else holds, so no operand lies in them.
 
 use super::CodegenError;
-use super::emit::{self, Addresses, Pending, Shared, pieces};
+use super::emit::{self, Addresses, Body, Pending, Shared, pieces, shared};
 use super::plan::{Plan, Source, Step};
 use crate::ir::Fault;
 use crate::ir::eval::Event;
@@ -21,20 +21,28 @@ use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
 use dp_runtime::abi::{self, Frame};
 use dp_runtime::fault::FaultKind;
+use dp_runtime::for_any_tensor;
 use dp_runtime::interrupt;
-use dp_runtime::tensor::{DType, Tensor};
+use dp_runtime::tensor::Tensor;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::collections::HashMap;
 use std::sync::Mutex;
+
+/// The first function of a program. The second argument is not read.
+type Entry = unsafe extern "C" fn(*mut Frame, *const u64) -> u32;
 
 /// A compiled Graph.
 pub struct Executable {
     /// Holds the code; taken out when dropped.
     module: Option<JITModule>,
-    entry: unsafe extern "C" fn(*mut Frame) -> u32,
+    entry: Entry,
     plan: Plan,
     arena_bytes: usize,
     slots: usize,
     code_bytes: usize,
+    functions: usize,
+    /// Stands where a result will be.
+    nothing: Tensor,
     /// Memory of finished runs, for later ones.
     pool: Mutex<Vec<Workspace>>,
 }
@@ -48,11 +56,21 @@ impl Drop for Executable {
     }
 }
 
-/// Memory of one run at a time.
+/// Memory of one run at a time. What was allocated for the first run serves the later ones.
 struct Workspace {
     arena: Block,
     scalars: Vec<u64>,
+    /// Zeroed buffers outside the arena; a run leaves zeros where the next one may read before it writes.
+    large: Vec<Block>,
+    /// Pointers to the operands of the run, which are written anew at its start.
+    params: Vec<*const u8>,
+    results: Vec<*mut u8>,
+    buffers: Vec<*mut u8>,
+    warned: Vec<u32>,
 }
+
+// The pointers are only used during a run, which has the Workspace for itself.
+unsafe impl Send for Workspace {}
 
 /// A block of memory.
 struct Block {
@@ -81,64 +99,19 @@ impl Drop for Block {
     }
 }
 
-/// The memory of a result before it is a tensor.
-enum Output {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-    I64(Vec<i64>),
-    Bool(Vec<u8>),
-    Key(Vec<u64>),
+/// A tensor of zeros: large ones are memory that the system has not touched yet.
+fn zeros(ty: &Type) -> Tensor {
+    Tensor::full(ty.dtype, &ty.shape, 0.0)
 }
 
-impl Output {
-    fn new(ty: &Type, zeroed: bool) -> Output {
-        let n = ty.len();
-        macro_rules! space {
-            ($zero:expr) => {
-                if zeroed { vec![$zero; n] } else { Vec::with_capacity(n) }
-            };
-        }
-        match ty.dtype {
-            DType::F32 => Output::F32(space!(0.0)),
-            DType::F64 => Output::F64(space!(0.0)),
-            DType::I64 => Output::I64(space!(0)),
-            DType::Bool => Output::Bool(space!(0)),
-            DType::Key => Output::Key(space!(0)),
-        }
-    }
+/// Whether a tensor can be written over as a result of a type: nobody else holds its elements.
+fn reusable(tensor: &Tensor, ty: &Type) -> bool {
+    tensor.dtype() == ty.dtype && tensor.shape() == ty.shape && for_any_tensor!(tensor, a => a.is_unique())
+}
 
-    fn at(&mut self) -> *mut u8 {
-        match self {
-            Output::F32(v) => v.as_mut_ptr() as *mut u8,
-            Output::F64(v) => v.as_mut_ptr() as *mut u8,
-            Output::I64(v) => v.as_mut_ptr() as *mut u8,
-            Output::Bool(v) => v.as_mut_ptr(),
-            Output::Key(v) => v.as_mut_ptr() as *mut u8,
-        }
-    }
-
-    /// # Safety
-    /// All elements have been written.
-    unsafe fn finish(self, shape: &[usize]) -> Tensor {
-        let n = shape.iter().product();
-        macro_rules! tensor {
-            ($v:expr) => {{
-                let mut v = $v;
-                unsafe { v.set_len(n) };
-                Tensor::from_vec(shape, v)
-            }};
-        }
-        match self {
-            Output::F32(v) => tensor!(v),
-            Output::F64(v) => tensor!(v),
-            Output::I64(v) => tensor!(v),
-            Output::Bool(mut v) => {
-                unsafe { v.set_len(n) };
-                Tensor::from_vec(shape, v.into_iter().map(|b| b != 0).collect())
-            }
-            Output::Key(v) => tensor!(v),
-        }
-    }
+/// The elements of a tensor that nobody else holds, to write to. Bools are written as 0 and 1.
+fn pointer_mut(tensor: &mut Tensor) -> *mut u8 {
+    for_any_tensor!(tensor, a => a.as_slice_mut().expect("tensors are in standard layout").as_mut_ptr() as *mut u8)
 }
 
 impl Executable {
@@ -155,51 +128,80 @@ impl Executable {
     /// # Panics
     /// If the inputs are not of the parameters' types: callers have checked them.
     pub fn run_with(&self, inputs: &[Tensor], report: &mut dyn FnMut(Event)) -> Result<Vec<Tensor>, Fault> {
+        let mut outs = Vec::with_capacity(self.plan.results.len());
+        self.run_into(inputs, &mut outs, report)?;
+        Ok(outs)
+    }
+
+    /// Runs the program; the results take the place of `outs`. Where a tensor there has a result's type and nobody else
+    /// holds its elements, it is written over, so that from the second run on nothing is allocated. After a fault
+    /// `outs` is empty.
+    ///
+    /// # Panics
+    /// If the inputs are not of the parameters' types: callers have checked them.
+    pub fn run_into(
+        &self,
+        inputs: &[Tensor],
+        outs: &mut Vec<Tensor>,
+        report: &mut dyn FnMut(Event),
+    ) -> Result<(), Fault> {
         let plan = &self.plan;
         assert_eq!(inputs.len(), plan.params.len(), "internal error: the number of inputs");
         for (i, (input, ty)) in inputs.iter().zip(&plan.params).enumerate() {
             let fits = input.dtype() == ty.dtype && input.shape() == ty.shape;
             assert!(fits, "internal error: input {i} is {:?} {:?}, not {ty:?}", input.dtype(), input.shape());
         }
-        let memory = |kind| Fault { kind, span: Span::NONE };
         let pooled = self.pool.lock().ok().and_then(|mut pool| pool.pop());
         let mut space = match pooled {
             Some(space) => space,
-            None => {
-                Workspace { arena: Block::new(self.arena_bytes, false).map_err(memory)?, scalars: vec![0; self.slots] }
-            }
+            None => self.workspace().map_err(|kind| Fault { kind, span: Span::NONE })?,
         };
-        let large: Vec<Block> = plan
-            .large
-            .iter()
-            .map(|&bytes| Block::new(bytes as usize, true))
-            .collect::<Result<_, _>>()
-            .map_err(memory)?;
-        let params: Vec<*const u8> = inputs.iter().map(pointer).collect();
-        let mut outputs: Vec<Option<Output>> = plan
-            .results
-            .iter()
-            .zip(&plan.sources)
-            .zip(&plan.zeroed)
-            .map(|((ty, source), &zeroed)| (*source == Source::Written).then(|| Output::new(ty, zeroed)))
-            .collect();
-        let results: Vec<*mut u8> =
-            outputs.iter_mut().map(|o| o.as_mut().map_or(std::ptr::null_mut(), Output::at)).collect();
-        let buffers: Vec<*mut u8> = large.iter().map(|block| block.at).collect();
+        outs.truncate(plan.results.len());
+        for (out, source) in outs.iter_mut().zip(&plan.sources) {
+            if matches!(source, Source::Same(_)) {
+                *out = self.nothing.clone();
+            }
+        }
+        for (i, ty) in plan.results.iter().enumerate() {
+            let old = outs.get(i).is_some_and(|old| plan.sources[i] == Source::Written && reusable(old, ty));
+            let tensor = match plan.sources[i] {
+                Source::Written if old => {
+                    if plan.zeroed[i] {
+                        let bytes = ty.len() * ty.dtype.size();
+                        // The tensor has so many bytes, and zeros are a value of every kind.
+                        unsafe { pointer_mut(&mut outs[i]).write_bytes(0, bytes) };
+                    }
+                    continue;
+                }
+                Source::Written => zeros(ty),
+                Source::Param(p) => inputs[p].clone(),
+                Source::Const(c) => plan.consts[c].clone(),
+                // Written below, after the run.
+                Source::Same(_) => self.nothing.clone(),
+            };
+            match outs.get_mut(i) {
+                Some(place) => *place = tensor,
+                None => outs.push(tensor),
+            }
+        }
+        space.params.clear();
+        space.params.extend(inputs.iter().map(pointer));
+        space.results.clear();
+        space.results.extend(plan.sources.iter().zip(&mut *outs).map(|(source, out)| match source {
+            Source::Written => pointer_mut(out),
+            Source::Param(_) | Source::Const(_) | Source::Same(_) => std::ptr::null_mut(),
+        }));
         let mut frame = Frame {
-            params: params.as_ptr(),
-            results: results.as_ptr(),
-            buffers: buffers.as_ptr(),
+            params: space.params.as_ptr(),
+            results: space.results.as_ptr(),
+            buffers: space.buffers.as_ptr(),
             arena: space.arena.at,
             scalars: space.scalars.as_mut_ptr(),
             eqn: 0,
             fault: None,
-            warned: Vec::new(),
+            warned: std::mem::take(&mut space.warned),
         };
-        let status = unsafe { (self.entry)(&mut frame) };
-        if let Ok(mut pool) = self.pool.lock() {
-            pool.push(space);
-        }
+        let status = unsafe { (self.entry)(&mut frame, std::ptr::null()) };
         for &eqn in &frame.warned {
             let origin = &plan.origins[eqn as usize];
             match &origin.guard {
@@ -209,22 +211,39 @@ impl Executable {
                 Some(Guard::NotAtFixedPoint { .. }) | None => {}
             }
         }
+        frame.warned.clear();
+        space.warned = std::mem::take(&mut frame.warned);
+        // A run that was broken off may not have left zeros.
+        if (status == 0 || space.large.is_empty())
+            && let Ok(mut pool) = self.pool.lock()
+        {
+            pool.push(space);
+        }
         if status != 0 {
+            outs.clear();
             return Err(self.fault(frame));
         }
-        let mut tensors: Vec<Tensor> = Vec::with_capacity(outputs.len());
-        for (i, output) in outputs.into_iter().enumerate() {
-            let tensor = match (plan.sources[i], output) {
-                (Source::Param(p), _) => inputs[p].clone(),
-                (Source::Const(c), _) => plan.consts[c].clone(),
-                (Source::Same(s), _) => tensors[s].clone(),
-                // The run succeeded, so every element was written.
-                (Source::Written, Some(output)) => unsafe { output.finish(&plan.results[i].shape) },
-                (Source::Written, None) => unreachable!("every written result has memory"),
-            };
-            tensors.push(tensor);
+        for (i, source) in plan.sources.iter().enumerate() {
+            if let Source::Same(same) = source {
+                outs[i] = outs[*same].clone();
+            }
         }
-        Ok(tensors)
+        Ok(())
+    }
+
+    /// Memory for runs.
+    fn workspace(&self) -> Result<Workspace, FaultKind> {
+        let large: Vec<Block> =
+            self.plan.large.iter().map(|&bytes| Block::new(bytes as usize, true)).collect::<Result<_, _>>()?;
+        Ok(Workspace {
+            arena: Block::new(self.arena_bytes, false)?,
+            scalars: vec![0; self.slots],
+            params: Vec::with_capacity(self.plan.params.len()),
+            results: Vec::with_capacity(self.plan.results.len()),
+            buffers: large.iter().map(|block| block.at).collect(),
+            large,
+            warned: Vec::new(),
+        })
     }
 
     fn fault(&self, frame: Frame) -> Fault {
@@ -245,6 +264,11 @@ impl Executable {
     /// Bytes of machine code.
     pub fn code_bytes(&self) -> usize {
         self.code_bytes
+    }
+
+    /// The number of functions that were written.
+    pub fn functions(&self) -> usize {
+        self.functions
     }
 
     /// Bytes of memory for intermediate values in one run.
@@ -284,11 +308,13 @@ pub fn assemble(mut plan: Plan, arena_bytes: u64) -> Result<Executable, CodegenE
         consts: plan.consts.iter().map(|tensor| pointer(tensor) as usize).collect(),
     };
     let call_conv = module.isa().default_call_conv();
-    let shared = Shared { plan: &plan, addresses, slots, call_conv };
+    let repeated = shared::repeated(&steps);
+    let shared = Shared { plan: &plan, addresses, slots, repeated, call_conv };
     let mut ids: Vec<FuncId> = Vec::new();
     let mut code_bytes = 0;
-    let mut pending = vec![Pending { number: 0, steps: &steps }];
+    let mut pending = vec![Pending { number: 0, body: Body::Steps(&steps) }];
     let mut next = 0;
+    let mut nests = HashMap::new();
     let mut builder = FunctionBuilderContext::new();
     let mut context = Context::new();
     let declared = |module: &mut JITModule, ids: &mut Vec<FuncId>, number: u32| -> Result<FuncId, CodegenError> {
@@ -298,7 +324,7 @@ pub fn assemble(mut plan: Plan, arena_bytes: u64) -> Result<Executable, CodegenE
         }
         Ok(ids[number as usize])
     };
-    while let Some(Pending { number, steps }) = pending.pop() {
+    while let Some(Pending { number, body }) = pending.pop() {
         let id = declared(&mut module, &mut ids, number)?;
         context.clear();
         let mut failure = None;
@@ -311,8 +337,8 @@ pub fn assemble(mut plan: Plan, arena_bytes: u64) -> Result<Executable, CodegenE
                     module.declare_func_in_func(id, func)
                 }
             };
-            let links = &mut emit::Links { pending: &mut pending, next: &mut next, link: &mut link };
-            emit::function(&shared, steps, &mut context.func, &mut builder, config, links);
+            let links = &mut emit::Links { pending: &mut pending, next: &mut next, nests: &mut nests, link: &mut link };
+            emit::function(&shared, body, &mut context.func, &mut builder, config, links);
         }
         if let Some(error) = failure {
             return Err(error);
@@ -324,7 +350,7 @@ pub fn assemble(mut plan: Plan, arena_bytes: u64) -> Result<Executable, CodegenE
     module.finalize_definitions().map_err(internal)?;
     let code = module.get_finalized_function(ids[0]);
     // Compiled with exactly this signature.
-    let entry = unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*mut Frame) -> u32>(code) };
+    let entry = unsafe { std::mem::transmute::<*const u8, Entry>(code) };
     Ok(Executable {
         module: Some(module),
         entry,
@@ -332,6 +358,8 @@ pub fn assemble(mut plan: Plan, arena_bytes: u64) -> Result<Executable, CodegenE
         arena_bytes: arena_bytes as usize,
         slots: slot_count,
         code_bytes,
+        functions: ids.len(),
+        nothing: Tensor::scalar(false),
         pool: Mutex::new(Vec::new()),
     })
 }

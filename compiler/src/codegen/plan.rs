@@ -5,13 +5,14 @@ mod control;
 mod kernels;
 mod moves;
 mod nest;
+pub mod reduction;
 
 use super::CodegenError;
 use super::view::View;
 use crate::ir::builder::Builder;
 use crate::ir::graph::{Eqn, Graph, Guard, Op, Type, Var};
 use crate::source::Span;
-use dp_runtime::abi::Call;
+use dp_runtime::abi::{Call, FoldBy};
 use dp_runtime::kernels::index::MAX_INDICES;
 use dp_runtime::tensor::{DType, Tensor};
 use std::borrow::Cow;
@@ -96,13 +97,53 @@ pub struct TileOp {
 /// A loop nest over one shape, its body a straight line of operations.
 #[derive(Clone, Debug)]
 pub struct Nest {
-    /// Collapsed: no axis of size 1, no two axes that all views walk as one. Not empty.
+    /// Collapsed: no axis of size 1, no two axes that all views walk as one. Not empty. In a nest that reduces, the
+    /// kept axes come first, then the reduced ones, each group collapsed by itself.
     pub shape: Vec<usize>,
     pub inputs: Vec<Input>,
     pub ops: Vec<TileOp>,
     pub outputs: Vec<(u32, DType, View)>,
     /// Elements side by side: 4, 2 or 1.
     pub lanes: u32,
+    pub reduction: Option<Reduction>,
+}
+
+/// What a nest reduces: some of its values, over the same axes.
+#[derive(Clone, Debug)]
+pub struct Reduction {
+    /// How many axes of the nest are kept.
+    pub kept: usize,
+    pub order: Order,
+    pub totals: Vec<Total>,
+}
+
+/// In which order elements are combined.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Order {
+    /// The last axis of the array is reduced: neighbours on the innermost reduced axis go side by side.
+    Along,
+    /// The last axis of the array is kept: neighbours on the innermost kept axis go side by side.
+    Across,
+}
+
+/// One reduced value.
+#[derive(Clone, Debug)]
+pub struct Total {
+    pub value: u32,
+    pub dtype: DType,
+    pub by: Reducer,
+    /// Of the kept axes' shape. Where `parts` is more than 1 there is one more axis: the sums of the parts, which a
+    /// kernel then combines.
+    pub to: Operand,
+    pub parts: usize,
+}
+
+/// How elements are combined.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Reducer {
+    /// Floats in the order that sums are defined by; integers wrap.
+    Sum,
+    Fold(FoldBy),
 }
 
 /// A scalar that a loop carries.
@@ -361,6 +402,13 @@ impl Planner {
         }
     }
 
+    fn touch_operand(&mut self, operand: &Operand) {
+        match operand {
+            Operand::View(view) => self.touch(view),
+            Operand::Out(_) => {}
+        }
+    }
+
     /// Appends a step at a new time, and extends the lifetimes of what it uses.
     pub fn push(&mut self, steps: &mut Vec<Step>, step: Step) {
         self.time += 1;
@@ -371,14 +419,12 @@ impl Planner {
                 self.plan.nests += 1;
                 nest.inputs.iter().for_each(|input| self.touch(&input.view));
                 nest.outputs.iter().for_each(|(_, _, view)| self.touch(view));
+                for total in nest.reduction.iter().flat_map(|reduction| &reduction.totals) {
+                    self.touch_operand(&total.to);
+                }
             }
             Step::Call { operands, .. } => {
-                for operand in operands {
-                    match operand {
-                        Operand::View(view) => self.touch(view),
-                        Operand::Out(_) => {}
-                    }
-                }
+                operands.iter().for_each(|operand| self.touch_operand(operand));
             }
             // What loops and branches use is extended where they are planned.
             Step::Scalar { .. } | Step::Guard { .. } | Step::Loop(_) | Step::Branch { .. } => {}

@@ -1,6 +1,8 @@
 //! Compiled code against the reference evaluator, bit for bit.
 
 mod control;
+mod reductions;
+mod sharing;
 
 use super::compile;
 use crate::ad::vjp_graph;

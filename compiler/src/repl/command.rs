@@ -297,7 +297,7 @@ fn save_session(workspace: &mut Workspace, file: &str, console: &mut dyn Console
 pub const SETTINGS: &[(&str, &str)] = &[
     ("precision", "f64 or f32; the values of the session are converted"),
     ("seed", "what random numbers come from"),
-    ("engine", "native, or reference: the slower evaluator, with the same numbers"),
+    ("engine", "auto, native, or reference: the slower evaluator, with the same numbers"),
     ("check_nan", "true: the first number that is not finite is an error"),
     ("overwrite", "true: `save` and `:save` may replace files"),
     ("time", "true: the times of each entry are shown"),
@@ -327,6 +327,7 @@ fn set(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bool
             workspace.session.seed = value.parse().unwrap_or(workspace.session.seed);
             workspace.session.draw_counts.clear();
         }
+        ("engine", "auto", _) => workspace.runner.engine = Engine::Auto,
         ("engine", "native", _) => workspace.runner.engine = Engine::Native,
         ("engine", "reference", _) => workspace.runner.engine = Engine::Reference,
         ("check_nan", _, Some(flag)) => workspace.runner.check_nan = flag,
@@ -353,6 +354,7 @@ fn setting(workspace: &Workspace, name: &str) -> String {
         "precision" => workspace.session.real.name().to_string(),
         "seed" => workspace.session.seed.to_string(),
         "engine" => match workspace.runner.engine {
+            Engine::Auto => "auto".to_string(),
             Engine::Native => "native".to_string(),
             Engine::Reference => "reference".to_string(),
         },

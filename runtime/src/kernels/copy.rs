@@ -5,7 +5,8 @@ use super::walk::walk;
 /// Side of the square tiles in which a transposing copy goes.
 const TILE: usize = 16;
 
-/// Copies `src` to `dst`, both of `shape`. The axes should be collapsed (`walk::collapse`) for speed.
+/// Copies `src` to `dst`, both of `shape`. For speed the axes should be collapsed (`walk::collapse`), and where the last
+/// one is not contiguous in the source, the one that is should stand before it.
 ///
 /// # Safety
 /// As in `kernels`. `src` and `dst` do not overlap, or are the same view.
@@ -25,15 +26,10 @@ pub unsafe fn copy<T: Copy>(shape: &[usize], src: *const T, src_strides: &[isize
         });
         return;
     }
-    // A transpose: some other axis is contiguous in the source.
-    let across = (0..rank - 1).rev().find(|&axis| src_strides[axis] == 1 && shape[axis] > 1);
-    if let (Some(axis), true) = (across, dst_step == 1) {
-        let outer: Vec<usize> = (0..rank - 1).filter(|&a| a != axis).collect();
-        let pick = |v: &[isize]| -> Vec<isize> { outer.iter().map(|&a| v[a]).collect() };
-        let outer_shape: Vec<usize> = outer.iter().map(|&a| shape[a]).collect();
-        let (outer_src, outer_dst) = (pick(src_strides), pick(dst_strides));
-        let (rows, row_step) = (shape[axis], dst_strides[axis]);
-        walk(&outer_shape, [&outer_src, &outer_dst], [0, 0], &mut |[s, d]| unsafe {
+    // A transpose: the axis before the last is contiguous in the source.
+    if rank > 1 && src_strides[rank - 2] == 1 && dst_step == 1 {
+        let (outer, rows, row_step) = (rank - 2, shape[rank - 2], dst_strides[rank - 2]);
+        walk(&shape[..outer], [&src_strides[..outer], &dst_strides[..outer]], [0, 0], &mut |[s, d]| unsafe {
             transpose(rows, n, src.offset(s), src_step, dst.offset(d), row_step);
         });
         return;

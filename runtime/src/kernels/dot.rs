@@ -1,16 +1,20 @@
 //! Matrix products. Safety: see `kernels`.
 //!
 //! With more than one row and column: each element sums over k in blocks of 512, a block being one chain of
-//! fused multiply-adds from +0 in ascending k, and adds the blocks in order. `gemm` computes exactly this
-//! when k is cut for it, except for small results, blocks of one or two, and processors without fused
-//! multiply-add, which the kernel below takes. With one row or one column: `matvec`.
+//! fused multiply-adds from +0 in ascending k, and adds the blocks in order (`gemm`). With one row or one column:
+//! `matvec`. Large products go to several threads by columns or rows, which changes no element.
 
-use super::{DOT_BLOCK, Real, matvec};
+use super::level::Level;
+use super::matvec::Problem;
+use super::{DOT_BLOCK, Real};
+use crate::pool;
 
-/// Results of at most this many elements do not go to `gemm`, which uses another order for them.
-const SMALL: usize = 256;
-/// Columns that the small kernel computes together.
-const WIDTH: usize = 16;
+/// Products of at least so many multiply-adds, some 100 microseconds of work, go to several threads.
+const LARGE: usize = 4 << 20;
+/// The same for products with a vector, which wait for memory.
+const LARGE_VECTOR: usize = 2 << 20;
+/// Columns or rows are dealt out in multiples of this.
+const DEAL: usize = 64;
 
 /// One operand of a product: where it starts and its row and column strides in elements.
 #[derive(Clone, Copy, Debug)]
@@ -28,148 +32,107 @@ pub struct MatrixMut<T> {
     pub col: isize,
 }
 
+/// Pointers that several threads use, each for elements of its own.
+#[derive(Clone, Copy)]
+struct Shared<T>(T);
+
+// The parts of a product write different elements, and nobody writes the operands.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T: Copy> Shared<T> {
+    fn get(&self) -> T {
+        self.0
+    }
+}
+
 /// `c = a b` with `a: [m, k]`, `b: [k, n]`.
 ///
 /// # Safety
 /// As in `kernels`.
 pub unsafe fn product<T: Real>(m: usize, k: usize, n: usize, a: Matrix<T>, b: Matrix<T>, c: MatrixMut<T>) {
+    unsafe { product_at(Level::best(), (m, k, n), a, b, c) }
+}
+
+/// The same with instructions of a level, which the processor has.
+///
+/// # Safety
+/// As in `kernels`.
+pub unsafe fn product_at<T: Real>(
+    level: Level,
+    (m, k, n): (usize, usize, usize),
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: MatrixMut<T>,
+) {
     if m == 0 || n == 0 {
         return;
     }
     if m == 1 {
-        return unsafe { matvec::vector_matrix(k, n, a.at, a.col, b.at, b.row, b.col, c.at, c.col) };
+        let p = Problem { k, n, a: a.at, a_step: a.col, b: b.at, row: b.row, col: b.col, out: c.at, step: c.col };
+        return unsafe { vector_matrix(level, p) };
     }
     if n == 1 {
-        return unsafe { matvec::vector_matrix(k, m, b.at, b.row, a.at, a.col, a.row, c.at, c.row) };
+        let p = Problem { k, n: m, a: b.at, a_step: b.row, b: a.at, row: a.col, col: a.row, out: c.at, step: c.row };
+        return unsafe { vector_matrix(level, p) };
     }
     if k == 0 {
         return unsafe { super::copy::fill(&[m, n], c.at, &[c.row, c.col], T::ZERO) };
     }
-    let library = m * n > SMALL && has_fma();
-    let mut start = 0;
-    while start < k {
-        let len = DOT_BLOCK.min(k - start);
-        let (a, b) = unsafe {
-            let shift = start as isize;
-            (Matrix { at: a.at.offset(shift * a.col), ..a }, Matrix { at: b.at.offset(shift * b.row), ..b })
-        };
-        if library && len > 2 {
-            unsafe {
-                gemm::gemm(
-                    m,
-                    n,
-                    len,
-                    c.at,
-                    c.col,
-                    c.row,
-                    start > 0,
-                    a.at,
-                    a.col,
-                    a.row,
-                    b.at,
-                    b.col,
-                    b.row,
-                    T::ONE,
-                    T::ONE,
-                    false,
-                    false,
-                    false,
-                    gemm::Parallelism::None,
-                );
-            }
-        } else {
-            unsafe { block(m, len, n, a, b, c, start > 0) };
+    // The result's columns go side by side: turned where its rows are contiguous, or where columns are very few.
+    let turn = if c.col == 1 || c.row == 1 { c.col != 1 } else { n < m } || (n < 4 && m > 4 * n);
+    let ((m, n), (a, b, c)) = if turn { ((n, m), turned(a, b, c)) } else { ((m, n), (a, b, c)) };
+    let columns = n >= m;
+    let shared = Shared((a, b, c));
+    deal(m * k * n >= LARGE, if columns { n } else { m }, &|from, to| {
+        let (a, b, c) = shared.get();
+        let (rows, cols) = if columns { ((0, m), (from, to)) } else { ((from, to), (0, n)) };
+        unsafe {
+            let a = Matrix { at: a.at.offset(rows.0 as isize * a.row), ..a };
+            let b = Matrix { at: b.at.offset(cols.0 as isize * b.col), ..b };
+            let c = MatrixMut { at: c.at.offset(rows.0 as isize * c.row + cols.0 as isize * c.col), ..c };
+            blocks(level, (rows.1 - rows.0, k, cols.1 - cols.0), a, b, c);
         }
-        start += len;
-    }
+    });
 }
 
-/// True if the processor multiplies and adds with one rounding in one instruction.
-fn has_fma() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        true
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
-        false
-    }
+/// The transposed product.
+fn turned<T>(a: Matrix<T>, b: Matrix<T>, c: MatrixMut<T>) -> (Matrix<T>, Matrix<T>, MatrixMut<T>) {
+    (
+        Matrix { at: b.at, row: b.col, col: b.row },
+        Matrix { at: a.at, row: a.col, col: a.row },
+        MatrixMut { at: c.at, row: c.col, col: c.row },
+    )
 }
 
-/// One block of k: `c = a b`, or `c += a b` if `add`.
-unsafe fn block<T: Real>(m: usize, k: usize, n: usize, a: Matrix<T>, b: Matrix<T>, c: MatrixMut<T>, add: bool) {
-    // The result's columns go side by side; turn the product where its rows are the contiguous way.
-    let turn = b.col != 1 && a.row == 1;
-    let (m, n, a, b, c) = if turn {
-        (
-            n,
-            m,
-            Matrix { at: b.at, row: b.col, col: b.row },
-            Matrix { at: a.at, row: a.col, col: a.row },
-            MatrixMut { at: c.at, row: c.col, col: c.row },
-        )
-    } else {
-        (m, n, a, b, c)
-    };
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
-            return unsafe { wide(m, k, n, a, b, c, add) };
+/// Calls `work` with ranges that together are `0..count`: several, on several threads, if the work is `large`.
+fn deal(large: bool, count: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+    let threads = if large { pool::threads() } else { 1 };
+    if threads == 1 {
+        return work(0, count);
+    }
+    let each = count.div_ceil(threads).next_multiple_of(DEAL);
+    pool::each(count.div_ceil(each), &|part| work(part * each, count.min((part + 1) * each)));
+}
+
+unsafe fn vector_matrix<T: Real>(level: Level, p: Problem<T>) {
+    let shared = Shared(p);
+    deal(p.k.saturating_mul(p.n) >= LARGE_VECTOR, p.n, &|from, to| {
+        let p = shared.get();
+        unsafe {
+            let (b, out) = (p.b.offset(from as isize * p.col), p.out.offset(from as isize * p.step));
+            T::vector_matrix(level, Problem { n: to - from, b, out, ..p });
         }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            return unsafe { middle(m, k, n, a, b, c, add) };
-        }
-    }
-    unsafe { body(m, k, n, a, b, c, add) }
+    });
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-unsafe fn wide<T: Real>(m: usize, k: usize, n: usize, a: Matrix<T>, b: Matrix<T>, c: MatrixMut<T>, add: bool) {
-    unsafe { body(m, k, n, a, b, c, add) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn middle<T: Real>(m: usize, k: usize, n: usize, a: Matrix<T>, b: Matrix<T>, c: MatrixMut<T>, add: bool) {
-    unsafe { body(m, k, n, a, b, c, add) }
-}
-
-#[inline(always)]
-unsafe fn body<T: Real>(m: usize, k: usize, n: usize, a: Matrix<T>, b: Matrix<T>, c: MatrixMut<T>, add: bool) {
-    for i in 0..m as isize {
-        let row = unsafe { a.at.offset(i * a.row) };
-        let mut j = 0;
-        while j < n {
-            let w = WIDTH.min(n - j);
-            let from = unsafe { b.at.offset(j as isize * b.col) };
-            let mut acc = [T::ZERO; WIDTH];
-            if b.col == 1 && w == WIDTH {
-                for p in 0..k as isize {
-                    let x = unsafe { *row.offset(p * a.col) };
-                    let line = unsafe { from.offset(p * b.row) };
-                    for (l, v) in acc.iter_mut().enumerate() {
-                        *v = x.fma(unsafe { *line.add(l) }, *v);
-                    }
-                }
-            } else {
-                for p in 0..k as isize {
-                    let x = unsafe { *row.offset(p * a.col) };
-                    let line = unsafe { from.offset(p * b.row) };
-                    for (l, v) in acc.iter_mut().enumerate().take(w) {
-                        *v = x.fma(unsafe { *line.offset(l as isize * b.col) }, *v);
-                    }
-                }
-            }
-            for (l, &v) in acc.iter().enumerate().take(w) {
-                let to = unsafe { c.at.offset(i * c.row + (j + l) as isize * c.col) };
-                unsafe { *to = if add { *to + v } else { v } };
-            }
-            j += w;
+/// Block after block of k.
+unsafe fn blocks<T: Real>(level: Level, (m, k, n): (usize, usize, usize), a: Matrix<T>, b: Matrix<T>, c: MatrixMut<T>) {
+    for start in (0..k).step_by(DOT_BLOCK) {
+        let shift = start as isize;
+        unsafe {
+            let a = Matrix { at: a.at.offset(shift * a.col), ..a };
+            let b = Matrix { at: b.at.offset(shift * b.row), ..b };
+            T::block(level, (m, DOT_BLOCK.min(k - start), n), a, b, c, start > 0);
         }
     }
 }
@@ -270,6 +233,12 @@ mod tests {
             (300, 40, 2),
             (3, 1030, 90),
             (6, 0, 7),
+            (70, 600, 70),
+            (1, 45, 131),
+            (131, 45, 1),
+            (1, 4100, 37),
+            (13, 30, 3),
+            (3, 30, 13),
         ];
         for (case, &(m, k, n)) in sizes.iter().enumerate() {
             let a: Vec<T> = numbers(m * k, case as u64).into_iter().map(&from).collect();
@@ -282,22 +251,18 @@ mod tests {
                 let (cr, cc) = strides(c_rows, m, n);
                 let at = |r: isize, c: isize| move |i: usize, j: usize| (i as isize * r + j as isize * c) as usize;
                 let (ia, ib, ic) = (at(ar, ac), at(br, bc), at(cr, cc));
-                let mut c = vec![from(f64::NAN); m * n];
-                unsafe {
-                    product(
-                        m,
-                        k,
-                        n,
-                        Matrix { at: a.as_ptr(), row: ar, col: ac },
-                        Matrix { at: b.as_ptr(), row: br, col: bc },
-                        MatrixMut { at: c.as_mut_ptr(), row: cr, col: cc },
-                    );
-                }
                 let right = want(m, k, n, |i, p| a[ia(i, p)], |p, j| b[ib(p, j)]);
-                for i in 0..m {
-                    for j in 0..n {
-                        let (got, want) = (c[ic(i, j)], right[i * n + j]);
-                        assert_eq!(bits(got), bits(want), "{m}x{k}x{n} layout {layout} at {i},{j}: {got:?} {want:?}");
+                for level in Level::all() {
+                    let mut c = vec![from(f64::NAN); m * n];
+                    let left = Matrix { at: a.as_ptr(), row: ar, col: ac };
+                    let to = MatrixMut { at: c.as_mut_ptr(), row: cr, col: cc };
+                    unsafe { product_at(level, (m, k, n), left, Matrix { at: b.as_ptr(), row: br, col: bc }, to) };
+                    for i in 0..m {
+                        for j in 0..n {
+                            let (got, want) = (c[ic(i, j)], right[i * n + j]);
+                            let what = || format!("{level:?} {m}x{k}x{n} layout {layout} at {i},{j}: {got:?} {want:?}");
+                            assert_eq!(bits(got), bits(want), "{}", what());
+                        }
                     }
                 }
             }
@@ -312,5 +277,20 @@ mod tests {
     #[test]
     fn products_of_f64_follow_the_definition() {
         check(|v| v, f64::to_bits);
+    }
+
+    /// Threads, whole and in part: each element is a function of its row and column alone.
+    #[test]
+    fn large_products_on_several_threads_follow_the_definition() {
+        for (m, k, n) in [(130, 520, 130), (1, 700, 3100), (200, 40, 530)] {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let mut c = vec![f64::NAN; m * n];
+            assert!(m * k * n >= LARGE_VECTOR);
+            let left = Matrix { at: a.as_ptr(), row: k as isize, col: 1 };
+            let right = Matrix { at: b.as_ptr(), row: n as isize, col: 1 };
+            unsafe { product(m, k, n, left, right, MatrixMut { at: c.as_mut_ptr(), row: n as isize, col: 1 }) };
+            let exact = want(m, k, n, |i, p| a[i * k + p], |p, j| b[p * n + j]);
+            assert!(c.iter().zip(&exact).all(|(got, want)| got.to_bits() == want.to_bits()), "{m}x{k}x{n}");
+        }
     }
 }

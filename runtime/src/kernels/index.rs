@@ -1,29 +1,8 @@
 //! Gather, scatter and update by index arrays. Every index is checked. Safety: see `kernels`.
 
+use super::Layout;
 use super::walk::{try_walk, walk};
-use super::{Layout, standard_strides};
 use crate::fault::FaultKind;
-
-/// The offset in an array that `indices` name on its leading axes, at position `at` of the index arrays.
-#[inline]
-unsafe fn locate(
-    shape: &[usize],
-    strides: &[isize],
-    indices: &[(*const i64, Vec<isize>)],
-    position: &[usize],
-) -> Result<isize, FaultKind> {
-    let mut offset = 0;
-    for (axis, (ptr, steps)) in indices.iter().enumerate() {
-        let at: isize = position.iter().zip(steps).map(|(&p, &s)| p as isize * s).sum();
-        let index = unsafe { *ptr.offset(at) };
-        let size = shape[axis];
-        if index < 0 || index as u64 >= size as u64 {
-            return Err(FaultKind::IndexOutOfRange { index, size, axis });
-        }
-        offset += index as isize * strides[axis];
-    }
-    Ok(offset)
-}
 
 /// The most index arrays of one access: the rank of the indexed array is at least this.
 pub const MAX_INDICES: usize = 16;
@@ -95,22 +74,33 @@ pub unsafe fn access<T: Copy>(
         [a, b] => try_walk(index_shape, [u_steps, &a.1.strides, &b.1.strides], [0; 3], &mut |[o, i, j]| {
             step(o, indices, &|axis| if axis == 0 { i } else { j })
         })?,
-        _ => {
-            // Positions by their row-major number: index arrays of high rank are rare.
-            let count: usize = index_shape.iter().product();
-            let own = standard_strides(index_shape);
-            let steps: Vec<(*const i64, Vec<isize>)> = indices.iter().map(|(p, l)| (*p, l.strides.clone())).collect();
-            let mut position = vec![0usize; index_shape.len()];
-            for number in 0..count {
-                let mut left = number;
-                for (axis, &stride) in own.iter().enumerate() {
-                    position[axis] = left / stride as usize;
-                    left %= stride as usize;
-                }
-                let xo = unsafe { locate(&x.1.shape, &x.1.strides, &steps, &position)? };
-                let uo: isize = position.iter().zip(u_steps).map(|(&p, &s)| p as isize * s).sum();
-                part(xo, uo);
-            }
+        _ => positions(index_shape, u_steps, indices, 0, 0, [0; MAX_INDICES], &mut |o, at| {
+            step(o, indices, &|axis| at[axis])
+        })?,
+    }
+    Ok(())
+}
+
+/// Visits the positions of index arrays in row-major order: with the offset in `u`, and in each index array. Index
+/// arrays of high rank are rare.
+fn positions(
+    shape: &[usize],
+    u_steps: &[isize],
+    indices: &[(*const i64, &Layout)],
+    axis: usize,
+    offset: isize,
+    at: [isize; MAX_INDICES],
+    f: &mut impl FnMut(isize, &[isize; MAX_INDICES]) -> Result<(), FaultKind>,
+) -> Result<(), FaultKind> {
+    if axis == shape.len() {
+        return f(offset, &at);
+    }
+    let (mut offset, mut at) = (offset, at);
+    for _ in 0..shape[axis] {
+        positions(shape, u_steps, indices, axis + 1, offset, at, f)?;
+        offset += u_steps[axis];
+        for (at, (_, layout)) in at.iter_mut().zip(indices) {
+            *at += layout.strides[axis];
         }
     }
     Ok(())

@@ -1,152 +1,263 @@
 //! Products with a vector, and dot products, in lanes like a sum over the last axes. Safety: see `kernels`.
 //!
 //! `out[j] = sum_k a[k] * b[k, j]`: lane l takes the products k = l, l + LANES, ... of a chunk of 4096 by fused
-//! multiply-adds; lanes, then chunks, are combined by the pairwise tree.
+//! multiply-adds; lanes, then chunks, are combined by the pairwise tree. How many results go side by side depends on
+//! the processor, the bits do not.
 
+use super::simd::Simd;
 use super::{MAX_LANES, Real, SUM_CHUNK, Tree, combine_lanes};
 
-/// Neighbouring results computed together where the matrix is contiguous along the results.
-const WIDTH: usize = 32;
-/// Dot products computed together where the matrix is contiguous along the sums.
-const DOTS: usize = 4;
+/// Vectors of neighbouring results computed together where the matrix is contiguous along the results.
+const STRIP: usize = 8;
+/// The most of these results.
+const STRIP_MOST: usize = 128;
+/// Dot products finished together where the matrix is contiguous along the sums.
+const GROUP: usize = 8;
 
-/// `out[j * out_step] = sum over k of a[k * a_step] * b[k * b_row + j * b_col]` for j < n.
+/// `out[j * step] = sum over k of a[k * a_step] * b[k * row + j * col]` for j < n.
+#[derive(Clone, Copy)]
+pub struct Problem<T> {
+    pub k: usize,
+    pub n: usize,
+    pub a: *const T,
+    pub a_step: isize,
+    pub b: *const T,
+    pub row: isize,
+    pub col: isize,
+    pub out: *mut T,
+    pub step: isize,
+}
+
+/// Solves a problem with vectors of one kind.
 ///
 /// # Safety
-/// As in `kernels`.
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn vector_matrix<T: Real>(
-    k: usize,
-    n: usize,
-    a: *const T,
-    a_step: isize,
-    b: *const T,
-    b_row: isize,
-    b_col: isize,
-    out: *mut T,
-    out_step: isize,
-) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
-            return unsafe { wide(k, n, a, a_step, b, b_row, b_col, out, out_step) };
-        }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            return unsafe { middle(k, n, a, a_step, b, b_row, b_col, out, out_step) };
-        }
-    }
-    unsafe { body(k, n, a, a_step, b, b_row, b_col, out, out_step) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-#[allow(clippy::too_many_arguments)]
-unsafe fn wide<T: Real>(
-    k: usize,
-    n: usize,
-    a: *const T,
-    a_step: isize,
-    b: *const T,
-    b_row: isize,
-    b_col: isize,
-    out: *mut T,
-    out_step: isize,
-) {
-    unsafe { body(k, n, a, a_step, b, b_row, b_col, out, out_step) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-#[allow(clippy::too_many_arguments)]
-unsafe fn middle<T: Real>(
-    k: usize,
-    n: usize,
-    a: *const T,
-    a_step: isize,
-    b: *const T,
-    b_row: isize,
-    b_col: isize,
-    out: *mut T,
-    out_step: isize,
-) {
-    unsafe { body(k, n, a, a_step, b, b_row, b_col, out, out_step) }
-}
-
+/// As in `kernels`; as in `simd` for `S`. `ROWS` divides `GROUP`.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn body<T: Real>(
-    k: usize,
-    n: usize,
-    a: *const T,
-    a_step: isize,
-    b: *const T,
-    b_row: isize,
-    b_col: isize,
-    out: *mut T,
-    out_step: isize,
-) {
-    if b_row == 1 && a_step == 1 {
-        let mut j = 0;
-        if k <= SUM_CHUNK {
-            while j + DOTS <= n {
-                let sums = unsafe { dots::<T>(k, a, b.offset(j as isize * b_col), b_col) };
-                for (d, sum) in sums.into_iter().enumerate() {
-                    unsafe { *out.offset((j + d) as isize * out_step) = sum };
+pub unsafe fn with<S: Simd, const ROWS: usize>(p: Problem<S::T>) {
+    if p.row == 1 && p.a_step == 1 {
+        return unsafe { contiguous_sums::<S, ROWS>(p) };
+    }
+    let mut done = 0;
+    if p.col == 1 {
+        macro_rules! strips {
+            ($vectors:expr) => {
+                while done + $vectors * S::WIDTH <= p.n {
+                    unsafe { strip::<S, $vectors>(p, done, $vectors * S::WIDTH) };
+                    done += $vectors * S::WIDTH;
                 }
-                j += DOTS;
-            }
+            };
         }
-        for j in j as isize..n as isize {
-            let column = unsafe { b.offset(j * b_col) };
-            unsafe { *out.offset(j * out_step) = dot_contiguous(k, a, column) };
+        strips!(STRIP);
+        strips!(4);
+        strips!(2);
+        strips!(1);
+        if done < p.n {
+            unsafe { strip::<S, 1>(p, done, p.n - done) };
         }
         return;
     }
-    let mut j = 0;
-    if b_col == 1 {
-        while j + WIDTH <= n {
-            unsafe { columns::<T, WIDTH>(k, a, a_step, b.add(j), b_row, out.offset(j as isize * out_step), out_step) };
-            j += WIDTH;
-        }
-        while j + 8 <= n {
-            unsafe { columns::<T, 8>(k, a, a_step, b.add(j), b_row, out.offset(j as isize * out_step), out_step) };
-            j += 8;
-        }
-    }
-    for j in j as isize..n as isize {
-        unsafe { *out.offset(j * out_step) = dot_strided(k, a, a_step, b.offset(j * b_col), b_row) };
+    for j in 0..p.n as isize {
+        unsafe { *p.out.offset(j * p.step) = dot_strided(p.k, p.a, p.a_step, p.b.offset(j * p.col), p.row) };
     }
 }
 
+/// The matrix is contiguous along the sums: `GROUP` dot products at a time.
 #[inline(always)]
-unsafe fn dot_contiguous<T: Real>(k: usize, a: *const T, b: *const T) -> T {
-    let mut tree = Tree::new();
-    let mut start = 0;
-    while start < k {
-        let len = SUM_CHUNK.min(k - start);
-        let (x, y) =
-            unsafe { (std::slice::from_raw_parts(a.add(start), len), std::slice::from_raw_parts(b.add(start), len)) };
-        let mut lanes = [T::ZERO; MAX_LANES];
-        let lanes = &mut lanes[..T::LANES];
-        let mut xs = x.chunks_exact(T::LANES);
-        let mut ys = y.chunks_exact(T::LANES);
-        for (x, y) in (&mut xs).zip(&mut ys) {
-            for l in 0..T::LANES {
-                lanes[l] = x[l].fma(y[l], lanes[l]);
+unsafe fn contiguous_sums<S: Simd, const ROWS: usize>(p: Problem<S::T>) {
+    let mut j = 0;
+    while j < p.n {
+        let count = GROUP.min(p.n - j);
+        let b = unsafe { p.b.offset(j as isize * p.col) };
+        let mut sums = [S::T::ZERO; GROUP];
+        if p.k <= SUM_CHUNK {
+            unsafe { group::<S, ROWS>(p.k, count, p.a, b, p.col, &mut sums) };
+        } else {
+            let mut trees = [const { Tree::<S::T>::EMPTY }; GROUP];
+            let mut start = 0;
+            while start < p.k {
+                let len = SUM_CHUNK.min(p.k - start);
+                unsafe { group::<S, ROWS>(len, count, p.a.add(start), b.add(start), p.col, &mut sums) };
+                for (tree, &sum) in trees.iter_mut().zip(&sums) {
+                    tree.push(sum);
+                }
+                start += len;
+            }
+            for (sum, tree) in sums.iter_mut().zip(&trees) {
+                *sum = tree.finish();
             }
         }
-        for (l, (&x, &y)) in xs.remainder().iter().zip(ys.remainder()).enumerate() {
-            lanes[l] = x.fma(y, lanes[l]);
+        for (d, &sum) in sums.iter().enumerate().take(count) {
+            unsafe { *p.out.offset((j + d) as isize * p.step) = sum };
         }
-        tree.push(combine_lanes(lanes));
-        start += len;
+        j += count;
     }
-    tree.finish()
 }
 
+/// `count` dot products of one chunk: the lanes of each, then all trees side by side.
+#[inline(always)]
+unsafe fn group<S: Simd, const ROWS: usize>(
+    k: usize,
+    count: usize,
+    a: *const S::T,
+    b: *const S::T,
+    col: isize,
+    sums: &mut [S::T; GROUP],
+) {
+    // What is left of each row's lanes when a square's side is left, row after row.
+    let mut lanes = [S::T::ZERO; GROUP * GROUP];
+    let mut d = 0;
+    while d < count {
+        let (b, to) = unsafe { (b.offset(d as isize * col), lanes.as_mut_ptr().add(d * S::SQUARE)) };
+        if d + ROWS <= count {
+            unsafe { rows::<S, ROWS>(k, a, b, col, to) };
+            d += ROWS;
+        } else {
+            unsafe { rows::<S, 1>(k, a, b, col, to) };
+            d += 1;
+        }
+    }
+    // The last levels of the trees across rows: lane l of all rows is one line.
+    let mut turned = [S::T::ZERO; GROUP * GROUP];
+    for d in (0..GROUP).step_by(S::SQUARE) {
+        let from = unsafe { lanes.as_ptr().add(d * S::SQUARE) };
+        unsafe { S::turn(from, S::SQUARE as isize, turned.as_mut_ptr().add(d), GROUP) };
+    }
+    let mut left = S::SQUARE;
+    while left > 1 {
+        left /= 2;
+        for l in 0..left {
+            for d in 0..GROUP {
+                turned[l * GROUP + d] = turned[l * GROUP + d] + turned[(l + left) * GROUP + d];
+            }
+        }
+    }
+    sums.copy_from_slice(&turned[..GROUP]);
+}
+
+/// The lanes of `R` dot products, in registers, and the first levels of their trees; what is left goes to `to`, one
+/// row after the other.
+#[inline(always)]
+unsafe fn rows<S: Simd, const R: usize>(k: usize, a: *const S::T, b: *const S::T, col: isize, to: *mut S::T) {
+    /// Vectors that hold the lanes, at most.
+    const MOST: usize = 8;
+    let vectors = S::T::LANES / S::WIDTH;
+    unsafe {
+        let mut acc = [[S::splat(S::T::ZERO); MOST]; R];
+        let whole = k - k % S::T::LANES;
+        let mut start = 0;
+        while start < whole {
+            for v in 0..vectors {
+                let x = S::load(a.add(start + v * S::WIDTH));
+                for d in 0..R {
+                    let y = S::load(b.offset(d as isize * col).add(start + v * S::WIDTH));
+                    acc[d][v] = x.fma(y, acc[d][v]);
+                }
+            }
+            start += S::T::LANES;
+        }
+        for v in 0..vectors {
+            let at = whole + v * S::WIDTH;
+            if at < k {
+                // Lanes beyond the end keep their sums, even a zero's sign.
+                let n = S::WIDTH.min(k - at);
+                let x = S::load_some(a.add(at), n);
+                for d in 0..R {
+                    let y = S::load_some(b.offset(d as isize * col).add(at), n);
+                    acc[d][v] = x.fma(y, acc[d][v]).first(n, acc[d][v]);
+                }
+            }
+        }
+        for d in 0..R {
+            let mut left = vectors;
+            while left > 1 {
+                left /= 2;
+                for v in 0..left {
+                    acc[d][v] = acc[d][v].add(acc[d][v + left]);
+                }
+            }
+            acc[d][0].fold(to.add(d * S::SQUARE));
+        }
+    }
+}
+
+/// The matrix is contiguous along the results: `V` vectors of them, of which the first `w` are wanted.
+#[inline(always)]
+unsafe fn strip<S: Simd, const V: usize>(p: Problem<S::T>, from: usize, w: usize) {
+    let b = unsafe { p.b.add(from) };
+    let mut sums = [S::T::ZERO; STRIP_MOST];
+    if p.k <= SUM_CHUNK {
+        unsafe { strip_chunk::<S, V>(p.k, p.a, p.a_step, b, p.row, w, &mut sums) };
+    } else {
+        let mut trees = [const { Tree::<S::T>::EMPTY }; STRIP_MOST];
+        let mut start = 0;
+        while start < p.k {
+            let len = SUM_CHUNK.min(p.k - start);
+            let at = start as isize;
+            unsafe {
+                strip_chunk::<S, V>(len, p.a.offset(at * p.a_step), p.a_step, b.offset(at * p.row), p.row, w, &mut sums)
+            };
+            for (tree, &sum) in trees.iter_mut().zip(&sums[..w]) {
+                tree.push(sum);
+            }
+            start += len;
+        }
+        for (sum, tree) in sums[..w].iter_mut().zip(&trees) {
+            *sum = tree.finish();
+        }
+    }
+    for (j, &sum) in sums[..w].iter().enumerate() {
+        unsafe { *p.out.offset((from + j) as isize * p.step) = sum };
+    }
+}
+
+/// The part of one chunk, lane after lane, so that the sums of one lane stay in registers.
+#[inline(always)]
+unsafe fn strip_chunk<S: Simd, const V: usize>(
+    len: usize,
+    a: *const S::T,
+    a_step: isize,
+    b: *const S::T,
+    row: isize,
+    w: usize,
+    sums: &mut [S::T; STRIP_MOST],
+) {
+    unsafe {
+        let zero = S::splat(S::T::ZERO);
+        let mut lanes = [[zero; V]; MAX_LANES];
+        let partial = w < V * S::WIDTH;
+        for l in 0..S::T::LANES.min(len) {
+            let mut acc = [zero; V];
+            let mut i = l;
+            while i < len {
+                let x = S::splat(*a.offset(i as isize * a_step));
+                let line = b.offset(i as isize * row);
+                for v in 0..V {
+                    let y = if partial { S::load_some(line, w) } else { S::load(line.add(v * S::WIDTH)) };
+                    acc[v] = x.fma(y, acc[v]);
+                }
+                i += S::T::LANES;
+            }
+            lanes[l] = acc;
+        }
+        let mut width = S::T::LANES;
+        while width > 1 {
+            width /= 2;
+            for l in 0..width {
+                for v in 0..V {
+                    lanes[l][v] = lanes[l][v].add(lanes[l + width][v]);
+                }
+            }
+        }
+        for v in 0..V {
+            lanes[0][v].store(sums.as_mut_ptr().add(v * S::WIDTH));
+        }
+    }
+}
+
+/// Any strides.
 #[inline(always)]
 unsafe fn dot_strided<T: Real>(k: usize, a: *const T, a_step: isize, b: *const T, b_step: isize) -> T {
-    let mut tree = Tree::new();
+    let mut tree = Tree::EMPTY;
     let mut start = 0;
     while start < k {
         let len = SUM_CHUNK.min(k - start);
@@ -161,106 +272,4 @@ unsafe fn dot_strided<T: Real>(k: usize, a: *const T, a_step: isize, b: *const T
         start += len;
     }
     tree.finish()
-}
-
-/// `DOTS` dot products of one chunk at once: their chains of sums hide each other's latency.
-#[inline(always)]
-unsafe fn dots<T: Real>(k: usize, a: *const T, b: *const T, b_col: isize) -> [T; DOTS] {
-    let mut lanes = [[T::ZERO; MAX_LANES]; DOTS];
-    let whole = k - k % T::LANES;
-    let mut start = 0;
-    while start < whole {
-        for (d, lane) in lanes.iter_mut().enumerate() {
-            let column = unsafe { b.offset(d as isize * b_col).add(start) };
-            for (l, value) in lane.iter_mut().enumerate().take(T::LANES) {
-                *value = unsafe { (*a.add(start + l)).fma(*column.add(l), *value) };
-            }
-        }
-        start += T::LANES;
-    }
-    for (d, lane) in lanes.iter_mut().enumerate() {
-        let column = unsafe { b.offset(d as isize * b_col).add(whole) };
-        for (l, value) in lane.iter_mut().enumerate().take(k - whole) {
-            *value = unsafe { (*a.add(whole + l)).fma(*column.add(l), *value) };
-        }
-    }
-    let mut width = T::LANES;
-    while width > 1 {
-        width /= 2;
-        for lane in &mut lanes {
-            for l in 0..width {
-                lane[l] = lane[l] + lane[l + width];
-            }
-        }
-    }
-    std::array::from_fn(|d| lanes[d][0])
-}
-
-/// `W` neighbouring results at once.
-#[inline(always)]
-unsafe fn columns<T: Real, const W: usize>(
-    k: usize,
-    a: *const T,
-    a_step: isize,
-    b: *const T,
-    b_row: isize,
-    out: *mut T,
-    out_step: isize,
-) {
-    let sums = if k <= SUM_CHUNK {
-        unsafe { columns_of_chunk::<T, W>(k, a, a_step, b, b_row) }
-    } else {
-        let mut trees: [Tree<T>; W] = std::array::from_fn(|_| Tree::new());
-        let mut start = 0;
-        while start < k {
-            let len = SUM_CHUNK.min(k - start);
-            let at = start as isize;
-            let sums =
-                unsafe { columns_of_chunk::<T, W>(len, a.offset(at * a_step), a_step, b.offset(at * b_row), b_row) };
-            for (tree, v) in trees.iter_mut().zip(sums) {
-                tree.push(v);
-            }
-            start += len;
-        }
-        std::array::from_fn(|j| trees[j].finish())
-    };
-    for (j, &v) in sums.iter().enumerate() {
-        unsafe { *out.offset(j as isize * out_step) = v };
-    }
-}
-
-/// The part of one chunk, lane after lane, so that the sums of one lane stay in registers.
-#[inline(always)]
-unsafe fn columns_of_chunk<T: Real, const W: usize>(
-    len: usize,
-    a: *const T,
-    a_step: isize,
-    b: *const T,
-    b_row: isize,
-) -> [T; W] {
-    let mut lanes = [[T::ZERO; W]; MAX_LANES];
-    for (l, lane) in lanes.iter_mut().enumerate().take(T::LANES.min(len)) {
-        let mut acc = [T::ZERO; W];
-        let mut i = l;
-        while i < len {
-            let x = unsafe { *a.offset(i as isize * a_step) };
-            let row = unsafe { b.offset(i as isize * b_row) };
-            for (j, v) in acc.iter_mut().enumerate() {
-                *v = x.fma(unsafe { *row.add(j) }, *v);
-            }
-            i += T::LANES;
-        }
-        *lane = acc;
-    }
-    let mut width = T::LANES;
-    while width > 1 {
-        width /= 2;
-        let (low, high) = lanes.split_at_mut(width);
-        for (a, b) in low.iter_mut().zip(high.iter()) {
-            for (x, y) in a.iter_mut().zip(b) {
-                *x = *x + *y;
-            }
-        }
-    }
-    lanes[0]
 }

@@ -33,7 +33,8 @@ pub unsafe fn sort_rows<T: Copy + PartialOrd>(rows: usize, n: usize, x: *const T
         for (i, place) in at.iter_mut().enumerate() {
             *place = i as i64;
         }
-        at.sort_by(|&a, &b| ascending(&from[a as usize], &from[b as usize]));
+        // Equal elements by their places: the same as a stable sort, and nothing is allocated.
+        at.sort_unstable_by(|&a, &b| ascending(&from[a as usize], &from[b as usize]).then(a.cmp(&b)));
         for (value, &place) in to.iter_mut().zip(at.iter()) {
             *value = from[place as usize];
         }

@@ -1,5 +1,6 @@
 //! Reductions in their fixed orders. Safety: see `kernels`.
 
+use super::level::Level;
 use super::walk::walk;
 use super::{MAX_LANES, Real, SUM_BLOCK, SUM_CHUNK, Tree, combine_lanes};
 
@@ -27,7 +28,13 @@ fn chunk_sum<T: Real>(x: &[T]) -> T {
 
 /// The sum of contiguous elements: chunks by lanes, then the tree over chunks.
 pub fn sum_slice<T: Real>(x: &[T]) -> T {
-    let mut tree = Tree::new();
+    T::sum(Level::best(), x)
+}
+
+/// The same, compiled for the instructions of its caller.
+#[inline(always)]
+pub fn sum_plain<T: Real>(x: &[T]) -> T {
+    let mut tree = Tree::EMPTY;
     for chunk in x.chunks(SUM_CHUNK) {
         tree.push(chunk_sum(chunk));
     }
@@ -56,7 +63,7 @@ pub unsafe fn sum_last<T: Real>(
         } else if contiguous {
             sum_slice(unsafe { std::slice::from_raw_parts(x.offset(at), n) })
         } else {
-            let mut tree = Tree::new();
+            let mut tree = Tree::EMPTY;
             let mut used = 0;
             walk(summed, [summed_strides], [at], &mut |[o]| {
                 buffer[used] = unsafe { *x.offset(o) };
@@ -171,6 +178,27 @@ unsafe fn sum_columns<T: Real>(
     }
 }
 
+/// The pairwise tree over the sums of chunks or blocks: `parts` of them, `step` apart, for each place of the kept axes
+/// (sizes and strides).
+///
+/// # Safety
+/// As in `kernels`.
+pub unsafe fn sum_parts<T: Real>(
+    kept: (&[usize], &[isize]),
+    (parts, step): (usize, isize),
+    x: *const T,
+    out: *mut T,
+    out_strides: &[isize],
+) {
+    walk(kept.0, [kept.1, out_strides], [0, 0], &mut |[at, o]| {
+        let mut tree = Tree::EMPTY;
+        for part in 0..parts as isize {
+            tree.push(unsafe { *x.offset(at + part * step) });
+        }
+        unsafe { *out.offset(o) = tree.finish() };
+    });
+}
+
 /// Folds `f` over the reduced axes in row-major order from `start`.
 ///
 /// # Safety
@@ -194,25 +222,21 @@ pub unsafe fn fold<T: Copy>(
     });
 }
 
-/// Running sums along `axis`, one chain from `zero`, from the end if `reverse`. Layouts are of one shape.
+/// Running sums along the last axis, one chain from `zero`, from the end if `reverse`. Layouts are of one shape.
 ///
 /// # Safety
 /// As in `kernels`. `out` may be the same view as `x`.
 pub unsafe fn running_sum<T: Copy>(
     shape: &[usize],
-    axis: usize,
     reverse: bool,
     x: (*const T, &[isize]),
     out: (*mut T, &[isize]),
     (zero, add): (T, impl Fn(T, T) -> T),
 ) {
-    let n = shape[axis] as isize;
-    let drop_axis =
-        |v: &[isize]| -> Vec<isize> { v.iter().enumerate().filter(|&(a, _)| a != axis).map(|(_, &s)| s).collect() };
-    let outer: Vec<usize> = shape.iter().enumerate().filter(|&(a, _)| a != axis).map(|(_, &s)| s).collect();
-    let (xs, os) = (drop_axis(x.1), drop_axis(out.1));
-    let (x_step, out_step) = (x.1[axis], out.1[axis]);
-    walk(&outer, [&xs, &os], [0, 0], &mut |[from, to]| {
+    let last = shape.len() - 1;
+    let n = shape[last] as isize;
+    let (x_step, out_step) = (x.1[last], out.1[last]);
+    walk(&shape[..last], [&x.1[..last], &out.1[..last]], [0, 0], &mut |[from, to]| {
         let mut acc = zero;
         for i in 0..n {
             let k = if reverse { n - 1 - i } else { i };

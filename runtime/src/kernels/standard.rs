@@ -1,8 +1,9 @@
 //! Kernels on row-major arrays without gaps: random draws, decompositions, solutions. Safety: see `kernels`.
 
 use crate::fault::FaultKind;
-use crate::linalg;
+use crate::linalg::{self, Real};
 use crate::random;
+use std::mem::MaybeUninit;
 
 /// A slice of `len` elements; of none for a length of 0, whatever the pointer.
 ///
@@ -38,12 +39,17 @@ pub fn for_keys<T>(keys: &[u64], each: usize, out: &mut [T], draw: impl Fn(u64, 
 
 /// `n` keys for each key.
 pub fn split(keys: &[u64], n: usize, out: &mut [u64]) {
-    for_keys(keys, n, out, |key, part| part.copy_from_slice(&random::split(key, n)));
+    for_keys(keys, n, out, random::split_into);
 }
 
-/// A permutation of `0..n` for each key.
-pub fn permutations(keys: &[u64], n: usize, out: &mut [i64]) {
-    for_keys(keys, n, out, |key, part| part.copy_from_slice(&random::permutation(key, n)));
+/// A permutation of `0..n` for each key, with scratch memory for `n` words.
+pub fn permutations(keys: &[u64], n: usize, out: &mut [i64], words: &mut [u64]) {
+    if n == 0 {
+        return;
+    }
+    for (&key, part) in keys.iter().zip(out.chunks_exact_mut(n)) {
+        random::permutation_into(key, part, words);
+    }
 }
 
 /// Keys named by a key and an integer.
@@ -53,54 +59,32 @@ pub fn fold_in(keys: &[u64], ints: &[i64], out: &mut [u64]) {
     }
 }
 
-/// An element kind with its decompositions.
-pub trait Decompose: Copy {
-    /// `linalg::svd_*`.
-    fn svd(a: &[Self], m: usize, n: usize) -> (Vec<Self>, Vec<Self>, Vec<Self>);
-    /// `linalg::solve_*`.
-    fn solve(a: &[Self], b: &[Self], n: usize, p: usize) -> Result<Vec<Self>, FaultKind>;
-}
-
-impl Decompose for f32 {
-    fn svd(a: &[f32], m: usize, n: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-        linalg::svd_f32(a, m, n)
-    }
-    fn solve(a: &[f32], b: &[f32], n: usize, p: usize) -> Result<Vec<f32>, FaultKind> {
-        linalg::solve_f32(a, b, n, p)
-    }
-}
-
-impl Decompose for f64 {
-    fn svd(a: &[f64], m: usize, n: usize) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-        linalg::svd_f64(a, m, n)
-    }
-    fn solve(a: &[f64], b: &[f64], n: usize, p: usize) -> Result<Vec<f64>, FaultKind> {
-        linalg::solve_f64(a, b, n, p)
-    }
-}
-
 /// Thin decompositions of `count` matrices, one after the other.
-pub fn svd<T: Decompose>((count, m, n): (usize, usize, usize), a: &[T], u: &mut [T], s: &mut [T], v: &mut [T]) {
+pub fn svd<T: Real>(
+    (count, m, n): (usize, usize, usize),
+    a: &[T],
+    (u, s, v): (&mut [T], &mut [T], &mut [T]),
+    room: &mut [MaybeUninit<u8>],
+) {
     let k = m.min(n);
     for i in 0..count {
-        let (left, values, right) = T::svd(&a[i * m * n..(i + 1) * m * n], m, n);
-        u[i * m * k..(i + 1) * m * k].copy_from_slice(&left);
-        s[i * k..(i + 1) * k].copy_from_slice(&values);
-        v[i * n * k..(i + 1) * n * k].copy_from_slice(&right);
+        let u = &mut u[i * m * k..(i + 1) * m * k];
+        let v = &mut v[i * n * k..(i + 1) * n * k];
+        linalg::svd_into((m, n), &a[i * m * n..(i + 1) * m * n], (u, &mut s[i * k..(i + 1) * k], v), room);
     }
 }
 
 /// Solutions of `count` systems, one after the other.
-pub fn solve<T: Decompose>(
+pub fn solve<T: Real>(
     (count, n, p): (usize, usize, usize),
     a: &[T],
     b: &[T],
     x: &mut [T],
+    room: &mut [MaybeUninit<u8>],
 ) -> Result<(), FaultKind> {
     for i in 0..count {
         let part = i * n * p..(i + 1) * n * p;
-        let solution = T::solve(&a[i * n * n..(i + 1) * n * n], &b[part.clone()], n, p)?;
-        x[part].copy_from_slice(&solution);
+        linalg::solve_into((n, p), &a[i * n * n..(i + 1) * n * n], &b[part.clone()], &mut x[part], room)?;
     }
     Ok(())
 }

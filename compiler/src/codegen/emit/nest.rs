@@ -14,7 +14,7 @@ const LIGHT: usize = 48;
 
 /// Where an operand's elements are, at the current place of the outer loops.
 #[derive(Clone, Copy)]
-enum At {
+pub enum At {
     /// The same scalar everywhere.
     Held(Value),
     Memory(Value),
@@ -22,14 +22,27 @@ enum At {
 
 /// The index of an element on the innermost axis.
 #[derive(Clone, Copy)]
-struct Index {
+pub struct Index {
     /// `None` for 0.
-    value: Option<Value>,
-    plus: usize,
+    pub value: Option<Value>,
+    pub plus: usize,
 }
 
 impl Emitter<'_, '_, '_> {
-    pub fn nest(&mut self, nest: &Nest) {
+    /// The loops of a nest.
+    pub fn loops(&mut self, nest: &Nest) {
+        let at = self.starts(nest);
+        match &nest.reduction {
+            Some(reduction) => self.reduction(nest, reduction, at),
+            None => self.axis(nest, 0, &at),
+        }
+    }
+
+    /// Where the operands of a nest start: inputs, then outputs.
+    pub fn starts(&mut self, nest: &Nest) -> Vec<At> {
+        if let Some(table) = self.table {
+            return self.starts_in(table, nest);
+        }
         let mut at = Vec::new();
         for input in &nest.inputs {
             at.push(match input.view.as_splat() {
@@ -40,11 +53,11 @@ impl Emitter<'_, '_, '_> {
         for (_, dtype, view) in &nest.outputs {
             at.push(At::Memory(self.address(view, *dtype)));
         }
-        self.axis(nest, 0, &at);
+        at
     }
 
     /// The strides in bytes of all operands along an axis.
-    fn steps(&self, nest: &Nest, axis: usize) -> Vec<i64> {
+    pub fn steps(&self, nest: &Nest, axis: usize) -> Vec<i64> {
         let ins = nest.inputs.iter().map(|input| (input.view.strides.get(axis), input.dtype));
         let outs = nest.outputs.iter().map(|(_, dtype, view)| (view.strides.get(axis), *dtype));
         ins.chain(outs).map(|(stride, dtype)| stride.copied().unwrap_or(0) as i64 * dtype.size() as i64).collect()
@@ -57,23 +70,38 @@ impl Emitter<'_, '_, '_> {
         let steps = self.steps(nest, axis);
         let size = nest.shape[axis];
         self.count(size as i64, 1, |this, i| {
-            let moved: Vec<At> = at
-                .iter()
-                .zip(&steps)
-                .map(|(&at, &step)| match at {
-                    At::Memory(start) if step != 0 => {
-                        let shift = this.scaled(i, step);
-                        At::Memory(this.b.ins().iadd(start, shift))
-                    }
-                    At::Memory(_) | At::Held(_) => at,
-                })
-                .collect();
+            let moved = this.moved(at, &steps, i);
             this.axis(nest, axis + 1, &moved);
         });
     }
 
+    /// The operands at place `i` of an axis.
+    pub fn moved(&mut self, at: &[At], steps: &[i64], i: Value) -> Vec<At> {
+        at.iter()
+            .zip(steps)
+            .map(|(&at, &step)| match at {
+                At::Memory(start) if step != 0 => {
+                    let shift = self.scaled(i, step);
+                    At::Memory(self.b.ins().iadd(start, shift))
+                }
+                At::Memory(_) | At::Held(_) => at,
+            })
+            .collect()
+    }
+
+    /// The operands with what does not move along an axis read once.
+    pub fn held(&mut self, nest: &Nest, at: &[At], steps: &[i64]) -> Vec<At> {
+        let mut at = at.to_vec();
+        for (k, input) in nest.inputs.iter().enumerate() {
+            if let (At::Memory(start), 0) = (at[k], steps[k]) {
+                at[k] = At::Held(self.b.ins().load(clif_type(input.dtype, 1), unaligned(), start, 0));
+            }
+        }
+        at
+    }
+
     /// `i * step`
-    fn scaled(&mut self, i: Value, step: i64) -> Value {
+    pub fn scaled(&mut self, i: Value, step: i64) -> Value {
         if step > 0 && step.count_ones() == 1 {
             return self.b.ins().ishl_imm_u(i, i64::from(step.trailing_zeros()));
         }
@@ -81,7 +109,7 @@ impl Emitter<'_, '_, '_> {
     }
 
     /// A loop from 0 in steps of `by` while below `end`, which is at least 1.
-    fn count(&mut self, end: i64, by: i64, body: impl FnOnce(&mut Self, Value)) {
+    pub fn count(&mut self, end: i64, by: i64, body: impl FnOnce(&mut Self, Value)) {
         let (head, done) = (self.b.create_block(), self.b.create_block());
         let i = self.b.append_block_param(head, types::I64);
         let zero = self.b.ins().iconst(types::I64, 0);
@@ -98,13 +126,7 @@ impl Emitter<'_, '_, '_> {
         let axis = nest.shape.len().saturating_sub(1);
         let n = nest.shape.last().copied().unwrap_or(1);
         let steps = self.steps(nest, axis);
-        // What does not move along this axis is read once.
-        let mut at = at.to_vec();
-        for (k, input) in nest.inputs.iter().enumerate() {
-            if let (At::Memory(start), 0) = (at[k], steps[k]) {
-                at[k] = At::Held(self.b.ins().load(clif_type(input.dtype, 1), unaligned(), start, 0));
-            }
-        }
+        let at = self.held(nest, at, &steps);
         let weight: usize = nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() + nest.inputs.len();
         let lanes = nest.lanes as usize;
         let mut done = 0;
@@ -146,8 +168,8 @@ impl Emitter<'_, '_, '_> {
         }
     }
 
-    /// The body on `lanes` elements from an index on.
-    fn tile(&mut self, nest: &Nest, lanes: u32, at: &[At], steps: &[i64], index: Index) {
+    /// The body on `lanes` elements from an index on; gives the values of inputs and operations.
+    pub fn tile(&mut self, nest: &Nest, lanes: u32, at: &[At], steps: &[i64], index: Index) -> Vec<Value> {
         let mut values = Vec::with_capacity(nest.inputs.len() + nest.ops.len());
         for (k, input) in nest.inputs.iter().enumerate() {
             let value = match at[k] {
@@ -173,6 +195,7 @@ impl Emitter<'_, '_, '_> {
                 self.put_back(values[*value as usize], start, steps[place], *dtype, lanes, index);
             }
         }
+        values
     }
 
     /// Faults if an integer divisor is zero.
@@ -196,7 +219,7 @@ impl Emitter<'_, '_, '_> {
     }
 
     /// The address of an element, as a value and an offset.
-    fn locate(&mut self, start: Value, step: i64, index: Index) -> (Value, i32) {
+    pub fn locate(&mut self, start: Value, step: i64, index: Index) -> (Value, i32) {
         let far = index.plus as i64 * step;
         let mut start = match index.value {
             Some(i) if step != 0 => {
@@ -263,7 +286,7 @@ impl Emitter<'_, '_, '_> {
         self.b.ins().ineg(vector)
     }
 
-    fn put_back(&mut self, value: Value, start: Value, step: i64, dtype: DType, lanes: u32, index: Index) {
+    pub fn put_back(&mut self, value: Value, start: Value, step: i64, dtype: DType, lanes: u32, index: Index) {
         let flags = unaligned();
         let size = dtype.size() as i64;
         if lanes == 1 {

@@ -32,7 +32,8 @@ fn weight(step: &Step) -> usize {
         Step::Load { .. } | Step::Store { .. } => 4,
         Step::Nest(nest) => {
             let body: usize = nest.ops.iter().map(|op| super::nest::weight(&op.op)).sum();
-            20 + 4 * nest.inputs.len() + 4 * body
+            let copies = if nest.reduction.is_some() { 12 } else { 4 };
+            20 + 4 * nest.inputs.len() + copies * (body + nest.reduction.as_ref().map_or(0, |r| 4 * r.totals.len()))
         }
         Step::Call { operands, .. } => 8 + 4 * operands.len(),
         Step::Guard { .. } => 6,
@@ -98,6 +99,13 @@ impl Crossing {
         }
     }
 
+    fn operand(&mut self, operand: &Operand, function: u32) {
+        match operand {
+            Operand::View(view) => self.view(view, function),
+            Operand::Out(reg) => self.define(*reg, function),
+        }
+    }
+
     fn list(&mut self, steps: &[Step], function: u32) {
         let list = pieces(steps);
         if list.len() == 1 {
@@ -128,14 +136,12 @@ impl Crossing {
             Step::Nest(nest) => {
                 nest.inputs.iter().for_each(|input| self.view(&input.view, f));
                 nest.outputs.iter().for_each(|(_, _, view)| self.view(view, f));
+                for total in nest.reduction.iter().flat_map(|reduction| &reduction.totals) {
+                    self.operand(&total.to, f);
+                }
             }
             Step::Call { operands, .. } => {
-                for operand in operands {
-                    match operand {
-                        Operand::View(view) => self.view(view, f),
-                        Operand::Out(reg) => self.define(*reg, f),
-                    }
-                }
+                operands.iter().for_each(|operand| self.operand(operand, f));
             }
             Step::Guard { pred, .. } => self.read(*pred, f),
             Step::Loop(l) => {

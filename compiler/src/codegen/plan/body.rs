@@ -5,6 +5,7 @@
 //! is the last to read, element by element. `scatter_add` and `update` work on their operand itself if they are
 //! the last to read it. In all cases `tenants` says which values lie in a base, and `last_use` how long they are needed.
 
+use super::reduction::{self, Draft, Wanted};
 use super::{Base, Home, Operand, Origin, Planner, Scalar, Step, TileOp, as_view, inline_calls};
 use crate::codegen::fuse::{self, Unit};
 use crate::codegen::view::View;
@@ -221,9 +222,17 @@ impl Planner {
         }
         let mut ops = Vec::new();
         let mut width = fuse::Width::Any;
+        let mut wanted = Vec::new();
+        let mut stage = None;
         for &i in eqns {
             let eqn = &graph.eqns[i];
             let origin = self.origin(eqn, None);
+            if !fuse::is_elementwise(&eqn.op) {
+                stage = fuse::stage(&eqn.op, &ty);
+                let value = number[&eqn.args[0]];
+                wanted.push((i, Wanted { value, op: eqn.op.clone(), out: eqn.outs[0], number: origin }));
+                continue;
+            }
             width = match (width, fuse::width(graph, eqn)) {
                 (fuse::Width::Any, other) | (other, fuse::Width::Any) => other,
                 (a, b) if a == b => a,
@@ -241,8 +250,10 @@ impl Planner {
         let views: Vec<View> = inputs.iter().map(|(_, view)| view.clone()).collect();
         let mut outputs = Vec::new();
         for &i in eqns {
-            let out = graph.eqns[i].outs[0];
-            if scope.uses[out.0 as usize] == inside.get(&out).copied().unwrap_or(0) {
+            let eqn = &graph.eqns[i];
+            let out = eqn.outs[0];
+            let local = scope.uses[out.0 as usize] == inside.get(&out).copied().unwrap_or(0);
+            if local || !fuse::is_elementwise(&eqn.op) {
                 continue;
             }
             let place = scope.place(self, out, &views, true);
@@ -254,7 +265,29 @@ impl Planner {
             fuse::Width::Bytes8 => 2,
             fuse::Width::One => 1,
         };
-        self.push_nest(&ty.shape, inputs, ops, outputs, lanes, steps);
+        let Some(stage) = stage else {
+            return self.push_nest(&ty.shape, inputs, ops, outputs, lanes, steps);
+        };
+        let mut draft = Draft { shape: ty.shape.clone(), inputs, ops, outputs, lanes };
+        if reduction::feasible(&draft, &stage, graph.ty(wanted[0].1.out).dtype) {
+            let wanted: Vec<Wanted> = wanted.into_iter().map(|(_, want)| want).collect();
+            return self.reducing_nest(scope, draft, &stage, &wanted, steps);
+        }
+        // In memory first, then by kernels.
+        for (i, want) in &wanted {
+            let arg = graph.eqns[*i].args[0];
+            if draft.outputs.iter().all(|(value, _, _)| *value != want.value) {
+                let place = scope.place(self, arg, &views, true);
+                scope.put(arg, Home::Array(place.clone()));
+                draft.outputs.push((want.value, graph.ty(arg).dtype, place));
+            }
+        }
+        self.push_nest(&ty.shape, draft.inputs, draft.ops, draft.outputs, lanes, steps);
+        for (i, _) in &wanted {
+            let eqn = &graph.eqns[*i];
+            let types: Vec<&Type> = eqn.args.iter().map(|&v| graph.ty(v)).collect();
+            self.kernel(scope, eqn, &types, steps);
+        }
     }
 }
 

@@ -55,11 +55,9 @@ impl Planner {
                     Base::Result(i) if self.depth == 0 => self.plan.zeroed[i as usize] = true,
                     Base::Buffer(_) if size >= LARGE_STACK => {
                         place = self.large(&ty);
-                        if self.depth > 0 {
-                            // The loop will run again: remember how many rows it wrote.
-                            let mark = self.large(&Type::scalar(DType::I64));
-                            tails.push((Some(mark), place.clone(), ty));
-                        }
+                        // The loop will run again, in this run or the next: remember how many rows it wrote.
+                        let mark = self.large(&Type::scalar(DType::I64));
+                        tails.push((Some(mark), place.clone(), ty));
                     }
                     _ => tails.push((None, place.clone(), ty)),
                 }

@@ -7,10 +7,11 @@ use crate::ir::graph::{Eqn, Op, Type, Var};
 use dp_runtime::abi::{FoldBy, Kernel};
 use dp_runtime::kernels::walk::collapse;
 use dp_runtime::kernels::{conv, is_standard};
+use dp_runtime::linalg;
 use dp_runtime::tensor::{DType, Tensor};
 
 /// An operand with its element kind and shape.
-type Typed = (Operand, DType, Vec<usize>);
+pub type Typed = (Operand, DType, Vec<usize>);
 
 /// Counting arrays up to this size are constants.
 const SMALL_IOTA: usize = 4096;
@@ -52,8 +53,8 @@ impl Planner {
                     scope.put(eqn.outs[0], Home::Array(View::standard(base, shape)));
                     return;
                 }
-                let out = self.out(scope, eqn.outs[0]);
-                self.call(Kernel::Iota { axis: *axis }, vec![out], number, steps);
+                let out = axis_last(self.out(scope, eqn.outs[0]), *axis);
+                self.call(Kernel::Iota, vec![out], number, steps);
             }
             Op::Gather => {
                 let mut operands = ins(scope, &eqn.args);
@@ -73,7 +74,8 @@ impl Planner {
             Op::CumSum { axis, reverse } => {
                 let mut operands = ins(scope, &eqn.args);
                 operands.push(self.out(scope, eqn.outs[0]));
-                self.call(Kernel::RunningSum { axis: *axis, reverse: *reverse }, operands, number, steps);
+                let operands = operands.into_iter().map(|operand| axis_last(operand, *axis)).collect();
+                self.call(Kernel::RunningSum { reverse: *reverse }, operands, number, steps);
             }
             Op::Dot { batch } => {
                 let mut operands = ins(scope, &eqn.args);
@@ -88,37 +90,54 @@ impl Planner {
                 operands.push((Operand::View(self.buffer(&room)), room.dtype, room.shape));
                 self.call(Kernel::Conv { batch: *batch, plan: plan.into() }, operands, number, steps);
             }
-            Op::Sort => self.standard_call(scope, eqn, types, Kernel::Sort, number, steps),
-            Op::Svd => self.standard_call(scope, eqn, types, Kernel::Svd, number, steps),
-            Op::Solve => self.standard_call(scope, eqn, types, Kernel::Solve, number, steps),
-            Op::Cholesky => self.standard_call(scope, eqn, types, Kernel::Cholesky, number, steps),
+            Op::Sort => self.standard_call(scope, eqn, types, Kernel::Sort, None, number, steps),
+            Op::Svd => {
+                let (m, n) = last_two(types[0]);
+                let room = match types[0].dtype {
+                    DType::F32 => linalg::svd_room::<f32>(m, n),
+                    DType::F64 | DType::I64 | DType::Bool | DType::Key => linalg::svd_room::<f64>(m, n),
+                };
+                let room = Type::new(DType::Bool, &[room]);
+                self.standard_call(scope, eqn, types, Kernel::Svd, Some(room), number, steps);
+            }
+            Op::Solve => {
+                let (n, p) = last_two(types[1]);
+                let room = match types[1].dtype {
+                    DType::F32 => linalg::solve_room::<f32>(n, p),
+                    DType::F64 | DType::I64 | DType::Bool | DType::Key => linalg::solve_room::<f64>(n, p),
+                };
+                let room = Type::new(DType::Bool, &[room]);
+                self.standard_call(scope, eqn, types, Kernel::Solve, Some(room), number, steps);
+            }
+            Op::Cholesky => self.standard_call(scope, eqn, types, Kernel::Cholesky, None, number, steps),
             Op::TriangularSolve { lower } => {
                 let kernel = Kernel::TriangularSolve { lower: *lower };
-                self.standard_call(scope, eqn, types, kernel, number, steps);
+                self.standard_call(scope, eqn, types, kernel, None, number, steps);
             }
             Op::Fft { inverse } => {
-                self.standard_call(scope, eqn, types, Kernel::Fft { inverse: *inverse }, number, steps);
+                self.standard_call(scope, eqn, types, Kernel::Fft { inverse: *inverse }, None, number, steps);
             }
-            Op::Det => self.standard_call(scope, eqn, types, Kernel::Det, number, steps),
-            Op::SlogDet => self.standard_call(scope, eqn, types, Kernel::SlogDet, number, steps),
-            Op::Qr => self.standard_call(scope, eqn, types, Kernel::Qr, number, steps),
-            Op::Eigh => self.standard_call(scope, eqn, types, Kernel::Eigh, number, steps),
+            Op::Det => self.standard_call(scope, eqn, types, Kernel::Det, None, number, steps),
+            Op::SlogDet => self.standard_call(scope, eqn, types, Kernel::SlogDet, None, number, steps),
+            Op::Qr => self.standard_call(scope, eqn, types, Kernel::Qr, None, number, steps),
+            Op::Eigh => self.standard_call(scope, eqn, types, Kernel::Eigh, None, number, steps),
             Op::SpectralQuotient(by) => {
-                self.standard_call(scope, eqn, types, Kernel::SpectralQuotient { by: *by }, number, steps);
+                self.standard_call(scope, eqn, types, Kernel::SpectralQuotient { by: *by }, None, number, steps);
             }
             Op::Normal { shape, .. } => {
                 let each = shape.iter().product();
-                self.standard_call(scope, eqn, types, Kernel::Normal { each }, number, steps);
+                self.standard_call(scope, eqn, types, Kernel::Normal { each }, None, number, steps);
             }
             Op::Uniform { shape, .. } => {
                 let each = shape.iter().product();
-                self.standard_call(scope, eqn, types, Kernel::Uniform { each }, number, steps);
+                self.standard_call(scope, eqn, types, Kernel::Uniform { each }, None, number, steps);
             }
-            Op::Split { n } => self.standard_call(scope, eqn, types, Kernel::Split { n: *n }, number, steps),
+            Op::Split { n } => self.standard_call(scope, eqn, types, Kernel::Split { n: *n }, None, number, steps),
             Op::Permutation { n } => {
-                self.standard_call(scope, eqn, types, Kernel::Permutation { n: *n }, number, steps)
+                let words = Type::new(DType::Key, &[*n]);
+                self.standard_call(scope, eqn, types, Kernel::Permutation { n: *n }, Some(words), number, steps)
             }
-            Op::FoldIn => self.standard_call(scope, eqn, types, Kernel::FoldIn, number, steps),
+            Op::FoldIn => self.standard_call(scope, eqn, types, Kernel::FoldIn, None, number, steps),
             other => unreachable!("`{}` is not a kernel", crate::prims::name(other)),
         }
     }
@@ -131,7 +150,7 @@ impl Planner {
     }
 
     /// A result as an operand, scalar or array.
-    fn out(&mut self, scope: &mut Scope, var: Var) -> Typed {
+    pub fn out(&mut self, scope: &mut Scope, var: Var) -> Typed {
         let ty = scope.graph.ty(var).clone();
         if ty.rank() == 0 {
             let reg = self.reg(ty.dtype);
@@ -141,13 +160,15 @@ impl Planner {
         (Operand::View(self.out_view(scope, var)), ty.dtype, ty.shape)
     }
 
-    /// A call of a kernel that takes and gives row-major arrays without gaps.
+    /// A call of a kernel that takes and gives row-major arrays without gaps, with scratch memory if it needs some.
+    #[allow(clippy::too_many_arguments)]
     fn standard_call(
         &mut self,
         scope: &mut Scope,
         eqn: &Eqn,
         types: &[&Type],
         kernel: Kernel,
+        room: Option<Type>,
         number: u32,
         steps: &mut Vec<Step>,
     ) {
@@ -169,6 +190,9 @@ impl Planner {
                 other => other,
             };
             operands.push((operand, dtype, shape));
+        }
+        if let Some(room) = room {
+            operands.push((Operand::View(self.buffer(&room)), room.dtype, room.shape));
         }
         self.call(kernel, operands, number, steps);
         for (from, to, ty) in after {
@@ -238,7 +262,7 @@ impl Planner {
 
     /// A call of a reduction: the kept axes first, both groups collapsed.
     #[allow(clippy::too_many_arguments)]
-    fn reduce(
+    pub fn reduce(
         &mut self,
         x: View,
         ty: &Type,
@@ -304,4 +328,23 @@ fn ins(scope: &Scope, vars: &[Var]) -> Vec<Typed> {
             (Operand::View(view(scope, v)), ty.dtype, ty.shape.clone())
         })
         .collect()
+}
+
+/// The sizes of a matrix, the last two axes.
+fn last_two(ty: &Type) -> (usize, usize) {
+    let rank = ty.rank();
+    (ty.shape[rank - 2], ty.shape[rank - 1])
+}
+
+/// An operand with one axis made the last.
+fn axis_last((operand, dtype, mut shape): Typed, axis: usize) -> Typed {
+    shape[axis..].rotate_left(1);
+    let operand = match operand {
+        Operand::View(mut view) => {
+            view.strides[axis..].rotate_left(1);
+            Operand::View(view)
+        }
+        Operand::Out(reg) => Operand::Out(reg),
+    };
+    (operand, dtype, shape)
 }

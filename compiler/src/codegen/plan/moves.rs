@@ -27,6 +27,17 @@ impl Planner {
             Some(_) => ty.len() >= LARGE,
         };
         if kernel {
+            let (mut shape, mut strides) = (shape, strides);
+            if let Some((_, step, 1)) = inner
+                && step != 1
+                && let Some(axis) = (0..shape.len() - 1).rev().find(|&axis| strides[0][axis] == 1)
+            {
+                // The order of the axes does not matter for a copy: the one that is contiguous in the source next to
+                // the one that is contiguous in the destination.
+                let to = shape.len() - 2;
+                shape[axis..=to].rotate_left(1);
+                strides.iter_mut().for_each(|list| list[axis..=to].rotate_left(1));
+            }
             let [from_strides, to_strides] = [0, 1].map(|i| strides[i].clone());
             let operands = vec![
                 (Operand::View(View { strides: from_strides, ..from }), ty.dtype, shape.clone()),

@@ -29,6 +29,6 @@ impl Planner {
         let mut next = |view: View| View { strides: strides.next().unwrap_or_default(), ..view };
         let inputs = inputs.into_iter().map(|(dtype, view)| Input { dtype, view: next(view) }).collect();
         let outputs = outputs.into_iter().map(|(value, dtype, view)| (value, dtype, next(view))).collect();
-        self.push(steps, Step::Nest(Nest { shape, inputs, ops, outputs, lanes }));
+        self.push(steps, Step::Nest(Nest { shape, inputs, ops, outputs, lanes, reduction: None }));
     }
 }

@@ -1,0 +1,179 @@
+//! `dp bench`: the times of groups of work, best and median of many samples. On one thread unless told otherwise.
+
+use dp_compiler::measure::{self, Program, Ready, World};
+use dp_runtime::pool;
+use dp_runtime::tensor::DType;
+use std::time::{Duration, Instant};
+
+/// A group of work and what prints it.
+type Group = (&'static str, &'static str, fn(&Settings));
+
+const GROUPS: &[Group] = &[
+    ("first", "from source text to the first value and gradient", first),
+    ("lista", "LISTA with 16 layers: forward, value and gradient", lista),
+    ("ode", "Lotka-Volterra, 1000 steps: value and gradient of a loop of scalars", ode),
+    ("elementwise", "chains over arrays of 4096 elements", elementwise),
+    ("reduce", "sums of chains over a million elements", reduce),
+    ("products", "matrix products, f32 and f64", products),
+    ("vector", "products of a matrix and a vector, both ways", vector),
+    ("call", "one call of a compiled function", call),
+    ("depth", "gradient descent on a deep factorization, 1000 steps", depth),
+];
+
+/// How to measure.
+pub struct Settings {
+    /// For each line.
+    pub time: Duration,
+}
+
+/// Prints the times of the named groups, or of all. An unknown name is an error: the names that there are.
+pub fn bench(groups: &[String], threads: usize, seconds: f64) -> Result<(), String> {
+    for name in groups {
+        if GROUPS.iter().all(|(known, _, _)| known != name) {
+            let list: Vec<String> = GROUPS.iter().map(|(name, what, _)| format!("  {name:12} {what}")).collect();
+            return Err(format!("there is no group `{name}`; the groups are\n{}", list.join("\n")));
+        }
+    }
+    pool::set_threads(threads.max(1));
+    let settings = Settings { time: Duration::from_secs_f64(seconds.clamp(0.01, 3600.0)) };
+    println!("{:72} {:>12} {:>12} {:>9}", "", "best", "median", "samples");
+    for (name, _, run) in GROUPS {
+        if groups.is_empty() || groups.iter().any(|group| group == name) {
+            run(&settings);
+        }
+    }
+    Ok(())
+}
+
+fn line(what: &str, mut times: Vec<Duration>, flops: Option<f64>) {
+    times.sort();
+    let (best, median) = (times[0], times[times.len() / 2]);
+    let show = |time: Duration| match time.as_nanos() {
+        0..10_000 => format!("{} ns", time.as_nanos()),
+        10_000..10_000_000 => format!("{:.2} us", time.as_secs_f64() * 1e6),
+        _ => format!("{:.2} ms", time.as_secs_f64() * 1e3),
+    };
+    let rate = flops.map_or(String::new(), |n| format!("  {:.1} Gflop/s", n / best.as_secs_f64() * 1e-9));
+    println!("{what:72} {:>12} {:>12} {:>9}{rate}", show(best), show(median), times.len());
+}
+
+/// Times of single calls; very short ones are averaged over a batch of calls.
+fn steady(ready: &Ready, settings: &Settings) -> Vec<Duration> {
+    let code = ready.code.executable().expect("it was compiled");
+    let mut outs = Vec::new();
+    let mut call = |count: u32| {
+        let start = Instant::now();
+        for _ in 0..count {
+            code.run_into(&ready.inputs, &mut outs, &mut |_| {}).unwrap_or_else(|fault| panic!("{fault:?}"));
+        }
+        start.elapsed() / count
+    };
+    call(1);
+    let batch = (20_000 / call(1).as_nanos().max(1)).clamp(1, 1000) as u32;
+    let (begin, mut times) = (Instant::now(), Vec::new());
+    while begin.elapsed() < settings.time || times.len() < 5 {
+        times.push(call(batch));
+    }
+    times
+}
+
+fn measured(program: &Program, flops: Option<f64>, settings: &Settings) {
+    let (_, ready) = World::of(program);
+    line(&program.name, steady(&ready, settings), flops);
+}
+
+fn program(name: &str, precision: DType, data: &str, text: &str, expression: &str) -> Program {
+    let [name, data, text, expression] = [name, data, text, expression].map(str::to_string);
+    Program { name, precision, data, text, expression }
+}
+
+fn standard(part: &str) -> Program {
+    measure::standard().into_iter().find(|program| program.name.contains(part)).expect("a standard program")
+}
+
+fn first(settings: &Settings) {
+    for program in [measure::lista_gradient((64, 256, 64), 16), standard("Lotka")] {
+        let (begin, mut times) = (Instant::now(), Vec::new());
+        while begin.elapsed() < settings.time || times.len() < 5 {
+            let mut world = World::new(program.precision);
+            world.run(&program.data);
+            let start = Instant::now();
+            world.run(&program.text);
+            world.run(&format!("let g = {}", program.expression));
+            times.push(start.elapsed());
+        }
+        line(&format!("first result: {}", program.name), times, None);
+    }
+}
+
+fn lista(settings: &Settings) {
+    for (m, n, batch) in [(64, 256, 64), (250, 500, 64), (64, 256, 1)] {
+        let flops = (2 * batch * n * (m + 16 * n)) as f64;
+        measured(&measure::lista_forward((m, n, batch), 16), Some(flops), settings);
+        measured(&measure::lista_gradient((m, n, batch), 16), Some(3.0 * flops), settings);
+    }
+}
+
+fn ode(settings: &Settings) {
+    measured(&standard("Lotka"), None, settings);
+}
+
+fn depth(settings: &Settings) {
+    measured(&standard("depth"), None, settings);
+}
+
+fn elementwise(settings: &Settings) {
+    for precision in [DType::F32, DType::F64] {
+        for (name, body) in [
+            ("soft threshold", "soft(x, 0.1)"),
+            ("exp", "exp(x)"),
+            ("tanh", "tanh(x)"),
+            ("log", "log(1 + x * x)"),
+            ("a chain of ten", "x * y + 0.5 * x - max(y, x) * 0.25 + abs(x - y) * min(x, 0.5)"),
+        ] {
+            let name = format!("{name}, {}, 4096", precision.name());
+            measured(
+                &program(&name, precision, "let x = normal(4096)\nlet y = normal(4096)\n", "", body),
+                None,
+                settings,
+            );
+        }
+    }
+}
+
+fn reduce(settings: &Settings) {
+    let data = "let x = normal(1000000)\nlet y = normal(1000000)\nlet X = normal(1000, 1000)\n";
+    for (name, body) in [
+        ("sum of squares", "sum(x * x)"),
+        ("sum of products with a shared difference", "sum((x - y) * (x - y) / (1 + abs(x - y)))"),
+        ("three sums of one chain", "[sum(x * y), sum(abs(x * y)), max(x * y)]"),
+        ("sums of squares of columns", "sum(X * X, axis: 0)"),
+        ("sums of squares of rows", "sum(X * X, axis: 1)"),
+    ] {
+        measured(&program(&format!("{name}, f32, a million"), DType::F32, data, "", body), None, settings);
+    }
+}
+
+fn products(settings: &Settings) {
+    for precision in [DType::F32, DType::F64] {
+        for n in [64, 128, 256, 512, 1024] {
+            let name = format!("{n} x {n} x {n}, {}", precision.name());
+            let data = format!("let A = normal({n}, {n})\nlet B = normal({n}, {n})\n");
+            measured(&program(&name, precision, &data, "", "A @ B"), Some(2.0 * (n * n * n) as f64), settings);
+        }
+    }
+}
+
+fn vector(settings: &Settings) {
+    for n in [64, 128, 256, 512, 1024] {
+        let data = format!("let A = normal({n}, {n})\nlet x = normal({n})\n");
+        for (form, body) in [("A x", "A @ x"), ("A' x", "A' @ x")] {
+            let name = format!("{form}, {n} x {n}, f32");
+            measured(&program(&name, DType::F32, &data, "", body), Some(2.0 * (n * n) as f64), settings);
+        }
+    }
+}
+
+fn call(settings: &Settings) {
+    measured(&program("one addition", DType::F64, "let x = normal(1)[0]\n", "", "x + x"), None, settings);
+}

@@ -1,0 +1,607 @@
+//! Nests that reduce: elements are combined as they are made.
+//!
+//! Sums of floats keep their defined order (`prims::sums`). Along the last axes, element p of a chunk goes to lane p mod
+//! 32 (f32) or 16 (f64); the lanes are 128-bit vectors side by side, in registers where the body is short, else in
+//! memory; unused lanes are +0, which changes no sum. Across the last axis, each place has one chain for a block
+//! of rows. Other reductions give the same bits in any order, but products of floats, which are one chain.
+
+use super::element::{clif_type, element};
+use super::nest::{At, Index, weight};
+use super::{Emitter, unaligned};
+use crate::codegen::plan::reduction::sum_lanes;
+use crate::codegen::plan::{Nest, Operand, Order, Reducer, Reduction, Total};
+use crate::ir::graph::Op;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, StackSlot, Type, Value, types};
+use dp_runtime::abi::FoldBy;
+use dp_runtime::kernels::{SUM_BLOCK, SUM_CHUNK};
+use dp_runtime::tensor::DType;
+
+/// Up to this weight all vectors of a span are written out, with their sums in registers.
+const SPAN: usize = 256;
+
+/// Where a nest is at some place of its kept axes: its operands, and where each total goes (nowhere in memory for a
+/// register).
+#[derive(Clone)]
+struct Place {
+    at: Vec<At>,
+    to: Vec<Option<Value>>,
+}
+
+/// A part of the reduced elements: a chunk, or a block of rows.
+#[derive(Clone, Copy)]
+struct Part {
+    /// Its number, and the number of its first element.
+    number: Index,
+    base: Index,
+    len: usize,
+}
+
+impl Total {
+    /// One chain over all elements.
+    fn is_chain(&self) -> bool {
+        self.by == Reducer::Fold(FoldBy::Product) && self.dtype.is_float()
+    }
+
+    /// The stride of the parts, in bytes.
+    fn part_step(&self) -> i64 {
+        match &self.to {
+            Operand::View(view) if self.parts > 1 => {
+                view.strides.last().map_or(0, |&stride| stride as i64 * self.dtype.size() as i64)
+            }
+            Operand::View(_) | Operand::Out(_) => 0,
+        }
+    }
+
+    /// The stride along a kept axis, in bytes.
+    fn step(&self, axis: usize) -> i64 {
+        match &self.to {
+            Operand::View(view) => view.strides[axis] as i64 * self.dtype.size() as i64,
+            Operand::Out(_) => 0,
+        }
+    }
+}
+
+impl Emitter<'_, '_, '_> {
+    pub fn reduction(&mut self, nest: &Nest, reduction: &Reduction, at: Vec<At>) {
+        let to = match self.table {
+            Some(table) => self.totals_in(table, nest, reduction),
+            None => reduction
+                .totals
+                .iter()
+                .map(|total| match &total.to {
+                    Operand::View(view) => Some(self.address(view, total.dtype)),
+                    Operand::Out(_) => None,
+                })
+                .collect(),
+        };
+        self.kept(nest, reduction, 0, &Place { at, to });
+    }
+
+    /// The loops over kept axes.
+    fn kept(&mut self, nest: &Nest, reduction: &Reduction, axis: usize, place: &Place) {
+        let outer = match reduction.order {
+            Order::Along => reduction.kept,
+            Order::Across => reduction.kept.saturating_sub(1),
+        };
+        if axis >= outer {
+            return match reduction.order {
+                Order::Along => self.along(nest, reduction, place),
+                Order::Across => self.across(nest, reduction, place),
+            };
+        }
+        self.count(nest.shape[axis] as i64, 1, |this, i| {
+            let steps = this.steps(nest, axis);
+            let at = this.moved(&place.at, &steps, i);
+            let to = place.to.iter().zip(&reduction.totals).map(|(&to, total)| {
+                to.map(|start| {
+                    let shift = this.scaled(i, total.step(axis));
+                    this.b.ins().iadd(start, shift)
+                })
+            });
+            let to = to.collect();
+            this.kept(nest, reduction, axis + 1, &Place { at, to });
+        });
+    }
+
+    /// Splits the reduced elements into parts of at most `most`.
+    fn parts(&mut self, count: usize, most: usize, mut each: impl FnMut(&mut Self, Part)) {
+        let (whole, left) = (count / most, count % most);
+        let none = |plus| Index { value: None, plus };
+        if whole == 1 {
+            each(self, Part { number: none(0), base: none(0), len: most });
+        } else if whole > 1 {
+            self.count(whole as i64, 1, |this, i| {
+                let base = this.scaled(i, most as i64);
+                let (number, base) = (Index { value: Some(i), plus: 0 }, Index { value: Some(base), plus: 0 });
+                each(this, Part { number, base, len: most });
+            });
+        }
+        if left > 0 {
+            each(self, Part { number: none(whole), base: none(whole * most), len: left });
+        }
+    }
+
+    /// Neighbours on the innermost reduced axis side by side.
+    fn along(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
+        let reduced = &nest.shape[reduction.kept..];
+        let count: usize = reduced.iter().product();
+        let inner = reduced.last().copied().unwrap_or(1);
+        let ordered = reduction.totals[0].is_ordered();
+        let lanes = if inner < nest.lanes as usize { 1 } else { nest.lanes as usize };
+        let body = body_weight(nest, reduction);
+        let span = if ordered {
+            sum_lanes(reduction.totals[0].dtype)
+        } else {
+            let fits =
+                |&copies: &usize| body * copies <= SPAN && (reduced.len() <= 1 || inner.is_multiple_of(lanes * copies));
+            lanes * [4, 2].into_iter().find(fits).unwrap_or(1)
+        };
+        // What does not move along a single axis is read once.
+        let mut place = place.clone();
+        if reduced.len() <= 1 {
+            let steps = self.steps(nest, reduction.kept);
+            place.at = self.held(nest, &place.at, &steps);
+        }
+        self.parts(count, if ordered { SUM_CHUNK } else { count }, |this, part| {
+            let short = body * part.len.min(span).div_ceil(lanes) <= SPAN;
+            let sums = if short {
+                this.span_in_registers(nest, reduction, &place, part, (lanes, span))
+            } else {
+                this.span_in_memory(nest, reduction, &place, part, (lanes, span))
+            };
+            for (k, (total, sums)) in reduction.totals.iter().zip(sums).enumerate() {
+                let value = this.finish(total, lanes, sums);
+                match (&total.to, place.to[k]) {
+                    (Operand::Out(reg), _) => this.define(*reg, value),
+                    (Operand::View(_), start) => {
+                        let start = start.expect("a total in memory has an address");
+                        this.put_back(value, start, total.part_step(), total.dtype, 1, part.number);
+                    }
+                }
+            }
+        });
+    }
+
+    /// The sums of a part, all vectors of a span at once: `None` for lanes that no element goes to.
+    fn span_in_registers(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        part: Part,
+        (lanes, span): (usize, usize),
+    ) -> Vec<Vec<Option<Value>>> {
+        let vectors = span / lanes;
+        let totals = &reduction.totals;
+        let width = |total: &Total| if total.is_chain() { 1 } else { vectors };
+        let mut sums: Vec<Vec<Option<Value>>> = totals.iter().map(|total| vec![None; width(total)]).collect();
+        let passes = part.len / span;
+        if passes > 0 {
+            let mut starts = Vec::new();
+            for total in totals {
+                let start = self.start(total, if total.is_chain() { 1 } else { lanes as u32 });
+                starts.extend(vec![start; width(total)]);
+            }
+            let last = self.repeat(passes, starts, |this, i, held| {
+                let index = this.further(part.base, i, span);
+                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
+                let mut held = held.to_vec();
+                for u in 0..vectors {
+                    let here = Index { plus: index.plus + u * lanes, ..index };
+                    let values = this.tile(nest, lanes as u32, &at, &steps, here);
+                    let mut first = 0;
+                    for total in totals {
+                        let value = values[total.value as usize];
+                        let k = if total.is_chain() { first } else { first + u };
+                        held[k] = this.add_tile(total, lanes, held[k], value);
+                        first += width(total);
+                    }
+                }
+                held
+            });
+            let mut last = last.into_iter();
+            for list in &mut sums {
+                list.iter_mut().for_each(|sum| *sum = last.next());
+            }
+        }
+        // What is left of the only or last part: whole vectors, then single elements.
+        let done = passes * span;
+        let left = part.len - done;
+        let steps = self.steps(nest, nest.shape.len().saturating_sub(1));
+        let mut taken = 0;
+        while taken < left {
+            let n = if taken + lanes <= left { lanes } else { 1 };
+            let here = Index { plus: part.base.plus + done + taken, ..part.base };
+            let values = self.tile(nest, n as u32, &place.at, &steps, here);
+            for (total, list) in totals.iter().zip(&mut sums) {
+                let value = values[total.value as usize];
+                let k = if total.is_chain() { 0 } else { taken / lanes };
+                let own = if total.is_chain() { 1 } else { lanes };
+                let before = match list[k] {
+                    Some(sum) => sum,
+                    None => self.start(total, own as u32),
+                };
+                list[k] = Some(if n == lanes || total.is_chain() {
+                    self.add_tile(total, n, before, value)
+                } else {
+                    self.add_lane(total, before, taken % lanes, value)
+                });
+            }
+            taken += n;
+        }
+        sums
+    }
+
+    /// The same with the sums in memory, for long bodies: one copy for vectors, one for single elements.
+    fn span_in_memory(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        part: Part,
+        (lanes, span): (usize, usize),
+    ) -> Vec<Vec<Option<Value>>> {
+        let vectors = span / lanes;
+        let totals = &reduction.totals;
+        let mut slots: Vec<(StackSlot, i64)> = Vec::new();
+        for total in totals {
+            let own = if total.is_chain() { 1 } else { lanes as u32 };
+            let bytes = i64::from(clif_type(total.dtype, own).bytes());
+            let count = if total.is_chain() { 1 } else { vectors };
+            let slot = self.stack_slot(bytes as u32 * count as u32);
+            let start = self.start(total, own);
+            for k in 0..count {
+                self.b.ins().stack_store(types::I64, start, slot, (k as i64 * bytes) as i32);
+            }
+            slots.push((slot, bytes));
+        }
+        let whole = part.len / lanes;
+        if whole > 0 {
+            self.count(whole as i64, 1, |this, i| {
+                let index = this.further(part.base, i, lanes);
+                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
+                let values = this.tile(nest, lanes as u32, &at, &steps, index);
+                let vector = this.b.ins().band_imm_u(i, vectors as i64 - 1);
+                for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
+                    let mut address = this.b.ins().stack_addr(types::I64, slot, 0);
+                    let mut own = 1;
+                    if !total.is_chain() {
+                        let shift = this.scaled(vector, bytes);
+                        address = this.b.ins().iadd(address, shift);
+                        own = lanes as u32;
+                    }
+                    let before = this.b.ins().load(clif_type(total.dtype, own), unaligned(), address, 0);
+                    let after = this.add_tile(total, lanes, before, values[total.value as usize]);
+                    this.b.ins().store(unaligned(), after, address, 0);
+                }
+            });
+        }
+        let done = whole * lanes;
+        if done < part.len {
+            let steps = self.steps(nest, nest.shape.len().saturating_sub(1));
+            let base = Index { plus: part.base.plus + done, ..part.base };
+            self.count((part.len - done) as i64, 1, |this, i| {
+                let index = this.further(base, i, 1);
+                let values = this.tile(nest, 1, &place.at, &steps, index);
+                for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
+                    let value = values[total.value as usize];
+                    if total.is_chain() {
+                        let before = this.b.ins().stack_load(types::I64, clif_type(total.dtype, 1), slot, 0);
+                        let after = this.add_tile(total, 1, before, value);
+                        this.b.ins().stack_store(types::I64, after, slot, 0);
+                        continue;
+                    }
+                    let element = clif_type(total.dtype, lanes as u32).lane_type();
+                    let first = (done / lanes % vectors) as i64 * bytes;
+                    let address = this.b.ins().stack_addr(types::I64, slot, first as i32);
+                    let shift = this.scaled(i, i64::from(element.bytes()));
+                    let address = this.b.ins().iadd(address, shift);
+                    let before = this.b.ins().load(element, unaligned(), address, 0);
+                    let value = this.as_lane(total.dtype, lanes, value);
+                    let after = this.combine(total, 1, before, value);
+                    this.b.ins().store(unaligned(), after, address, 0);
+                }
+            });
+        }
+        let mut sums = Vec::new();
+        for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
+            let (count, own) = if total.is_chain() { (1, 1) } else { (vectors, lanes as u32) };
+            let ty = clif_type(total.dtype, own);
+            let load = |k: usize| self.b.ins().stack_load(types::I64, ty, slot, (k as i64 * bytes) as i32);
+            sums.push((0..count).map(load).map(Some).collect());
+        }
+        sums
+    }
+
+    /// Neighbours on the innermost kept axis side by side, row after row.
+    fn across(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
+        let (axis, width) = match reduction.kept {
+            0 => (nest.shape.len(), 1),
+            kept => (kept - 1, nest.shape[kept - 1]),
+        };
+        let lanes = nest.lanes as usize;
+        let body = body_weight(nest, reduction);
+        let mut strips = vec![(1, 1)];
+        if lanes > 1 {
+            let copies = [4, 2].into_iter().find(|copies| body * copies <= SPAN / 4).unwrap_or(1);
+            strips.splice(0..0, if copies > 1 { vec![(lanes, copies), (lanes, 1)] } else { vec![(lanes, 1)] });
+        }
+        let mut done = 0;
+        for (lanes, copies) in strips {
+            let pass = lanes * copies;
+            let passes = (width - done) / pass;
+            if passes == 1 {
+                self.strip(nest, reduction, place, axis, (lanes, copies), Index { value: None, plus: done });
+            } else if passes > 1 {
+                self.count((passes * pass) as i64, pass as i64, |this, j| {
+                    this.strip(nest, reduction, place, axis, (lanes, copies), Index { value: Some(j), plus: done });
+                });
+            }
+            done += passes * pass;
+        }
+    }
+
+    /// `copies` vectors of neighbouring totals.
+    fn strip(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        axis: usize,
+        (lanes, copies): (usize, usize),
+        j: Index,
+    ) {
+        let totals = &reduction.totals;
+        let count: usize = nest.shape[reduction.kept..].iter().product();
+        let steps = self.steps(nest, axis);
+        self.parts(count, if totals[0].is_ordered() { SUM_BLOCK } else { count }, |this, part| {
+            let mut starts = Vec::new();
+            for total in totals {
+                let start = this.start(total, lanes as u32);
+                starts.extend(vec![start; copies]);
+            }
+            let sums = this.repeat(part.len, starts, |this, i, held| {
+                let row = this.further(part.base, i, 1);
+                let row = this.index_value(row);
+                let at = this.row(nest, reduction, &place.at, row);
+                let at = this.held(nest, &at, &steps);
+                let mut held = held.to_vec();
+                for u in 0..copies {
+                    let here = Index { plus: j.plus + u * lanes, ..j };
+                    let values = this.tile(nest, lanes as u32, &at, &steps, here);
+                    for (k, total) in totals.iter().enumerate() {
+                        let k = k * copies + u;
+                        held[k] = this.combine(total, lanes as u32, held[k], values[total.value as usize]);
+                    }
+                }
+                held
+            });
+            for (k, total) in totals.iter().enumerate() {
+                let value = match (&total.to, place.to[k]) {
+                    (Operand::Out(reg), _) => {
+                        this.define(*reg, sums[k * copies]);
+                        continue;
+                    }
+                    (Operand::View(_), start) => start.expect("a total in memory has an address"),
+                };
+                let (start, near) = this.locate(value, total.part_step(), part.number);
+                let start = if near == 0 { start } else { this.b.ins().iadd_imm_s(start, i64::from(near)) };
+                let step = if reduction.kept == 0 { 0 } else { total.step(axis) };
+                for u in 0..copies {
+                    let here = Index { plus: j.plus + u * lanes, ..j };
+                    this.put_back(sums[k * copies + u], start, step, total.dtype, lanes as u32, here);
+                }
+            }
+        });
+    }
+
+    /// A loop of at least one pass that carries values.
+    fn repeat(
+        &mut self,
+        passes: usize,
+        start: Vec<Value>,
+        body: impl FnOnce(&mut Self, Value, &[Value]) -> Vec<Value>,
+    ) -> Vec<Value> {
+        let zero = self.b.ins().iconst(types::I64, 0);
+        if passes == 1 {
+            return body(self, zero, &start);
+        }
+        let (head, done) = (self.b.create_block(), self.b.create_block());
+        let list: Vec<Type> = start.iter().map(|&v| self.b.func.dfg.value_type(v)).collect();
+        let i = self.b.append_block_param(head, types::I64);
+        let held: Vec<Value> = list.iter().map(|&ty| self.b.append_block_param(head, ty)).collect();
+        let last: Vec<Value> = list.iter().map(|&ty| self.b.append_block_param(done, ty)).collect();
+        let mut args = vec![BlockArg::Value(zero)];
+        args.extend(start.iter().map(|&v| BlockArg::Value(v)));
+        self.b.ins().jump(head, &args);
+        self.b.switch_to_block(head);
+        let next = body(self, i, &held);
+        let further = self.b.ins().iadd_imm_s(i, 1);
+        let more = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, further, passes as i64);
+        let leave: Vec<BlockArg> = next.iter().map(|&v| BlockArg::Value(v)).collect();
+        let mut again = vec![BlockArg::Value(further)];
+        again.extend(&leave);
+        self.b.ins().brif(more, head, &again, done, &leave);
+        self.b.switch_to_block(done);
+        last
+    }
+
+    /// `base + i * by`
+    fn further(&mut self, base: Index, i: Value, by: usize) -> Index {
+        let shift = self.scaled(i, by as i64);
+        let value = match base.value {
+            Some(value) => self.b.ins().iadd(value, shift),
+            None => shift,
+        };
+        Index { value: Some(value), plus: base.plus }
+    }
+
+    fn index_value(&mut self, index: Index) -> Value {
+        match index.value {
+            Some(value) if index.plus == 0 => value,
+            Some(value) => self.b.ins().iadd_imm_s(value, index.plus as i64),
+            None => self.b.ins().iconst(types::I64, index.plus as i64),
+        }
+    }
+
+    /// The operands at a flat index of the reduced axes, with the strides and the index on the innermost one.
+    fn inside(&mut self, nest: &Nest, reduction: &Reduction, at: &[At], index: Index) -> (Vec<At>, Vec<i64>, Index) {
+        let last = nest.shape.len().saturating_sub(1);
+        if nest.shape.len() - reduction.kept <= 1 {
+            let axis = if nest.shape.len() == reduction.kept { nest.shape.len() } else { last };
+            return (at.to_vec(), self.steps(nest, axis), index);
+        }
+        let flat = self.index_value(index);
+        let size = nest.shape[last] as i64;
+        let row = self.b.ins().udiv_imm_u(flat, size);
+        let start = self.b.ins().imul_imm_s(row, size);
+        let column = self.b.ins().isub(flat, start);
+        let at = self.rows(nest, reduction.kept..last, at, row);
+        let steps = self.steps(nest, last);
+        let at = self.held(nest, &at, &steps);
+        (at, steps, Index { value: Some(column), plus: 0 })
+    }
+
+    /// The operands at a row: a flat index of all reduced axes.
+    fn row(&mut self, nest: &Nest, reduction: &Reduction, at: &[At], row: Value) -> Vec<At> {
+        self.rows(nest, reduction.kept..nest.shape.len(), at, row)
+    }
+
+    fn rows(&mut self, nest: &Nest, axes: std::ops::Range<usize>, at: &[At], row: Value) -> Vec<At> {
+        let (mut at, mut rest) = (at.to_vec(), row);
+        for axis in axes.clone().rev() {
+            let mut place = rest;
+            if axis > axes.start {
+                let size = nest.shape[axis] as i64;
+                let outer = self.b.ins().udiv_imm_u(rest, size);
+                let start = self.b.ins().imul_imm_s(outer, size);
+                place = self.b.ins().isub(rest, start);
+                rest = outer;
+            }
+            let steps = self.steps(nest, axis);
+            at = self.moved(&at, &steps, place);
+        }
+        at
+    }
+
+    /// What a reduction starts from, in all lanes.
+    fn start(&mut self, total: &Total, lanes: u32) -> Value {
+        let ty = clif_type(total.dtype, lanes);
+        let real = match total.by {
+            Reducer::Sum => 0.0,
+            Reducer::Fold(FoldBy::Product) => 1.0,
+            Reducer::Fold(FoldBy::Max) => f64::NEG_INFINITY,
+            Reducer::Fold(FoldBy::Min) => f64::INFINITY,
+            Reducer::Fold(FoldBy::All | FoldBy::Any) => 0.0,
+        };
+        let scalar = match total.dtype {
+            DType::F32 => self.b.ins().f32const(real as f32),
+            DType::F64 => self.b.ins().f64const(real),
+            DType::I64 | DType::Key => {
+                let whole = match total.by {
+                    Reducer::Fold(FoldBy::Max) => i64::MIN,
+                    Reducer::Fold(FoldBy::Min) => i64::MAX,
+                    Reducer::Fold(FoldBy::Product) => 1,
+                    Reducer::Sum | Reducer::Fold(FoldBy::All | FoldBy::Any) => 0,
+                };
+                self.b.ins().iconst(types::I64, whole)
+            }
+            DType::Bool => {
+                let all = total.by == Reducer::Fold(FoldBy::All);
+                let one = if lanes == 1 { 1 } else { -1 };
+                self.b.ins().iconst(ty.lane_type(), if all { one } else { 0 })
+            }
+        };
+        if lanes == 1 { scalar } else { self.b.ins().splat(ty, scalar) }
+    }
+
+    /// Two partial results of a kind, lane by lane; bools as they are in registers.
+    fn combine(&mut self, total: &Total, lanes: u32, a: Value, b: Value) -> Value {
+        let op = match total.by {
+            Reducer::Sum => Op::Add,
+            Reducer::Fold(FoldBy::Product) => Op::Mul,
+            Reducer::Fold(FoldBy::Max) => Op::Max,
+            Reducer::Fold(FoldBy::Min) => Op::Min,
+            Reducer::Fold(FoldBy::All) => Op::And,
+            Reducer::Fold(FoldBy::Any) => Op::Or,
+        };
+        element(&mut self.b, &op, lanes, &[total.dtype; 2], total.dtype, &[a, b])
+    }
+
+    /// Adds a tile of `lanes` elements: lane by lane, or one after the other to a chain.
+    fn add_tile(&mut self, total: &Total, lanes: usize, sum: Value, tile: Value) -> Value {
+        if !total.is_chain() || lanes == 1 {
+            return self.combine(total, lanes as u32, sum, tile);
+        }
+        let mut sum = sum;
+        for lane in 0..lanes {
+            let value = self.b.ins().extractlane(tile, lane as u8);
+            sum = self.combine(total, 1, sum, value);
+        }
+        sum
+    }
+
+    /// Adds one element to one lane of a vector.
+    fn add_lane(&mut self, total: &Total, sum: Value, lane: usize, value: Value) -> Value {
+        let lanes = self.b.func.dfg.value_type(sum).lane_count() as usize;
+        let before = self.b.ins().extractlane(sum, lane as u8);
+        let value = self.as_lane(total.dtype, lanes, value);
+        let after = self.combine(total, 1, before, value);
+        self.b.ins().insertlane(sum, after, lane as u8)
+    }
+
+    /// A single element as a lane of a vector is: a bool as all ones or zeros.
+    fn as_lane(&mut self, dtype: DType, lanes: usize, value: Value) -> Value {
+        if dtype != DType::Bool || lanes == 1 {
+            return value;
+        }
+        let ty = clif_type(dtype, lanes as u32).lane_type();
+        let wide = self.b.ins().uextend(ty, value);
+        self.b.ins().ineg(wide)
+    }
+
+    /// The total of all lanes: halves are added to each other until one lane is left.
+    fn finish(&mut self, total: &Total, lanes: usize, sums: Vec<Option<Value>>) -> Value {
+        let mut sums = sums;
+        if total.is_chain() {
+            return match sums[0] {
+                Some(sum) => sum,
+                None => self.start(total, 1),
+            };
+        }
+        while sums.len() > 1 {
+            let high = sums.split_off(sums.len() / 2);
+            for (low, high) in sums.iter_mut().zip(high) {
+                *low = match (*low, high) {
+                    (Some(a), Some(b)) => Some(self.combine(total, lanes as u32, a, b)),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+        let vector = match sums[0] {
+            Some(vector) => vector,
+            None => self.start(total, lanes as u32),
+        };
+        if lanes == 1 {
+            return vector;
+        }
+        let mut list: Vec<Value> = (0..lanes).map(|lane| self.b.ins().extractlane(vector, lane as u8)).collect();
+        while list.len() > 1 {
+            let high = list.split_off(list.len() / 2);
+            for (low, high) in list.iter_mut().zip(high) {
+                *low = self.combine(total, 1, *low, high);
+            }
+        }
+        if total.dtype == DType::Bool {
+            let byte = self.b.ins().ireduce(types::I8, list[0]);
+            return self.b.ins().band_imm_u(byte, 1);
+        }
+        list[0]
+    }
+}
+
+/// About how many instructions the body is.
+fn body_weight(nest: &Nest, reduction: &Reduction) -> usize {
+    nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() + nest.inputs.len() + 2 * reduction.totals.len()
+}

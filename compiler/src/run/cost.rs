@@ -1,0 +1,70 @@
+//! Whether a statement that runs once is done sooner by the evaluator than by compiling it. The bits are the same, so
+//! this is only about time, and a rough estimate is enough.
+
+use crate::codegen::emit::nest_weight;
+use crate::ir::graph::{Graph, Op};
+use crate::prims;
+
+/// About what the compilation of a small Graph takes, in nanoseconds, and of each equation.
+const COMPILE: f64 = 4e5;
+const COMPILE_EQUATION: f64 = 2e4;
+/// What the evaluator takes for any equation, and for one element of a light one.
+const EQUATION: f64 = 500.0;
+const ELEMENT: f64 = 2.0;
+
+/// True if the evaluator is likely done before the code would be there. Never for loops.
+pub fn evaluated_sooner(graph: &Graph) -> bool {
+    let mut equations = 0;
+    match evaluation(graph, &mut equations) {
+        Some(time) => time < COMPILE + COMPILE_EQUATION * equations as f64,
+        None => false,
+    }
+}
+
+/// Nanoseconds in the evaluator beyond those of native code; `None` if there is a loop.
+fn evaluation(graph: &Graph, equations: &mut usize) -> Option<f64> {
+    let mut total = 0.0;
+    for eqn in &graph.eqns {
+        *equations += 1;
+        let elements =
+            |vars: &[crate::ir::graph::Var]| vars.iter().map(|&v| graph.ty(v).len()).max().unwrap_or(0) as f64;
+        let size = elements(&eqn.args).max(elements(&eqn.outs));
+        total += EQUATION
+            + match &eqn.op {
+                Op::Scan(_) => return None,
+                Op::Cond { then, otherwise } => evaluation(then, equations)?.max(evaluation(otherwise, equations)?),
+                Op::Call { body, .. } => evaluation(body, equations)?,
+                Op::Dot { batch } => {
+                    let inner = graph.shape(eqn.args[0])[batch + 1] as f64;
+                    graph.ty(eqn.outs[0]).len() as f64 * inner
+                }
+                // The same kernels on both sides.
+                Op::Const(_) | Op::Svd | Op::Solve | Op::Normal { .. } | Op::Uniform { .. } => 0.0,
+                Op::Split { .. } | Op::Permutation { .. } | Op::FoldIn => 0.0,
+                op if prims::is_elementwise(op) => size * ELEMENT * (1.0 + nest_weight(op) as f64 / 10.0),
+                _ => size * ELEMENT,
+            };
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::builder::Builder;
+    use crate::ir::graph::Type;
+    use dp_runtime::tensor::DType;
+
+    fn product(n: usize) -> Graph {
+        let mut b = Builder::default();
+        let x = b.param(Type::new(DType::F64, &[n, n]));
+        let y = b.op(Op::Dot { batch: 0 }, &[x, x]);
+        b.finish(vec![y])
+    }
+
+    #[test]
+    fn small_work_is_evaluated_and_large_work_is_compiled() {
+        assert!(evaluated_sooner(&product(10)));
+        assert!(!evaluated_sooner(&product(300)));
+    }
+}

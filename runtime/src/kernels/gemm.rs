@@ -1,0 +1,246 @@
+//! One block of k of a matrix product, in tiles that stay in registers. Safety: see `kernels`.
+//!
+//! Each element is one chain of fused multiply-adds from +0 in ascending k, whatever the tiling, the layout and the
+//! number of threads: tiles only choose which elements go side by side. Columns of the right operand are packed
+//! into panels as wide as a tile, which stay in the second cache while the rows of the left operand pass by (Goto
+//! and van de Geijn 2008).
+
+use super::Real;
+use super::dot::{Matrix, MatrixMut};
+use super::simd::Simd;
+use std::cell::RefCell;
+
+/// Vectors side by side in a tile.
+const VECTORS: usize = 2;
+/// The most rows of a tile.
+pub const ROWS: usize = 8;
+/// The most columns of a tile, of any kind.
+const LINE: usize = 32;
+/// Bytes of packed panels at a time.
+const PACKED: usize = 512 << 10;
+/// The right operand of products with at most so many rows is not packed: it is used too seldom.
+const FEW: usize = 16;
+
+thread_local! {
+    /// Memory for panels, kept from call to call.
+    static SPACE: RefCell<Space> = const { RefCell::new(Space(Vec::new())) };
+}
+
+/// A cache line.
+#[derive(Clone)]
+#[repr(align(64))]
+struct Line(#[allow(dead_code)] [u64; 8]);
+
+struct Space(Vec<Line>);
+
+/// This thread's memory, at least so many elements.
+fn space<T: Real>(count: usize) -> *mut T {
+    SPACE.with_borrow_mut(|Space(lines)| {
+        let needed = (count * size_of::<T>()).div_ceil(64);
+        if lines.len() < needed {
+            lines.resize(needed, Line([0; 8]));
+        }
+        lines.as_mut_ptr() as *mut T
+    })
+}
+
+/// `c = a b`, or `c += a b` if `add`, with `a: [m, k]`, `b: [k, n]`, none of them empty and `k` at most one block.
+///
+/// # Safety
+/// As in `kernels`; as in `simd` for `S`. `M` is at most `ROWS`.
+#[inline(always)]
+pub unsafe fn block<S: Simd, const M: usize>(
+    (m, k, n): (usize, usize, usize),
+    a: Matrix<S::T>,
+    b: Matrix<S::T>,
+    c: MatrixMut<S::T>,
+    add: bool,
+) {
+    let wide = VECTORS * S::WIDTH;
+    let columns = (PACKED / size_of::<S::T>() / k / wide).max(1) * wide;
+    // Besides the panels: the rows of the left operand, where they are not contiguous. Nothing here is called again
+    // while the memory is in use, so it does not move. (No closure around the rest: it would not be compiled for the
+    // instructions of its function.)
+    let room = space::<S::T>(k * (columns.min(n.next_multiple_of(wide)) + ROWS) + wide);
+    unsafe {
+        let (rows_at, panels) = (room, room.add((k * ROWS).next_multiple_of(S::WIDTH)));
+        let direct = b.col == 1 && m <= FEW;
+        let mut j0 = 0;
+        while j0 < n {
+            let width = columns.min(n - j0);
+            let right = b.at.offset(j0 as isize * b.col);
+            let whole = if direct { width / wide * wide } else { 0 };
+            pack::<S>(k, whole, width, right, b.row, b.col, panels);
+            let mut i0 = 0;
+            while i0 < m {
+                let rows = M.min(m - i0);
+                let mut left = Matrix { at: a.at.offset(i0 as isize * a.row), ..a };
+                if a.col != 1 && n > wide {
+                    for p in 0..k {
+                        let line = left.at.offset(p as isize * a.col);
+                        if a.row == 1 && rows == M {
+                            std::ptr::copy_nonoverlapping(line, rows_at.add(p * M), M);
+                        } else {
+                            for i in 0..rows {
+                                *rows_at.add(p * rows + i) = *line.offset(i as isize * a.row);
+                            }
+                        }
+                    }
+                    left = Matrix { at: rows_at, row: 1, col: rows as isize };
+                }
+                let mut j = 0;
+                while j < width {
+                    let w = wide.min(width - j);
+                    let panel = if j < whole {
+                        Matrix { at: right.add(j), row: b.row, col: 1 }
+                    } else {
+                        Matrix { at: panels.add(k * j) as *const S::T, row: wide as isize, col: 1 }
+                    };
+                    let corner = c.at.offset(i0 as isize * c.row + (j0 + j) as isize * c.col);
+                    let to = MatrixMut { at: corner, ..c };
+                    rows_of::<S>(rows, k, w, left, panel, to, add);
+                    j += wide;
+                }
+                i0 += rows;
+            }
+            j0 += width;
+        }
+    }
+}
+
+/// Columns `from..to` of the right operand as panels, zeros to the right of the last.
+#[inline(always)]
+unsafe fn pack<S: Simd>(k: usize, from: usize, to: usize, b: *const S::T, row: isize, col: isize, panels: *mut S::T) {
+    let wide = VECTORS * S::WIDTH;
+    let mut j = from;
+    while j < to {
+        let w = wide.min(to - j);
+        let (panel, b) = unsafe { (panels.add(k * j), b.offset(j as isize * col)) };
+        if w == wide && col == 1 {
+            for p in 0..k {
+                for v in 0..VECTORS {
+                    unsafe {
+                        S::load(b.offset(p as isize * row).add(v * S::WIDTH)).store(panel.add(p * wide + v * S::WIDTH))
+                    };
+                }
+            }
+        } else if row == 1 {
+            // Columns are contiguous: squares are transposed.
+            let (squares, across) = (k / S::SQUARE * S::SQUARE, w / S::SQUARE * S::SQUARE);
+            for p in (0..squares).step_by(S::SQUARE) {
+                for l in (0..across).step_by(S::SQUARE) {
+                    unsafe { S::turn(b.add(p).offset(l as isize * col), col, panel.add(p * wide + l), wide) };
+                }
+            }
+            for p in 0..k {
+                for l in if p < squares { across } else { 0 }..w {
+                    unsafe { *panel.add(p * wide + l) = *b.add(p).offset(l as isize * col) };
+                }
+            }
+        } else {
+            for p in 0..k {
+                for l in 0..w {
+                    unsafe { *panel.add(p * wide + l) = *b.offset(p as isize * row + l as isize * col) };
+                }
+            }
+        }
+        if w < wide {
+            for p in 0..k {
+                for l in w..wide {
+                    unsafe { *panel.add(p * wide + l) = S::T::ZERO };
+                }
+            }
+        }
+        j += wide;
+    }
+}
+
+/// A tile of `rows` rows.
+#[inline(always)]
+unsafe fn rows_of<S: Simd>(
+    rows: usize,
+    k: usize,
+    w: usize,
+    a: Matrix<S::T>,
+    b: Matrix<S::T>,
+    c: MatrixMut<S::T>,
+    add: bool,
+) {
+    macro_rules! tile {
+        ($m:expr) => {
+            if w <= S::WIDTH {
+                tile::<S, $m, 1>(k, w, a, b, c, add)
+            } else {
+                tile::<S, $m, VECTORS>(k, w, a, b, c, add)
+            }
+        };
+    }
+    unsafe {
+        match rows {
+            1 => tile!(1),
+            2 => tile!(2),
+            3 => tile!(3),
+            4 => tile!(4),
+            5 => tile!(5),
+            6 => tile!(6),
+            7 => tile!(7),
+            _ => tile!(8),
+        }
+    }
+}
+
+/// `M` rows and `w` columns, at most `V` vectors; of the right operand whole vectors can be read.
+#[inline(always)]
+unsafe fn tile<S: Simd, const M: usize, const V: usize>(
+    k: usize,
+    w: usize,
+    a: Matrix<S::T>,
+    b: Matrix<S::T>,
+    c: MatrixMut<S::T>,
+    add: bool,
+) {
+    unsafe {
+        let mut acc = [[S::splat(S::T::ZERO); V]; M];
+        let (mut x, mut y) = (a.at, b.at);
+        for _ in 0..k {
+            let mut line = [S::splat(S::T::ZERO); V];
+            for v in 0..V {
+                line[v] = S::load(y.add(v * S::WIDTH));
+            }
+            for i in 0..M {
+                let left = S::splat(*x.offset(i as isize * a.row));
+                for v in 0..V {
+                    acc[i][v] = left.fma(line[v], acc[i][v]);
+                }
+            }
+            x = x.wrapping_offset(a.col);
+            y = y.wrapping_offset(b.row);
+        }
+        if c.col == 1 {
+            for i in 0..M {
+                for v in 0..V {
+                    let to = c.at.offset(i as isize * c.row).add(v * S::WIDTH);
+                    if (v + 1) * S::WIDTH <= w {
+                        let value = if add { S::load(to).add(acc[i][v]) } else { acc[i][v] };
+                        value.store(to);
+                    } else if w > v * S::WIDTH {
+                        let n = w - v * S::WIDTH;
+                        let value = if add { S::load_some(to, n).add(acc[i][v]) } else { acc[i][v] };
+                        value.store_some(to, n);
+                    }
+                }
+            }
+            return;
+        }
+        let mut line = [S::T::ZERO; LINE];
+        for i in 0..M {
+            for v in 0..V {
+                acc[i][v].store(line.as_mut_ptr().add(v * S::WIDTH));
+            }
+            for (l, &value) in line.iter().enumerate().take(w) {
+                let to = c.at.offset(i as isize * c.row + l as isize * c.col);
+                *to = if add { *to + value } else { value };
+            }
+        }
+    }
+}

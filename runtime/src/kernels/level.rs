@@ -1,0 +1,131 @@
+//! Kernels for the instructions that the processor has: the widest are chosen at run time, and all give the same bits.
+//! Safety: see `kernels`.
+
+use super::dot::{Matrix, MatrixMut};
+use super::matvec::Problem;
+use super::simd::Plain;
+use super::{gemm, matvec, reduce};
+
+/// Kinds of instructions, narrowest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    Plain,
+    Avx2,
+    Avx512,
+}
+
+impl Level {
+    /// The widest of this processor.
+    pub fn best() -> Level {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected;
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
+                return Level::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Level::Avx2;
+            }
+        }
+        Level::Plain
+    }
+
+    /// All of this processor, narrowest first.
+    pub fn all() -> impl Iterator<Item = Level> {
+        [Level::Plain, Level::Avx2, Level::Avx512].into_iter().filter(|&level| level <= Level::best())
+    }
+}
+
+macro_rules! kernels {
+    ($kind:ident, $T:ty, $wide:ident, $middle:ident) => {
+        pub mod $kind {
+            use super::*;
+            #[cfg(target_arch = "x86_64")]
+            use crate::kernels::simd::x86::{$middle, $wide};
+
+            type Sizes = (usize, usize, usize);
+
+            /// `gemm::block`
+            ///
+            /// # Safety
+            /// As there; the processor has the level.
+            pub unsafe fn block(level: Level, sizes: Sizes, a: Matrix<$T>, b: Matrix<$T>, c: MatrixMut<$T>, add: bool) {
+                unsafe {
+                    match level {
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx512 => block_avx512(sizes, a, b, c, add),
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx2 => block_avx2(sizes, a, b, c, add),
+                        _ => gemm::block::<Plain<$T, 4>, 4>(sizes, a, b, c, add),
+                    }
+                }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+            unsafe fn block_avx512(sizes: Sizes, a: Matrix<$T>, b: Matrix<$T>, c: MatrixMut<$T>, add: bool) {
+                unsafe { gemm::block::<$wide, 8>(sizes, a, b, c, add) }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn block_avx2(sizes: Sizes, a: Matrix<$T>, b: Matrix<$T>, c: MatrixMut<$T>, add: bool) {
+                unsafe { gemm::block::<$middle, 6>(sizes, a, b, c, add) }
+            }
+
+            /// `matvec::with`
+            ///
+            /// # Safety
+            /// As there; the processor has the level.
+            pub unsafe fn vector_matrix(level: Level, p: Problem<$T>) {
+                unsafe {
+                    match level {
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx512 => vector_avx512(p),
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx2 => vector_avx2(p),
+                        _ => matvec::with::<Plain<$T, 4>, 1>(p),
+                    }
+                }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+            unsafe fn vector_avx512(p: Problem<$T>) {
+                unsafe { matvec::with::<$wide, 4>(p) }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn vector_avx2(p: Problem<$T>) {
+                unsafe { matvec::with::<$middle, 2>(p) }
+            }
+
+            /// `reduce::sum_plain`
+            pub fn sum(level: Level, x: &[$T]) -> $T {
+                match level {
+                    // `Level::best` asked the processor.
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx512 => unsafe { sum_avx512(x) },
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx2 => unsafe { sum_avx2(x) },
+                    _ => reduce::sum_plain(x),
+                }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+            unsafe fn sum_avx512(x: &[$T]) -> $T {
+                reduce::sum_plain(x)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn sum_avx2(x: &[$T]) -> $T {
+                reduce::sum_plain(x)
+            }
+        }
+    };
+}
+kernels!(f32, f32, F32x16, F32x8);
+kernels!(f64, f64, F64x8, F64x4);
