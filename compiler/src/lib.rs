@@ -20,6 +20,7 @@
 //! - `script`: the statements of a file from top to bottom, files, pictures, training.
 //! - `driver`: the pipeline as one readable function.
 //! - `repl`: a session at the prompt, each entry tried as a whole; `manual` documents what has no definition in dp.
+//! - `lsp`: answers what an editor asks about a text; `literate`: scripts that hold the output they are expected to have.
 //!
 //! What is alive while compiled code runs is in the crate `dp_runtime`, which knows nothing of the language.
 
@@ -40,5 +41,7 @@ pub mod stdlib;
 pub mod examples;
 pub mod driver;
 pub mod files;
+pub mod literate;
+pub mod lsp;
 pub mod manual;
 pub mod repl;

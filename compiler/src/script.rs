@@ -13,7 +13,7 @@ use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind, ItemKind, LetKind};
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::{DType, Tensor};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use show::show;
 
@@ -25,6 +25,8 @@ pub trait Output {
     fn values(&mut self, _values: &[Value]) {}
     /// A warning, a dump, or progress for the person who watches.
     fn message(&mut self, message: &Message);
+    /// The statement of a file that runs next.
+    fn statement(&mut self, _span: Span) {}
     /// Progress of training may be drawn.
     fn draws_progress(&self) -> bool {
         false
@@ -58,6 +60,7 @@ pub struct TestResult {
     pub name: String,
     pub span: Span,
     pub failure: Option<Box<Diagnostic>>,
+    pub time: Duration,
 }
 
 impl<'a> Script<'a> {
@@ -65,6 +68,7 @@ impl<'a> Script<'a> {
     pub fn run(&mut self, module: &ast::Module) -> Res<()> {
         self.declare(&module.items);
         for item in &module.items {
+            self.out.statement(item.span);
             self.item(item)?;
         }
         Ok(())
@@ -265,8 +269,9 @@ impl<'a> Script<'a> {
         if !self.run_tests {
             return Ok(());
         }
+        let start = Instant::now();
         let failure = self.nested(items).err();
-        self.tests.push(TestResult { name: name.to_string(), span, failure });
+        self.tests.push(TestResult { name: name.to_string(), span, failure, time: start.elapsed() });
         Ok(())
     }
 

@@ -15,12 +15,14 @@ pub mod dim;
 mod expr;
 mod fit;
 mod function;
+mod hole;
 mod index;
 mod items;
 mod names;
 mod operator;
 mod report;
 mod scope;
+mod seen;
 mod solver;
 mod statement;
 mod train;
@@ -32,6 +34,7 @@ mod value;
 mod tests;
 
 pub use scope::{Env, similar};
+pub use seen::{Seen, Use};
 pub use unrolled::reaching;
 pub use value::{bind_expr, bind_value};
 
@@ -48,6 +51,8 @@ use std::collections::{HashMap, HashSet};
 pub fn check_module(env: &mut Env, module: &ast::Module) -> Vec<Diagnostic> {
     let mut ctx = Ctx::new(env);
     items::check_items(&mut ctx, module);
+    hole::report(&mut ctx);
+    ctx.finish();
     let mut diagnostics = ctx.diagnostics;
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span().file, diagnostic.span().start));
     diagnostics
@@ -92,6 +97,8 @@ struct Ctx<'a> {
     outer_sizes: HashMap<i64, DimName>,
     /// How deep in applications of lambdas.
     depth: usize,
+    /// Each `?`.
+    holes: Vec<hole::Hole>,
     /// States that begin as ints and have no declared type, by their place: whether a pass makes them real.
     int_states: HashMap<Span, bool>,
 }
@@ -109,8 +116,15 @@ impl<'a> Ctx<'a> {
             inside: false,
             outer_sizes: HashMap::new(),
             depth: 0,
+            holes: Vec::new(),
             int_states: HashMap::new(),
         }
+    }
+
+    /// Makes the module's names those of the environment.
+    fn finish(&mut self) {
+        let done = items::done(self);
+        self.env.globals.extend(done);
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {

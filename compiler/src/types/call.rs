@@ -9,7 +9,7 @@ use super::report;
 use super::report::Operand;
 use super::scope::{Scope, similar};
 use super::ty::{Array, Kind, Param, Record, Sig, Ty};
-use super::{Ctx, builtin, derivative, function};
+use super::{Ctx, builtin, derivative, function, hole};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -307,6 +307,7 @@ pub fn bind_arguments(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Opt
             continue;
         }
         let declared = param.ty.subst(&fit::closed(&map, &sig.generics));
+        hole::wanted_argument(ctx, arg.span, &declared);
         if let Ty::Fn(wanted) = &param.ty
             && fit::is_function(&arg.ty)
         {
