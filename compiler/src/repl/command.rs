@@ -281,6 +281,11 @@ fn save_session(workspace: &mut Workspace, file: &str, console: &mut dyn Console
         return false;
     }
     let text = save::script(workspace);
+    let mut sources = crate::source::SourceMap::default();
+    let text = match crate::syntax::parse_text(&mut sources, file, &text) {
+        (module, mistakes) if mistakes.is_empty() => crate::syntax::pretty::module(&module),
+        _ => text,
+    };
     match crate::files::replace(path, &text) {
         Ok(()) => {
             console.print(&format!("{} lines in `{file}`", text.lines().count()));

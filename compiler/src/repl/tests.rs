@@ -136,6 +136,8 @@ fn commands() {
     assert!(all(":shape { a: v, b: f(v, 1) }\n").ends_with("{ a: real[2], b: real }\n"));
     let text = all(":grad f([1.0, 3.0], 2)\n");
     assert!(text.contains("value = 20 : real\nd/dx = [4, 12] : real[2]\nd/da = 10 : real\n"), "{text}");
+    let text = all("fn h(x: real[n]) = 3 * x\n:grad h([1.0, 2.0])\n");
+    assert!(text.contains("d/dx =\n[[3, 0],\n [0, 3]] : real[2, 2]\n"), "{text}");
     let text = all(":grad f\n");
     assert!(text.contains("for n = 3") && text.contains("f64[3]"), "{text}");
     assert_eq!(all(":check f\n").matches("derivatives agree").count(), 2);

@@ -80,7 +80,10 @@ impl Index {
                 if word == "derive" {
                     (0..self.items.len()).for_each(|i| mark(i, found));
                 }
-                self.by_name.get(word).into_iter().flatten().for_each(|i| mark(*i, found));
+                let implied = IMPLIED.iter().filter(|(by, _)| *by == word).map(|(_, name)| *name);
+                for name in implied.chain([word]) {
+                    self.by_name.get(name).into_iter().flatten().for_each(|i| mark(*i, found));
+                }
             }
         };
         texts.into_iter().for_each(|text| take(text, &mut found));
@@ -99,6 +102,9 @@ impl Default for Index {
         Index::new()
     }
 }
+
+/// Functions of std that the compiler itself calls for a built-in one.
+const IMPLIED: &[(&str, &str)] = &[("explain_layer", "layer_step"), ("explain_layer", "layer_centres")];
 
 /// The words of a text: runs of letters, digits and underscores, those of comments and strings included.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -131,6 +137,8 @@ fn cut(module: usize, items: &mut Vec<Item>) {
                 let kind = words.next().unwrap_or("");
                 let named = match kind {
                     "fn" | "solver" | "network" | "problem" | "method" | "derivative" | "prox" => true,
+                    // A tuple has several names.
+                    "let" => !line.starts_with("let ("),
                     _ => false,
                 };
                 let name = if named { words.next() } else { None };
@@ -151,7 +159,10 @@ fn cut(module: usize, items: &mut Vec<Item>) {
 mod tests {
     use super::*;
     use crate::source::SourceMap;
-    use crate::syntax::{self, ast::ItemKind};
+    use crate::syntax::{
+        self,
+        ast::{ItemKind, LetKind},
+    };
 
     /// Kind and name of each item as the parser sees them.
     fn parsed() -> Vec<(&'static str, Option<String>)> {
@@ -174,6 +185,9 @@ mod tests {
                         syntax::ast::CustomKind::Prox => named("prox", &inner.name),
                         syntax::ast::CustomKind::Derivative => named("derivative", &inner.name),
                     },
+                    ItemKind::Let(syntax::ast::Let { kind: LetKind::Inits(inits), .. }) => {
+                        named("let", &inits[0].binder.name)
+                    }
                     ItemKind::Let(_) => ("let", None),
                     other => panic!("std/{name}.dp has a statement: {other:?}"),
                 });
