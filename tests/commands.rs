@@ -383,3 +383,36 @@ fn an_interrupted_training_goes_on_with_the_same_bits() {
         .collect();
     assert_eq!(left.len(), 2, "files are left behind: {left:?}");
 }
+
+/// Interrupts a run after its first line of output, in training if it is not too slow.
+#[cfg(unix)]
+fn interrupted(folder: &Folder, words: &str) -> Said {
+    let mut child = start(folder, words);
+    wait_for_line(&mut child);
+    std::thread::sleep(Duration::from_millis(1500));
+    signal(&child);
+    said(child.wait_with_output().expect("dp ends"))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_training_is_not_resumed_with_other_settings() {
+    let folder = Folder::new("settings");
+    let script = TRAINING.replace("arg steps", "arg rate: real = 0.5\narg steps");
+    folder.file("training.dp", script);
+    let begun = interrupted(&folder, "run training.dp --steps 100000000");
+    assert!(begun.status == Some(130) && begun.err.contains("--resume"), "{:?} {}", begun.status, begun.err);
+    let refused = |words: &str, err: &[&str]| {
+        let said = expect(&folder, &format!("run training.dp --resume {words}"), 1, &[], &["E0705", "other settings"]);
+        let missing: Vec<&&str> = err.iter().filter(|word| !said.err.contains(**word)).collect();
+        assert!(missing.is_empty(), "{words}: {missing:?} is missing in {}", said.err);
+        said
+    };
+    let said = refused("--steps 100000001", &["`--steps` was `100000000`, now it is `100000001`"]);
+    assert!(!said.err.contains("--seed") && !said.err.contains("--rate"), "{}", said.err);
+    refused("--steps 100000000 --rate 0.25 --seed 7", &["`--seed` was `1`, now it is `7`", "`--rate` was `0.5`"]);
+    refused("--steps 100000000 --precision f32", &["`--precision` was `f64`, now it is `f32`"]);
+    // With the settings that it had, it goes on.
+    let again = interrupted(&folder, "run training.dp --resume --steps 100000000 --rate 0.5");
+    assert!(again.status == Some(130) && again.err.contains("after step"), "{:?} {}", again.status, again.err);
+}

@@ -4,6 +4,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::lower::value::Scope;
 use crate::lower::{Limits, Session};
 use crate::run::{Engine, Message, Runner, Timings};
+use crate::script::train::log::Log;
 use crate::script::{Output, Script, TestResult};
 use crate::source::{FileId, SourceMap, Span};
 use crate::stdlib::Std;
@@ -31,6 +32,8 @@ pub struct Options {
     pub allow: Vec<PathBuf>,
     pub overwrite: bool,
     pub resume: bool,
+    /// Where trainings are logged, as JSON Lines.
+    pub log: Option<PathBuf>,
     pub max_bytes: Option<u64>,
     /// Values for the script's `arg` items.
     pub args: Vec<(String, String)>,
@@ -50,6 +53,7 @@ impl Default for Options {
             allow: Vec::new(),
             overwrite: false,
             resume: false,
+            log: None,
             max_bytes: None,
             args: Vec::new(),
             run_tests: false,
@@ -419,6 +423,18 @@ fn run_program(from: &Text, options: &Options, out: &mut dyn Sink) -> Outcome {
         timings: program.timings.clone(),
         ..Runner::default()
     };
+    let log = options.log.as_ref().map(|path| Log::open(path, options.resume, options.overwrite)).transpose();
+    let log = match log {
+        Ok(log) => log,
+        Err(problem) => {
+            return Outcome {
+                sources,
+                diagnostics: vec![Diagnostic::error("E0806", Span::NONE, problem)],
+                timings: program.timings,
+                tests: Vec::new(),
+            };
+        }
+    };
     let std_scope = Scope::default();
     let mut script = Script {
         session,
@@ -429,6 +445,8 @@ fn run_program(from: &Text, options: &Options, out: &mut dyn Sink) -> Outcome {
         resume: options.resume,
         checkpoints: from.stem(),
         args: options.args.clone(),
+        given: Vec::new(),
+        log,
         precision_given: options.precision.is_some(),
         out,
         trained: Vec::new(),
@@ -476,6 +494,9 @@ fn run_all(
     import(script, main, &scopes);
     script.run_tests = run_tests;
     script.run(main)?;
+    if run_tests {
+        script.test_rules(&main.items);
+    }
     if let Some((name, _)) = script.args.first() {
         return Err(Box::new(
             Diagnostic::error("E0801", Span::NONE, format!("the script has no argument --{name}"))
@@ -496,6 +517,7 @@ fn import(script: &Script, module: &ast::Module, scopes: &HashMap<&str, Scope>) 
                     script.scope.bind(&name, value);
                 }
             }
+            used.proxes_here().into_iter().for_each(|rule| script.scope.bind_prox(rule));
         }
     }
 }

@@ -45,3 +45,6 @@ pub mod literate;
 pub mod lsp;
 pub mod manual;
 pub mod repl;
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 mod binding;
 mod builtins;
 mod call;
+mod convolution;
 mod derivative;
 mod draw;
 mod escape;
@@ -15,10 +16,13 @@ mod expr;
 mod loops;
 mod network;
 mod ops;
+pub mod problem;
+pub mod prox;
 mod reduce;
 mod solver;
 mod unrolled;
 pub mod value;
+mod windows;
 
 pub use escape::fill_escaped;
 pub use network::{Declaration, init_network};

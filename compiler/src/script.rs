@@ -1,18 +1,23 @@
 //! Runs a file's statements from top to bottom: lets, prints, asserts, files, networks, training.
 
 mod effects;
+mod layer;
+mod prox;
+mod pictures;
 mod show;
 pub mod train;
 
 use crate::builtins::{self, Builtin};
 use crate::diagnostic::Diagnostic;
-use crate::lower::value::{Func, Scope, Value};
+use crate::lower::problem::objective;
+use crate::lower::value::{Func, ProxRule, Scope, Value};
 use crate::lower::{Declaration, Lowered, Res, Session, fail, init_network, lower_expr, lower_with};
 use crate::run::{Message, Runner};
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind, ItemKind, LetKind};
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::{DType, Tensor};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub use show::show;
@@ -27,6 +32,10 @@ pub trait Output {
     fn message(&mut self, message: &Message);
     /// The statement of a file that runs next.
     fn statement(&mut self, _span: Span) {}
+    /// The output is a terminal with colours.
+    fn shows_colours(&self) -> bool {
+        false
+    }
     /// Progress of training may be drawn.
     fn draws_progress(&self) -> bool {
         false
@@ -45,9 +54,13 @@ pub struct Script<'a> {
     pub checkpoints: String,
     /// `--name value` pairs for `arg` items; what is used is removed.
     pub args: Vec<(String, String)>,
+    /// The values that the `arg` items got, in order, as texts that name them exactly.
+    pub given: Vec<(String, String)>,
     /// The command line chose the precision.
     pub precision_given: bool,
     pub out: &'a mut dyn Output,
+    /// Where trainings are logged.
+    pub log: Option<train::log::Log>,
     /// Trainings that ended in this run.
     pub trained: Vec<train::Finished>,
     /// Tests counted while running with `tests` set.
@@ -64,7 +77,7 @@ pub struct TestResult {
 }
 
 impl<'a> Script<'a> {
-    /// Declares functions, solvers and derivatives, which may be used before their line, then runs the statements.
+    /// Declares functions, problems, solvers and rules, which may be used before their line, then runs the statements.
     pub fn run(&mut self, module: &ast::Module) -> Res<()> {
         self.declare(&module.items);
         for item in &module.items {
@@ -86,9 +99,19 @@ impl<'a> Script<'a> {
                     let value = Value::func(Func::Solver { decl: decl.clone(), scope: self.scope.clone() });
                     self.scope.bind(&decl.name.text, value);
                 }
+                ItemKind::Problem(problem) => {
+                    let decl = Rc::new(objective(problem));
+                    self.scope.bind(&problem.name.text, Value::func(Func::User { decl, scope: self.scope.clone() }));
+                }
+                ItemKind::Network(decl) if decl.template.is_some() => {
+                    let value = Value::func(Func::Template { decl: decl.clone(), scope: self.scope.clone() });
+                    self.scope.bind(&decl.name.text, value);
+                }
                 ItemKind::Custom(custom) => match custom.kind {
                     ast::CustomKind::Derivative => self.scope.bind_derivative(custom.clone()),
-                    ast::CustomKind::Prox => {}
+                    ast::CustomKind::Prox => {
+                        self.scope.bind_prox(ProxRule { rule: custom.clone(), scope: self.scope.clone() });
+                    }
                 },
                 _ => {}
             }
@@ -101,8 +124,8 @@ impl<'a> Script<'a> {
             ItemKind::Fn(_) | ItemKind::Solver(_) | ItemKind::Custom(_) | ItemKind::Use(_) => Ok(()),
             ItemKind::Precision(name) => self.precision(name),
             ItemKind::Arg { binder, default } => self.arg(binder, default.as_ref(), item.span),
-            ItemKind::Problem(p) => unsupported(p.name.span, "`problem`"),
-            ItemKind::Method(m) => unsupported(m.name.span, "`method`"),
+            // A problem is declared as its objective; a method is read where `derive` names it.
+            ItemKind::Problem(_) | ItemKind::Method(_) => Ok(()),
             ItemKind::SolverAlias { name, value } => {
                 let value = self.eval(value)?;
                 self.scope.bind(&name.text, value);
@@ -178,6 +201,7 @@ impl<'a> Script<'a> {
                 ));
             }
         };
+        self.given.push((name.text.to_string(), exact(&value)));
         self.bind(binder, value, span)
     }
 
@@ -327,8 +351,14 @@ impl<'a> Script<'a> {
                             | Builtin::LoadImages
                             | Builtin::Save
                             | Builtin::Plot
+                            | Builtin::Scatter
+                            | Builtin::Hist
+                            | Builtin::Heatmap
+                            | Builtin::Image
                             | Builtin::Files
                             | Builtin::CheckGrad
+                            | Builtin::CheckProx
+                            | Builtin::ExplainLayer
                     )
                 {
                     return self.effect(builtin, args, e.span);
@@ -366,10 +396,6 @@ impl<'a> Script<'a> {
     }
 }
 
-fn unsupported(span: Span, what: &str) -> Res<()> {
-    fail("E0390", span, format!("{what} is not part of this version of dp yet"))
-}
-
 /// Int scalars read back are static again: they may be sizes and counts.
 fn static_if_int(value: Value) -> Value {
     match &value {
@@ -392,6 +418,18 @@ fn truth_of_all(value: &Value, span: Span) -> Res<bool> {
     match value {
         Value::Tensor(t @ Tensor::Bool(_)) => Ok(t.as_slice::<bool>().iter().all(|&b| b)),
         other => truth(other, span),
+    }
+}
+
+/// A value as a text that no other value has, for comparison with that of another run.
+fn exact(value: &Value) -> String {
+    match value {
+        Value::Tensor(t) if t.len() == 1 && t.dtype().is_float() => format!("{:?}", t.item()),
+        Value::Tensor(t) if t.dtype().is_float() && t.len() > 1 => {
+            let bytes: Vec<u8> = t.to_f64_vec().iter().flat_map(|v| v.to_bits().to_le_bytes()).collect();
+            format!("{:?} {:08x}", t.shape(), dp_runtime::checkpoint::crc32(&bytes))
+        }
+        other => show(other),
     }
 }
 

@@ -14,7 +14,12 @@ pub const MODULES: &[(&str, &str)] = &[
     ("losses", include_str!("../../std/losses.dp")),
     ("layers", include_str!("../../std/layers.dp")),
     ("optim", include_str!("../../std/optim.dp")),
+    ("prox", include_str!("../../std/prox.dp")),
+    ("methods", include_str!("../../std/methods.dp")),
+    ("explain", include_str!("../../std/explain.dp")),
+    ("derivatives", include_str!("../../std/derivatives.dp")),
     ("image", include_str!("../../std/image.dp")),
+    ("random", include_str!("../../std/random.dp")),
 ];
 
 /// The library as the texts of one run have it.

@@ -5,6 +5,7 @@ pub mod layout;
 pub mod parser;
 pub mod pretty;
 pub mod token;
+pub mod walk;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, SourceMap, Span};

@@ -18,8 +18,11 @@ mod function;
 mod hole;
 mod index;
 mod items;
+mod keys;
+mod method;
 mod names;
 mod operator;
+mod prox;
 mod report;
 mod scope;
 mod seen;
@@ -53,6 +56,7 @@ pub fn check_module(env: &mut Env, module: &ast::Module) -> Vec<Diagnostic> {
     items::check_items(&mut ctx, module);
     hole::report(&mut ctx);
     ctx.finish();
+    keys::check(&mut ctx, module);
     let mut diagnostics = ctx.diagnostics;
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span().file, diagnostic.span().start));
     diagnostics

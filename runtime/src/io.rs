@@ -7,8 +7,11 @@
 //! file's real length before they allocate.
 
 pub mod csv;
+pub mod gzip;
 mod half;
+pub mod idx;
 pub mod npy;
+pub mod npz;
 pub mod png;
 pub mod safetensors;
 
@@ -184,7 +187,8 @@ impl Sandbox {
         Ok(dir.symlink_metadata(&below).is_ok())
     }
 
-    /// Reads a file by its ending: `.npy`, `.csv`, `.png` or `.safetensors`; or lists a folder's files.
+    /// Reads a file by its ending: `.npy`, `.npz`, `.csv`, `.png`, `.safetensors`, or `.idx` and `-ubyte` for IDX files, each
+    /// also with `.gz`; or lists a folder's files.
     ///
     /// Real arrays keep their width. Integers of every width become `I64` with their values. Images become `F64`
     /// in `[0, 1]`, of shape `[height, width]` or `[3, height, width]`. Tables become `F64` of shape `[rows, columns]`.
@@ -197,9 +201,15 @@ impl Sandbox {
         if dir.metadata(&below).is_ok_and(|m| m.is_dir()) {
             return self.files(path).map(Loaded::Folder);
         }
-        let format = Format::of(path)?;
-        let bytes = self.read(path)?;
+        let plain = path.len().checked_sub(3).filter(|&n| path.get(n..).is_some_and(|e| e.eq_ignore_ascii_case(".gz")));
+        let format = Format::of(plain.map_or(path, |n| &path[..n])).map_err(|e| error(path, e.problem))?;
+        let mut bytes = self.read(path)?;
+        if plain.is_some() {
+            bytes = gzip::decode(&bytes).map_err(|problem| error(path, problem))?;
+        }
         let loaded = match format {
+            Format::Npz => npz::decode(&bytes).map(Loaded::Named),
+            Format::Idx => idx::decode(&bytes).map(Loaded::Array),
             Format::Npy => npy::decode(&bytes).map(Loaded::Array),
             Format::Csv => csv::decode(&bytes).map(Loaded::Array),
             Format::Png => png::decode(&bytes).map(Loaded::Array),
@@ -208,7 +218,7 @@ impl Sandbox {
         loaded.map_err(|problem| error(path, problem))
     }
 
-    /// Writes an array (`.npy`, `.csv`, `.png`, `.safetensors`) or named tensors (`.safetensors`).
+    /// Writes an array (`.npy`, `.csv`, `.png`, `.npz`, `.safetensors`) or named tensors (`.npz`, `.safetensors`).
     ///
     /// # Errors
     /// If the ending does not suit the content, the path leads out, the file exists and `overwrite` is false, or
@@ -219,14 +229,17 @@ impl Sandbox {
             (Format::Npy, Content::Array(tensor)) => npy::encode(tensor),
             (Format::Csv, Content::Array(tensor)) => csv::encode(tensor),
             (Format::Png, Content::Array(tensor)) => png::encode(tensor),
-            (Format::Safetensors, Content::Array(tensor)) => {
+            (Format::Safetensors | Format::Npz, Content::Array(tensor)) => {
                 let named = Named { tensors: vec![("value".into(), tensor.clone())], metadata: Vec::new() };
-                safetensors::encode(&named)
+                if let Format::Npz = format { npz::encode(&named) } else { safetensors::encode(&named) }
             }
+            (Format::Npz, Content::Named(named)) => npz::encode(named),
+            (Format::Idx, _) => Err("IDX files are read, not written; use `.npy`".to_string()),
             (Format::Safetensors, Content::Named(named)) => safetensors::encode(named),
-            (Format::Npy | Format::Csv | Format::Png, Content::Named(named)) => {
-                Err(format!("holds one array, but {} named arrays were given; use `.safetensors`", named.tensors.len()))
-            }
+            (Format::Npy | Format::Csv | Format::Png, Content::Named(named)) => Err(format!(
+                "holds one array, but {} named arrays were given; use `.safetensors` or `.npz`",
+                named.tensors.len()
+            )),
         };
         let bytes = bytes.map_err(|problem| error(path, problem))?;
         self.write(path, &bytes, overwrite)
@@ -308,6 +321,8 @@ fn write_and_rename(dir: &Dir, temporary: &str, name: &Path, bytes: &[u8], overw
 #[derive(Clone, Copy)]
 enum Format {
     Npy,
+    Npz,
+    Idx,
     Csv,
     Png,
     Safetensors,
@@ -318,12 +333,17 @@ impl Format {
         let ending = Path::new(path).extension().map(|e| e.to_string_lossy().to_lowercase());
         match ending.as_deref() {
             Some("npy") => Ok(Format::Npy),
+            Some("npz") => Ok(Format::Npz),
+            Some("idx") => Ok(Format::Idx),
+            // `train-images-idx3-ubyte`, `train-images.idx3-ubyte`
+            _ if path.to_lowercase().ends_with("-ubyte") => Ok(Format::Idx),
             Some("csv") => Ok(Format::Csv),
             Some("png") => Ok(Format::Png),
             Some("safetensors") => Ok(Format::Safetensors),
             other => {
                 let found = other.map_or("no ending".to_string(), |e| format!("`.{e}`"));
-                Err(error(path, format!("expected a file ending in .npy, .csv, .png or .safetensors, found {found}")))
+                let known = ".npy, .npz, .csv, .png, .safetensors, .idx or -ubyte";
+                Err(error(path, format!("expected a file ending in {known}, found {found}")))
             }
         }
     }

@@ -1,9 +1,15 @@
-//! Line plots as SVG: curves with a legend, linear or logarithmic axes.
+//! Pictures: curves, points and bars here, as SVG with a legend, linear or logarithmic axes; maps of numbers in `heatmap`,
+//! images in `gallery`. `raster` makes PNG of SVG, `terminal` shows pictures as text.
 //!
 //! Axes, ticks and legend are laid out here, so that every range of numbers gives a readable plot; `plotters`
 //! draws. The same plot always gives the same bytes.
 
 mod axis;
+pub mod colours;
+pub mod gallery;
+pub mod heatmap;
+pub mod raster;
+pub mod terminal;
 
 use axis::{Axis, Tick};
 use plotters::backend::SVGBackend;
@@ -19,9 +25,11 @@ pub enum Mark {
     Line,
     Points,
     LineAndPoints,
+    /// Bars from zero; `x` holds their edges, one more than there are heights.
+    Bars,
 }
 
-/// One curve; `x` and `y` have equal lengths. A point that is not finite, or not positive on a logarithmic
+/// One curve; `x` and `y` have equal lengths (but for bars). A point that is not finite, or not positive on a logarithmic
 /// axis, leaves a gap.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Curve {
@@ -37,6 +45,41 @@ impl Curve {
     pub fn of(label: &str, y: Vec<f64>) -> Curve {
         Curve { label: label.into(), x: (1..=y.len()).map(|i| i as f64).collect(), y, mark: Mark::Line }
     }
+
+    /// How often values fall into each of `bins` equal parts of the range from `low` to `high`, the last part with its end.
+    /// Values outside, and those that are not finite, are left out.
+    pub fn histogram(label: &str, values: &[f64], (low, high): (f64, f64), bins: usize) -> Curve {
+        let width = (high - low) / bins as f64;
+        let x: Vec<f64> = (0..=bins).map(|i| if i == bins { high } else { low + width * i as f64 }).collect();
+        let mut y = vec![0.0; bins];
+        for &value in values.iter().filter(|v| (low..=high).contains(*v)) {
+            y[(((value - low) / width) as usize).min(bins - 1)] += 1.0;
+        }
+        Curve { label: label.into(), x, y, mark: Mark::Bars }
+    }
+
+    /// The points that lie on the axes: for bars the upper corners, and the ground.
+    fn corners(&self, log_y: bool) -> Vec<(f64, f64)> {
+        let points = self.x.iter().copied().zip(self.y.iter().copied());
+        if self.mark != Mark::Bars {
+            return points.collect();
+        }
+        let ends = self.x.iter().skip(1).copied().zip(self.y.iter().copied());
+        let ground = if log_y { None } else { self.x.first().map(|&x| (x, 0.0)) };
+        points.chain(ends).chain(ground).collect()
+    }
+}
+
+/// A number of bins for a histogram: by the rule of Freedman and Diaconis (1981), the width twice the range of the middle half
+/// of the values over the cube root of their number; from 5 to 100.
+pub fn number_of_bins(values: &[f64]) -> usize {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let Some((&low, &high)) = sorted.first().zip(sorted.last()) else { return 5 };
+    let quarter = |q: usize| sorted[(sorted.len() - 1) * q / 4];
+    let width = 2.0 * (quarter(3) - quarter(1)) / (sorted.len() as f64).cbrt();
+    let bins = ((high - low) / width).ceil();
+    if bins.is_finite() { (bins as usize).clamp(5, 100) } else { 20 }
 }
 
 /// A plot. Texts may be empty.
@@ -91,14 +134,25 @@ struct Frame {
 /// # Errors
 /// In words: no curves, `x` and `y` of unequal lengths, or nothing to be drawn.
 pub fn svg(plot: &Plot) -> Result<String, String> {
+    let (text, _) = layout(plot)?;
+    Ok(text)
+}
+
+/// The axes of a plot with something to be drawn.
+struct Axes {
+    x: Axis,
+    y: Axis,
+}
+
+fn axes(plot: &Plot) -> Result<Axes, String> {
     for (i, curve) in plot.curves.iter().enumerate() {
-        if curve.x.len() != curve.y.len() {
+        if curve.x.len() != curve.y.len() + usize::from(curve.mark == Mark::Bars) {
             let name = if curve.label.is_empty() { format!("{}", i + 1) } else { format!("`{}`", curve.label) };
             return Err(format!("curve {name} has {} x values and {} y values", curve.x.len(), curve.y.len()));
         }
     }
     let drawable = |c: &Curve| {
-        let points = c.x.iter().copied().zip(c.y.iter().copied());
+        let points = c.corners(plot.log_y).into_iter();
         points.filter(|&(x, y)| axis::drawable(x, plot.log_x) && axis::drawable(y, plot.log_y)).collect::<Vec<_>>()
     };
     let points: Vec<(f64, f64)> = plot.curves.iter().flat_map(drawable).collect();
@@ -107,9 +161,18 @@ pub fn svg(plot: &Plot) -> Result<String, String> {
         return Err(format!("there is no finite point to plot{why}"));
     }
     // Points at the ends are to be seen whole; lines alone may use the full width.
-    let x_margin = if plot.curves.iter().any(|c| c.mark != Mark::Line) { 0.02 } else { 0.0 };
-    let x_axis = Axis::new(points.iter().map(|p| p.0), plot.log_x, x_margin);
-    let y_axis = Axis::new(points.iter().map(|p| p.1), plot.log_y, 0.04);
+    let has_points = plot.curves.iter().any(|c| matches!(c.mark, Mark::Points | Mark::LineAndPoints));
+    let x_margin = if has_points { 0.02 } else { 0.0 };
+    // Bars stand on the axis.
+    let ground = plot.curves.iter().all(|c| c.mark == Mark::Bars && c.y.iter().all(|&y| y >= 0.0)) && !plot.log_y;
+    Ok(Axes {
+        x: Axis::new(points.iter().map(|p| p.0), plot.log_x, (x_margin, x_margin)),
+        y: Axis::new(points.iter().map(|p| p.1), plot.log_y, (if ground { 0.0 } else { 0.04 }, 0.04)),
+    })
+}
+
+fn layout(plot: &Plot) -> Result<(String, Frame), String> {
+    let Axes { x: x_axis, y: y_axis } = axes(plot)?;
     let (x_ticks, y_ticks) = (x_axis.ticks(), y_axis.ticks());
 
     let tick_width = y_ticks.iter().map(|t| text_width(&t.label, TEXT)).max().unwrap_or(0);
@@ -123,9 +186,31 @@ pub fn svg(plot: &Plot) -> Result<String, String> {
     let mut text = String::new();
     draw(plot, frame, (&x_axis, &x_ticks), (&y_axis, &y_ticks), &mut text)
         .map_err(|e| format!("the plot cannot be drawn ({e})"))?;
-    // Shown at the picture's size, drawn in fine units.
-    let fine = format!("width=\"{}\" height=\"{}\"", WIDTH * FINE, HEIGHT * FINE);
-    Ok(text.replacen(&fine, &format!("width=\"{WIDTH}\" height=\"{HEIGHT}\""), 1))
+    Ok((sized(&text, WIDTH, HEIGHT), frame))
+}
+
+/// A drawing in fine units, to be shown at the picture's size.
+fn sized(text: &str, width: i32, height: i32) -> String {
+    let fine = format!("width=\"{}\" height=\"{}\"", width * FINE, height * FINE);
+    text.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1)
+}
+
+/// Puts a picture of `width` x `height` pixels (three bytes each) into a drawing, behind all but its background.
+fn with_picture(text: &str, frame: Frame, (width, height): (usize, usize), pixels: &[u8]) -> Result<String, String> {
+    use base64::Engine;
+    let png = raster::encode(width, height, pixels)?;
+    let data = base64::engine::general_purpose::STANDARD.encode(png);
+    let Frame { left, right, top, bottom } = frame;
+    let element = format!(
+        "<image x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\" \
+         style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/>\n",
+        right - left,
+        bottom - top
+    );
+    // The background is the first rectangle.
+    let at = text.find("<rect").and_then(|at| text[at..].find("/>").map(|end| at + end + 2));
+    let at = at.ok_or("the drawing has no background")?;
+    Ok(format!("{}\n{element}{}", &text[..at], &text[at..]))
 }
 
 fn draw(
@@ -153,6 +238,21 @@ fn draw(
     }
     let mut pixels = Vec::new();
     for (i, curve) in plot.curves.iter().enumerate() {
+        if curve.mark == Mark::Bars {
+            let colour = COLOURS[i % COLOURS.len()];
+            let several = plot.curves.len() > 1;
+            for (edges, &y) in curve.x.windows(2).zip(&curve.y) {
+                if !axis::drawable(y, plot.log_y) || edges.iter().any(|&x| !axis::drawable(x, plot.log_x)) || y == 0.0 {
+                    continue;
+                }
+                let ground = if plot.log_y { bottom } else { at_y(0.0) };
+                let corners = [(at_x(edges[0]), at_y(y)), (at_x(edges[1]), ground)];
+                area.draw(&Rectangle::new(corners, colour.mix(if several { 0.5 } else { 0.85 }).filled()))?;
+                area.draw(&Rectangle::new(corners, stroke(if several { colour } else { WHITE }, 0.6)))?;
+                pixels.push(corners[0]);
+            }
+            continue;
+        }
         let runs = runs(plot, curve, at_x, at_y);
         draw_curve(&area, &runs, curve.mark, COLOURS[i % COLOURS.len()])?;
         pixels.extend(runs.into_iter().flatten());
@@ -215,6 +315,7 @@ fn draw_curve(
         Mark::Line => (true, false),
         Mark::Points => (false, true),
         Mark::LineAndPoints => (true, true),
+        Mark::Bars => (false, false),
     };
     for run in runs {
         // A single point between gaps would be invisible as a line.
@@ -261,10 +362,15 @@ fn legend(area: &Area<'_>, plot: &Plot, frame: Frame, pixels: &[(i32, i32)]) -> 
         let middle = y + 3 * FINE + row * place as i32 + row / 2;
         let sample = vec![(x + 8 * FINE, middle), (x + 28 * FINE, middle)];
         let colour = COLOURS[i % COLOURS.len()];
-        if curve.mark != Mark::Points {
+        if curve.mark == Mark::Bars {
+            let half = 4 * FINE;
+            let corners = [(x + 8 * FINE, middle - half), (x + 28 * FINE, middle + half)];
+            area.draw(&Rectangle::new(corners, colour.mix(0.6).filled()))?;
+        }
+        if matches!(curve.mark, Mark::Line | Mark::LineAndPoints) {
             line(area, sample, colour, 1.8)?;
         }
-        if curve.mark != Mark::Line {
+        if matches!(curve.mark, Mark::Points | Mark::LineAndPoints) {
             area.draw(&Circle::new((x + 18 * FINE, middle), 3 * FINE, colour.filled()))?;
         }
         write(area, &curve.label, (x + 34 * FINE, middle), TEXT, (HPos::Left, VPos::Center))?;

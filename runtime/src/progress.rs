@@ -105,6 +105,11 @@ impl Progress {
         Duration::try_from_secs_f64(seconds).ok()
     }
 
+    /// Whether someone watches a bar on a terminal.
+    pub fn is_bar(&self) -> bool {
+        matches!(self.display, Display::Bar(_))
+    }
+
     /// Ends the display; the bar's last state stays visible.
     pub fn finish(self) {
         if let Display::Bar(bar) = self.display {

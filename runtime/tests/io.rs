@@ -1,8 +1,9 @@
 //! Files: round trips, the sandbox, and bad input of every kind.
 
-use dp_runtime::io::{Content, IoError, Loaded, Named, Sandbox, csv, npy, png, safetensors};
+use dp_runtime::io::{Content, IoError, Loaded, Named, Sandbox, csv, gzip, idx, npy, npz, png, safetensors};
 use dp_runtime::random;
 use dp_runtime::tensor::Tensor;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A new folder, removed when dropped.
@@ -223,12 +224,132 @@ fn safetensors_with_false_sizes_are_refused() {
     assert!(safetensors::decode(&u64::MAX.to_le_bytes()).is_err());
 }
 
+#[test]
+fn npz_round_trips_and_is_deterministic() {
+    let (folder, named) = (Folder::new("npz"), named());
+    let files = sandbox(&folder.0);
+    files.save("m.npz", Content::Named(&named), false).expect("writable");
+    let Loaded::Named(read) = files.load("m.npz").expect("readable") else { panic!("expected names") };
+    assert_eq!(read.tensors.len(), named.tensors.len());
+    for ((a, x), (b, y)) in read.tensors.iter().zip(&named.tensors) {
+        assert!(a == b && x.same_bits(y), "{a}: {x:?} against {b}: {y:?}");
+    }
+    assert_eq!(npz::encode(&named), npz::encode(&read));
+    let twice = Named { tensors: vec![("a".into(), Tensor::scalar(1.0)); 2], metadata: vec![] };
+    assert!(npz::encode(&twice).is_err());
+}
+
+/// A zip archive with one packed entry of a million zeros, its stated sizes replaced.
+fn zip_of_zeros(name: &str, stated: Option<u32>) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    archive.start_file(name, zip::write::SimpleFileOptions::default()).expect("writable");
+    archive.write_all(&vec![0; 1_000_000]).expect("writable");
+    let mut bytes = archive.finish().expect("writable").into_inner();
+    if let Some(stated) = stated {
+        let old = 1_000_000u32.to_le_bytes();
+        let places: Vec<usize> = (0..bytes.len() - 4).filter(|&i| bytes[i..i + 4] == old).collect();
+        assert_eq!(places.len(), 2, "the size stands in both headers");
+        places.iter().for_each(|&at| bytes[at..at + 4].copy_from_slice(&stated.to_le_bytes()));
+    }
+    bytes
+}
+
+#[test]
+fn npz_with_false_sizes_are_refused() {
+    for (name, stated, expected) in [
+        ("a.npy", None, "expected a .npy file"),
+        ("a.txt", None, "no .npy file"),
+        ("a.npy", Some(u32::MAX - 1), "cannot hold them"),
+        ("a.npy", Some(1000), "states 1000 bytes"),
+        ("a.npy", Some(1_000_001), "states 1000001 bytes"),
+    ] {
+        let problem = npz::decode(&zip_of_zeros(name, stated)).expect_err(expected);
+        assert!(problem.contains(expected), "{name} {stated:?}: {problem}");
+    }
+    assert!(npz::decode(b"PK no archive").expect_err("no archive").contains("expected a .npz file"));
+}
+
+/// An IDX file.
+fn idx_file(kind: u8, extents: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, kind, extents.len() as u8];
+    bytes.extend(extents.iter().flat_map(|n| n.to_be_bytes()));
+    bytes.extend(data);
+    bytes
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(bytes).expect("writable");
+    packed.finish().expect("writable")
+}
+
+#[test]
+fn idx_files_are_read_with_and_without_gzip() {
+    let folder = Folder::new("idx");
+    let files = sandbox(&folder.0);
+    let wanted = Tensor::from_vec::<i64>(&[2, 3], vec![0, 1, 2, 127, 128, 255]);
+    let plain = idx_file(0x08, &[2, 3], &[0, 1, 2, 127, 128, 255]);
+    for (name, bytes) in [
+        ("digits.idx", plain.clone()),
+        ("train-images-idx3-ubyte", plain.clone()),
+        ("train-images.idx3-ubyte", plain.clone()),
+        ("digits.IDX.gz", gzipped(&plain)),
+        ("t10k-images-idx3-ubyte.gz", gzipped(&plain)),
+        // Members one after another are one content.
+        ("two.idx.gz", [gzipped(&plain[..7]), gzipped(&plain[7..])].concat()),
+    ] {
+        std::fs::write(folder.0.join(name), bytes).expect("writable");
+        assert!(array(files.load(name)).same_bits(&wanted), "{name}");
+    }
+    std::fs::write(folder.0.join("a.npy.gz"), gzipped(&npy::encode(&wanted).expect("writable"))).expect("writable");
+    assert!(array(files.load("a.npy.gz")).same_bits(&wanted));
+    for (kind, data, wanted) in [
+        (0x09, vec![0xff], Tensor::from_vec::<i64>(&[1], vec![-1])),
+        (0x0b, vec![0xff, 0xfe], Tensor::from_vec::<i64>(&[1], vec![-2])),
+        (0x0c, vec![0, 0, 1, 0], Tensor::from_vec::<i64>(&[1], vec![256])),
+        (0x0d, 1.5f32.to_be_bytes().to_vec(), Tensor::from_vec(&[1], vec![1.5f32])),
+        (0x0e, (-2.5f64).to_be_bytes().to_vec(), Tensor::from_vec(&[1], vec![-2.5f64])),
+    ] {
+        assert!(idx::decode(&idx_file(kind, &[1], &data)).expect("readable").same_bits(&wanted), "kind {kind}");
+    }
+}
+
+#[test]
+fn idx_files_that_lie_are_refused() {
+    let data = [0; 6];
+    for (bytes, expected) in [
+        (idx_file(0x08, &[2, 4], &data), "holds 6 bytes"),
+        (idx_file(0x08, &[2, 2], &data), "holds 6 bytes"),
+        (idx_file(0x08, &[u32::MAX; 4], &data), "holds 6 bytes"),
+        (idx_file(0x08, &[0, u32::MAX, u32::MAX, u32::MAX], &data), "holds 6 bytes"),
+        (idx_file(0x0a, &[6], &data), "found 10"),
+        (vec![0, 0, 8, 200, 0, 0], "200 axes"),
+        (vec![0, 0, 8, 3, 0, 0], "ends before their extents"),
+        (vec![0, 0, 8], "expected an IDX file"),
+        (b"\x89PNG\r\n".to_vec(), "expected an IDX file"),
+    ] {
+        let problem = idx::decode(&bytes).expect_err(expected);
+        assert!(problem.contains(expected), "{problem}");
+    }
+    let packed = gzipped(&[7; 1000]);
+    assert!(gzip::decode(&packed[..packed.len() - 9]).expect_err("cut").contains("cut off"));
+    let mut wrong_sum = packed.clone();
+    let at = packed.len() - 6;
+    wrong_sum[at] ^= 1;
+    assert!(gzip::decode(&wrong_sum).expect_err("a checksum").contains("damaged"));
+    assert!(gzip::decode(b"plain text").expect_err("no gzip").contains("expected a file compressed by gzip"));
+}
+
 /// Files cut at every byte, with every byte changed, and random bytes: an error or a tensor, never a panic.
 #[test]
 fn damaged_files_never_panic() {
     let grey = Tensor::from_vec(&[4, 4], (0..16).map(|i| f64::from(i) / 15.0).collect());
     type Decoder = fn(&[u8]) -> bool;
-    let kinds: [(Vec<u8>, Decoder); 4] = [
+    let idx_file = idx_file(0x0b, &[2, 3], &[0; 12]);
+    let kinds: [(Vec<u8>, Decoder); 7] = [
+        (npz::encode(&named()).expect("writable"), |b| npz::decode(b).is_ok()),
+        (gzipped(&idx_file), |b| gzip::decode(b).is_ok_and(|b| idx::decode(&b).is_ok())),
+        (idx_file, |b| idx::decode(b).is_ok()),
         (npy::encode(&grey).expect("writable"), |b| npy::decode(b).is_ok()),
         (safetensors::encode(&named()).expect("writable"), |b| safetensors::decode(b).is_ok()),
         (png::encode(&grey).expect("writable"), |b| png::decode(b).is_ok()),
@@ -238,7 +359,7 @@ fn damaged_files_never_panic() {
         assert!(decodes(bytes));
         for length in 0..bytes.len() {
             // A table may be cut anywhere between numbers, a picture after its pixels.
-            assert!(!decodes(&bytes[..length]) || kind >= 2, "kind {kind} cut at {length}");
+            assert!(!decodes(&bytes[..length]) || kind >= 5, "kind {kind} cut at {length}");
         }
         for at in 0..bytes.len() {
             for value in [0, 1, 0x7f, 0x80, 0xff, b'9', b'(', b'"', b',', bytes[at] ^ 1] {

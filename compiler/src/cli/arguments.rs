@@ -37,6 +37,9 @@ pub struct Settings {
     /// Go on with an interrupted training from its checkpoint.
     #[arg(long, global = true)]
     pub resume: bool,
+    /// Write what trainings record to this file, a line of JSON for each record; `--resume` continues it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
     /// The most memory that the run may take, such as 500M or 4G.
     #[arg(long, global = true, value_name = "SIZE", value_parser = size)]
     pub max_mem: Option<u64>,
@@ -84,6 +87,7 @@ impl Settings {
             allow: self.allow_dir.clone(),
             overwrite: self.overwrite,
             resume: self.resume,
+            log: self.log.clone(),
             max_bytes: self.max_mem,
             ..defaults
         }
@@ -212,6 +216,7 @@ impl Settings {
         self.allow_dir.extend(late.allow_dir);
         self.overwrite |= late.overwrite;
         self.resume |= late.resume;
+        self.log = late.log.or(self.log.take());
         self.max_mem = late.max_mem.or(self.max_mem);
     }
 }

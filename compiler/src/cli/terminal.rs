@@ -94,6 +94,11 @@ impl Output for Terminal {
         }
     }
 
+    fn shows_colours(&self) -> bool {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        wanted && !self.quiet && std::io::stdout().is_terminal()
+    }
+
     fn draws_progress(&self) -> bool {
         !self.quiet
     }

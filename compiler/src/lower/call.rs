@@ -65,6 +65,11 @@ impl<'s> Ctx<'s> {
             values.push(Arg { name, value, each, span: arg.span });
         }
         self.span = span;
+        if let Value::Func(f) = &callee
+            && matches!(**f, Func::Builtin(crate::builtins::Builtin::Prox))
+        {
+            return self.prox_call(scope, &values);
+        }
         if open {
             let args = values
                 .into_iter()
@@ -232,7 +237,7 @@ impl<'s> Ctx<'s> {
                 Func::Pullback { graph, residuals, outputs, inputs } => {
                     self.call_pullback(graph, residuals, outputs, inputs, args)
                 }
-                Func::Jacobian(f) => self.call_jacobian(f, args),
+                Func::Jacobian { func, wrt } => self.call_jacobian(func, wrt.as_deref(), args),
                 Func::Hessian(f) => self.call_hessian(f, args),
                 Func::Hvp(f) => self.call_hvp(f, args),
                 Func::Solver { decl, scope } => {
@@ -246,14 +251,7 @@ impl<'s> Ctx<'s> {
                     let values: Vec<Value> = args.into_iter().map(|a| a.value).collect();
                     (native.call)(self, &values)
                 }
-                Func::Template { decl, .. } => fail(
-                    "E0316",
-                    self.span,
-                    format!(
-                        "`{}` is a network template: its instances are made by `param` in another network",
-                        decl.name.text
-                    ),
-                ),
+                Func::Template { decl, scope } => self.instantiate(decl, scope, args),
             },
             other => fail("E0310", self.span, format!("{} is not a function", other.describe())),
         }
@@ -339,7 +337,11 @@ impl<'s> Ctx<'s> {
 
     /// Binds parameters in a new scope, checking their declared types.
     pub(crate) fn bind_params(&mut self, params: &[ast::Param], scope: &Scope, values: &[Value]) -> Res<Scope> {
-        let inner = scope.inner();
+        self.bind_params_in(scope.inner(), params, values)
+    }
+
+    /// As `bind_params`, in a scope that may bind dimensions already, which are then checked.
+    pub(crate) fn bind_params_in(&mut self, inner: Scope, params: &[ast::Param], values: &[Value]) -> Res<Scope> {
         // Arithmetic in dimensions uses names that other parameters bind, perhaps later ones.
         let mut order: Vec<usize> = (0..params.len()).collect();
         order.sort_by_key(|&i| params[i].ty.as_ref().is_some_and(has_arithmetic));
@@ -397,14 +399,15 @@ impl<'s> Ctx<'s> {
     fn call_body(&mut self, decl: &Rc<ast::Fn>, scope: &Scope, values: &[Value]) -> Res<Value> {
         let call_site = self.span;
         let inner = self.bind_params(&decl.params, scope, values)?;
-        let value =
-            self.in_function(|ctx| ctx.expr(&inner, &decl.body)).map_err(|d| called_from(d, decl, call_site))?;
+        let value = self
+            .in_function(|ctx| ctx.expr(&inner, &decl.body))
+            .map_err(|d| called_from(d, &decl.name.text, call_site))?;
         match &decl.result {
             Some(ty) => {
                 self.span = decl.body.span;
                 let what = format!("the result of `{}`", decl.name.text);
                 self.bind_type(&inner, false, ty, &value, Fit::Broadcast, &what)
-                    .map_err(|d| called_from(d, decl, call_site))
+                    .map_err(|d| called_from(d, &decl.name.text, call_site))
             }
             None => Ok(value),
         }
@@ -727,9 +730,11 @@ impl<'s> Ctx<'s> {
         let params = self.net_params(net);
         match &*net.body {
             NetBody::Unrolled { form, lifted } => self.call_unrolled(form, lifted, &params, net.first, args),
-            NetBody::Hand { decl, scope } => {
+            NetBody::Hand { decl, scope, .. } => {
                 let values = self.match_params(&decl.params, scope, args, &decl.name.text, decl.name.span)?;
-                self.lifted_or_once(&decl.params, &values, |ctx, values| ctx.call_hand(decl, scope, &params, values))
+                let site = self.span;
+                self.lifted_or_once(&decl.params, &values, |ctx, values| ctx.call_hand(net, &params, values))
+                    .map_err(|d| called_from(d, &decl.name.text, site))
             }
         }
     }
@@ -748,11 +753,9 @@ fn has_arithmetic(ty: &ast::Type) -> bool {
 }
 
 /// Adds the place of the call to a mistake found inside a function.
-fn called_from(mut diagnostic: Box<Diagnostic>, decl: &ast::Fn, site: Span) -> Box<Diagnostic> {
+pub(crate) fn called_from(mut diagnostic: Box<Diagnostic>, name: &str, site: Span) -> Box<Diagnostic> {
     if diagnostic.labels.len() < 4 && !diagnostic.labels.iter().any(|l| l.span == site) {
-        diagnostic
-            .labels
-            .push(crate::diagnostic::Label { span: site, text: format!("in this call of `{}`", decl.name.text) });
+        diagnostic.labels.push(crate::diagnostic::Label { span: site, text: format!("in this call of `{name}`") });
     }
     diagnostic
 }

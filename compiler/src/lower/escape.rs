@@ -104,7 +104,7 @@ impl Walk<'_> {
                 outputs: outputs.clone(),
                 inputs: inputs.clone(),
             },
-            Func::Jacobian(f) => Func::Jacobian(self.inner(f)?),
+            Func::Jacobian { func, wrt } => Func::Jacobian { func: self.inner(func)?, wrt: wrt.clone() },
             Func::Hessian(f) => Func::Hessian(self.inner(f)?),
             Func::Hvp(f) => Func::Hvp(self.inner(f)?),
             Func::Solver { decl, scope } => Func::Solver { decl: decl.clone(), scope: self.scope(scope)? },
@@ -139,7 +139,13 @@ impl Walk<'_> {
             NetBody::Unrolled { form, lifted } => {
                 NetBody::Unrolled { form: Rc::new(self.form(form)?), lifted: lifted.clone() }
             }
-            NetBody::Hand { decl, scope } => NetBody::Hand { decl: decl.clone(), scope: self.scope(scope)? },
+            NetBody::Hand { decl, scope, parts } => {
+                let mut copies = Vec::new();
+                for (name, part) in parts.iter() {
+                    copies.push((name.clone(), Rc::new(self.net(part)?)));
+                }
+                NetBody::Hand { decl: decl.clone(), scope: self.scope(scope)?, parts: copies.into() }
+            }
         };
         let at = net.at.as_ref().map(|v| self.inner(v)).transpose()?;
         Ok(Net {
@@ -147,6 +153,7 @@ impl Walk<'_> {
             id: net.id,
             body: Rc::new(body),
             params: net.params.clone(),
+            within: net.within.clone(),
             first: net.first,
             at,
         })

@@ -154,6 +154,9 @@ impl<'s> Ctx<'s> {
                 if &*name.text == "params" {
                     return Ok(params);
                 }
+                if let Some(part) = net.part(&name.text) {
+                    return Ok(Value::Net(std::rc::Rc::new(part)));
+                }
                 match params.field(&name.text) {
                     Some(value) => Ok(value.clone()),
                     None => {

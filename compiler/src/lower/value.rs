@@ -141,7 +141,11 @@ pub enum Func {
         outputs: Value,
         inputs: Value,
     },
-    Jacobian(Value),
+    /// `jacobian(f, wrt: ...)`.
+    Jacobian {
+        func: Value,
+        wrt: Option<Vec<Symbol>>,
+    },
     Hessian(Value),
     Hvp(Value),
     Solver {
@@ -188,7 +192,7 @@ impl Func {
             Func::Jvp(_) => "`jvp(...)`".to_string(),
             Func::Vjp(_) => "`vjp(...)`".to_string(),
             Func::Pullback { .. } => "`vjp(...)(...)`".to_string(),
-            Func::Jacobian(_) => "`jacobian(...)`".to_string(),
+            Func::Jacobian { .. } => "`jacobian(...)`".to_string(),
             Func::Hessian(_) => "`hessian(...)`".to_string(),
             Func::Hvp(_) => "`hvp(...)`".to_string(),
             Func::Solver { decl, .. } => format!("solver `{}`", decl.name.text),
@@ -243,8 +247,9 @@ pub struct SolverForm {
 pub enum NetBody {
     /// A truncated solver with some of its lets and arguments as parameters.
     Unrolled { form: Rc<SolverForm>, lifted: Vec<Lift> },
-    /// Written by hand: the block reads `param` names from the parameters.
-    Hand { decl: Rc<ast::Network>, scope: Scope },
+    /// Written by hand: the block reads `param` names from the parameters. The scope of an instance of a template binds
+    /// the template's own parameters. `parts` are the instances among the `param`s.
+    Hand { decl: Rc<ast::Network>, scope: Scope, parts: Rc<[(Symbol, Rc<Net>)]> },
 }
 
 /// One lifted quantity of an unrolled network.
@@ -271,10 +276,42 @@ pub struct Net {
     pub body: Rc<NetBody>,
     /// A record of arrays (and of records, for instances), shared by all values that name this network.
     pub params: Rc<RefCell<Value>>,
+    /// Where in that record its own parameters stand: the names of the instances that lead to it.
+    pub within: Rc<[Symbol]>,
     /// `first(net, k)`: only the first k passes.
     pub first: Option<usize>,
     /// `at(net, p)`: these parameters instead of the shared ones.
     pub at: Option<Value>,
+}
+
+impl Net {
+    /// Its parameters as they are now: given ones, else its part of the shared ones.
+    pub fn own_params(&self) -> Value {
+        match &self.at {
+            Some(params) => params.clone(),
+            None => self.part_of(&self.params.borrow()),
+        }
+    }
+
+    /// Its part of a record of the shape of the shared parameters.
+    pub fn part_of(&self, whole: &Value) -> Value {
+        self.within.iter().fold(whole.clone(), |value, name| value.field(name).cloned().unwrap_or(Value::Unit))
+    }
+
+    /// The instance of this name, which shares this network's parameters.
+    pub fn part(&self, name: &str) -> Option<Net> {
+        let NetBody::Hand { parts, .. } = &*self.body else { return None };
+        let (name, part) = parts.iter().find(|(n, _)| &**n == name)?;
+        Some(Net {
+            name: part.name.clone(),
+            id: self.id,
+            body: part.body.clone(),
+            params: self.params.clone(),
+            within: self.within.iter().chain([name]).cloned().collect(),
+            first: part.first,
+            at: self.at.as_ref().map(|params| params.field(name).cloned().unwrap_or(Value::Unit)),
+        })
+    }
 }
 
 /// Names in force, innermost first.
@@ -285,7 +322,17 @@ struct Node {
     names: RefCell<HashMap<Symbol, Value>>,
     /// `derivative f(...)` declared here, by the function's name.
     derivatives: RefCell<HashMap<Symbol, Rc<ast::Custom>>>,
+    /// `prox f(...)` declared here, or imported.
+    proxes: RefCell<Vec<ProxRule>>,
     parent: Option<Scope>,
+}
+
+/// A declared proximal operator.
+#[derive(Clone)]
+pub struct ProxRule {
+    pub rule: Rc<ast::Custom>,
+    /// Where it stands: there, its name means the function that it is about.
+    pub scope: Scope,
 }
 
 impl Default for Scope {
@@ -296,7 +343,12 @@ impl Default for Scope {
 
 impl Scope {
     pub fn new(parent: Option<Scope>) -> Scope {
-        Scope(Rc::new(Node { names: RefCell::default(), derivatives: RefCell::default(), parent }))
+        Scope(Rc::new(Node {
+            names: RefCell::default(),
+            derivatives: RefCell::default(),
+            proxes: RefCell::default(),
+            parent,
+        }))
     }
 
     /// A scope inside this one.
@@ -349,6 +401,16 @@ impl Scope {
         }
     }
 
+    /// Declares a proximal operator here.
+    pub fn bind_prox(&self, rule: ProxRule) {
+        self.0.proxes.borrow_mut().push(rule);
+    }
+
+    /// The proximal operators declared in this very scope, in order.
+    pub fn proxes_here(&self) -> Vec<ProxRule> {
+        self.0.proxes.borrow().clone()
+    }
+
     /// Forgets the rule for a function that is defined anew.
     pub fn unbind_derivative(&self, name: &str) {
         self.0.derivatives.borrow_mut().remove(name);
@@ -369,6 +431,7 @@ impl Scope {
         Scope(Rc::new(Node {
             names: RefCell::new(self.0.names.borrow().clone()),
             derivatives: RefCell::new(self.0.derivatives.borrow().clone()),
+            proxes: RefCell::new(self.0.proxes.borrow().clone()),
             parent,
         }))
     }
@@ -404,10 +467,8 @@ impl Leaves {
                 Func::User { scope, .. } | Func::Lambda { scope, .. } => self.within_scope(scope, seen),
                 Func::Solver { scope, .. } | Func::Template { scope, .. } => self.within_scope(scope, seen),
                 Func::Partial { func, args } => self.within(func, seen) || self.within_args(args, seen),
-                Func::Grad { func, .. } => self.within(func, seen),
-                Func::Jvp(f) | Func::Vjp(f) | Func::Jacobian(f) | Func::Hessian(f) | Func::Hvp(f) => {
-                    self.within(f, seen)
-                }
+                Func::Grad { func, .. } | Func::Jacobian { func, .. } => self.within(func, seen),
+                Func::Jvp(f) | Func::Vjp(f) | Func::Hessian(f) | Func::Hvp(f) => self.within(f, seen),
                 Func::Pullback { residuals, .. } => residuals.iter().any(|v| self.within(v, seen)),
                 Func::SolverForm(form) => self.within_form(form, seen),
                 Func::Builtin(_) | Func::Native(_) => false,
@@ -415,7 +476,10 @@ impl Leaves {
             Value::Net(net) => {
                 let body = match &*net.body {
                     NetBody::Unrolled { form, .. } => self.within_form(form, seen),
-                    NetBody::Hand { scope, .. } => self.within_scope(scope, seen),
+                    NetBody::Hand { scope, parts, .. } => {
+                        self.within_scope(scope, seen)
+                            || parts.iter().any(|(_, part)| self.within(&Value::Net(part.clone()), seen))
+                    }
                 };
                 body || net.at.as_ref().is_some_and(|v| self.within(v, seen))
             }

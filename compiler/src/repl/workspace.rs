@@ -316,6 +316,8 @@ impl Workspace {
             // An interrupted training is no part of the session: there is nothing to go on with.
             checkpoints: String::new(),
             args: Vec::new(),
+            given: Vec::new(),
+            log: None,
             precision_given: false,
             out: &mut printer,
             trained: Vec::new(),

@@ -8,24 +8,23 @@ use crate::lower::{Res, fail, lower_with};
 use crate::source::Span;
 use crate::syntax::ast::{self, ArgValue, Symbol};
 use dp_runtime::io::{Content, IoError, Loaded, Named};
-use dp_runtime::plot::{self, Curve, Mark, Plot};
 use dp_runtime::tensor::{DType, Tensor};
 
 /// Evaluated arguments of an effect.
-struct Args {
-    positional: Vec<(Value, Span)>,
-    named: Vec<(Symbol, Value, Span)>,
-    span: Span,
+pub(super) struct Args {
+    pub positional: Vec<(Value, Span)>,
+    pub named: Vec<(Symbol, Value, Span)>,
+    pub span: Span,
 }
 
 impl Args {
-    fn take(&mut self, name: &str) -> Option<(Value, Span)> {
+    pub fn take(&mut self, name: &str) -> Option<(Value, Span)> {
         let at = self.named.iter().position(|(n, ..)| &**n == name)?;
         let (_, value, span) = self.named.remove(at);
         Some((value, span))
     }
 
-    fn text(&mut self, name: &str) -> Res<Option<String>> {
+    pub fn text(&mut self, name: &str) -> Res<Option<String>> {
         match self.take(name) {
             Some((Value::Str(s), _)) => Ok(Some(s.to_string())),
             Some((other, span)) => fail("E0310", span, format!("`{name}:` takes a string, found {}", other.describe())),
@@ -33,7 +32,7 @@ impl Args {
         }
     }
 
-    fn flag(&mut self, name: &str) -> Res<bool> {
+    pub fn flag(&mut self, name: &str) -> Res<bool> {
         match self.take(name) {
             Some((Value::Bool(b), _)) => Ok(b),
             Some((other, span)) => {
@@ -43,7 +42,7 @@ impl Args {
         }
     }
 
-    fn done(&self, usage: &str) -> Res<()> {
+    pub fn done(&self, usage: &str) -> Res<()> {
         match self.named.first() {
             Some((name, _, span)) => Err(Box::new(
                 Diagnostic::error("E0321", *span, format!("there is no argument named `{name}`"))
@@ -72,13 +71,23 @@ impl Script<'_> {
             Builtin::LoadImages => self.load_images(all),
             Builtin::Files => self.files(all),
             Builtin::Save => self.save(all),
-            Builtin::Plot => self.plot(all),
+            Builtin::Plot | Builtin::Scatter | Builtin::Hist | Builtin::Heatmap | Builtin::Image => {
+                self.picture(builtin, all)
+            }
             Builtin::CheckGrad => self.check_grad(all),
+            Builtin::CheckProx => {
+                all.done("check_prox(f, v, t)")?;
+                self.check_prox(all.positional, span)
+            }
+            Builtin::ExplainLayer => {
+                all.done("explain_layer(relu, W, b)")?;
+                self.explain_layer(&all.positional, span)
+            }
             other => fail("E0331", span, format!("internal error: {other:?} is no effect")),
         }
     }
 
-    fn files_of(&self, span: Span) -> Res<&dp_runtime::io::Sandbox> {
+    pub(super) fn files_of(&self, span: Span) -> Res<&dp_runtime::io::Sandbox> {
         match self.sandbox {
             Some(sandbox) => Ok(sandbox),
             None => fail("E0805", span, "files can be read and written by a script in a file only"),
@@ -102,13 +111,10 @@ impl Script<'_> {
     fn value_of(&self, loaded: Loaded, path: &str) -> Value {
         match loaded {
             Loaded::Array(t) => Value::Tensor(self.to_session(t)),
-            Loaded::Named(named) => Value::Record(
-                named
-                    .tensors
-                    .into_iter()
-                    .map(|(name, t)| (name.as_str().into(), Value::Tensor(self.to_session(t))))
-                    .collect(),
-            ),
+            Loaded::Named(named) => {
+                let tensors = named.tensors.into_iter();
+                nested(tensors.map(|(name, t)| (name, Value::Tensor(self.to_session(t)))).collect(), DEEPEST)
+            }
             Loaded::Folder(names) => {
                 Value::List(names.iter().map(|n| Value::Str(within(path, n).as_str().into())).collect())
             }
@@ -197,78 +203,6 @@ impl Script<'_> {
         Ok(Value::Unit)
     }
 
-    /// `plot(y, ..., x: v, label: s, log: true, title: s, xlabel: s, ylabel: s, file: f)`: vectors are curves, a matrix is one curve a column.
-    fn plot(&mut self, mut args: Args) -> Res<Value> {
-        const USAGE: &str =
-            "plot(y, ..., x: v, label: [\"a\", \"b\"], log: true, logx: true, title: s, xlabel: s, ylabel: s, file: f)";
-        let Some(file) = args.text("file")? else {
-            return fail("E0321", args.span, "`plot` needs `file:`, a name ending in .svg");
-        };
-        let labels: Vec<String> = match args.take("label") {
-            Some((Value::Str(s), _)) => vec![s.to_string()],
-            Some((Value::List(items), _)) => items.iter().map(super::show).collect(),
-            Some((other, span)) => {
-                return fail(
-                    "E0310",
-                    span,
-                    format!("`label:` takes a string or a list of strings, found {}", other.describe()),
-                );
-            }
-            None => Vec::new(),
-        };
-        let abscissa = match args.take("x") {
-            Some((Value::Tensor(t), _)) if t.shape().len() == 1 => Some(t.to_f64_vec()),
-            Some((other, span)) => {
-                return fail("E0310", span, format!("`x:` takes a vector, found {}", other.describe()));
-            }
-            None => None,
-        };
-        let mut figure = Plot {
-            title: args.text("title")?.unwrap_or_default(),
-            x_label: args.text("xlabel")?.unwrap_or_default(),
-            y_label: args.text("ylabel")?.unwrap_or_default(),
-            ..Plot::default()
-        };
-        figure.log_y = args.flag("log")?;
-        figure.log_x = args.flag("logx")?;
-        args.done(USAGE)?;
-        let mut rows: Vec<Vec<f64>> = Vec::new();
-        for (value, span) in &args.positional {
-            match value {
-                Value::Tensor(t) if t.shape().len() == 1 => rows.push(t.to_f64_vec()),
-                Value::Tensor(t) if t.shape().len() == 2 => {
-                    let (all, columns) = (t.to_f64_vec(), t.shape()[1]);
-                    rows.extend(
-                        (0..columns).map(|j| all.iter().skip(j).step_by(columns.max(1)).copied().collect::<Vec<f64>>()),
-                    );
-                }
-                other => {
-                    return fail(
-                        "E0310",
-                        *span,
-                        format!("`plot` draws vectors and the columns of matrices, not {}", other.describe()),
-                    );
-                }
-            }
-        }
-        for (i, ys) in rows.into_iter().enumerate() {
-            let label = labels.get(i).cloned().unwrap_or_default();
-            figure.curves.push(match &abscissa {
-                Some(x) if x.len() != ys.len() => {
-                    return fail("E0412", args.span, format!("`x:` has {} points, a curve has {}", x.len(), ys.len()));
-                }
-                Some(x) => Curve { label, x: x.clone(), y: ys, mark: Mark::Line },
-                None => Curve::of(&label, ys),
-            });
-        }
-        let drawn = plot::svg(&figure)
-            .map_err(|e| Box::new(Diagnostic::error("E0807", args.span, format!("the plot cannot be drawn: {e}"))))?;
-        // Pictures are made anew by every run: replacing one loses nothing.
-        let sandbox = self.files_of(args.span)?;
-        sandbox.write(&file, drawn.as_bytes(), true).map_err(|e| io_failure(&e, args.span))?;
-        Ok(Value::Unit)
-    }
-
     /// `check_grad(f, x)`: the gradient against central differences along a few directions, and against forward mode.
     /// Gives the greatest relative error; an error if they disagree.
     fn check_grad(&mut self, mut args: Args) -> Res<Value> {
@@ -345,7 +279,7 @@ fn within(folder: &str, name: &str) -> String {
     if folder == "." { name.to_string() } else { std::path::Path::new(folder).join(name).display().to_string() }
 }
 
-fn io_failure(error: &IoError, span: Span) -> Box<Diagnostic> {
+pub(super) fn io_failure(error: &IoError, span: Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error("E0806", span, error.to_string()))
 }
 
@@ -368,6 +302,38 @@ fn flatten_record(prefix: &str, value: &Value, named: &mut Named, span: Span) ->
         }
     }
     Ok(())
+}
+
+/// Records inside records of a file; deeper names are of no network.
+const DEEPEST: usize = 32;
+
+/// Dotted names as nested records, the inverse of `flatten_record`. Where `a` and `a.b` are both there, `a.b` keeps its dot,
+/// and so does what would be nested deeper than `depth`.
+fn nested(named: Vec<(String, Value)>, depth: usize) -> Value {
+    let plain: std::collections::HashSet<String> = named.iter().map(|(name, _)| name.clone()).collect();
+    let mut fields: Vec<(Symbol, Value)> = Vec::new();
+    let mut parts: Vec<(String, Vec<(String, Value)>)> = Vec::new();
+    for (name, value) in named {
+        match name.split_once('.') {
+            Some((first, rest)) if depth > 0 && !first.is_empty() && !rest.is_empty() && !plain.contains(first) => {
+                let part = match parts.iter().position(|(known, _)| known == first) {
+                    Some(at) => at,
+                    None => {
+                        parts.push((first.to_string(), Vec::new()));
+                        fields.push((first.into(), Value::Unit));
+                        parts.len() - 1
+                    }
+                };
+                parts[part].1.push((rest.to_string(), value));
+            }
+            _ => fields.push((name.as_str().into(), value)),
+        }
+    }
+    for (first, inner) in parts {
+        let place = fields.iter_mut().find(|(name, _)| **name == *first).expect("it was added");
+        place.1 = nested(inner, depth - 1);
+    }
+    Value::Record(fields.into())
 }
 
 /// Height, width and pixels in [0, 1] of each image of an array.

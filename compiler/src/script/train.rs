@@ -2,11 +2,13 @@
 //! `graphs` lowers them, `step` runs them.
 
 mod graphs;
+pub mod log;
 mod step;
 
 pub use step::Finished;
 
 use super::Script;
+use crate::diagnostic::Diagnostic;
 use crate::lower::value::{Net, Value, static_int};
 use crate::lower::{Res, fail, lower_with};
 use crate::source::Span;
@@ -17,7 +19,8 @@ use std::rc::Rc;
 /// One trained array: a parameter of a network, or one copy of an `each` parameter.
 pub(crate) struct Slot {
     pub net: Rc<Net>,
-    pub field: Symbol,
+    /// The names that lead to it in the record of parameters that the network shares.
+    pub field: Vec<Symbol>,
     pub copy: Option<usize>,
     pub shape: Vec<usize>,
     /// Where it starts in the flat vector of all trained numbers.
@@ -28,6 +31,15 @@ impl Slot {
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
+}
+
+/// A parameter that `update` assigns, or a copy of one, in the flat vector.
+#[derive(Clone)]
+pub(crate) struct Assigned {
+    /// The place as written.
+    pub span: Span,
+    pub offset: usize,
+    pub shape: Vec<usize>,
 }
 
 /// Slots of one optimizer.
@@ -86,6 +98,9 @@ pub(crate) struct Keep {
 pub(crate) struct Plan {
     pub span: Span,
     pub slots: Vec<Slot>,
+    /// How many of the slots the paths of `train` cover; the others are only assigned.
+    pub trained: usize,
+    pub assigned: Vec<Assigned>,
     pub data: Option<Data>,
     pub lets: Vec<ast::Let>,
     pub states: Vec<ast::Init>,
@@ -113,43 +128,136 @@ pub fn run(script: &mut Script, train: &ast::Train) -> Res<Value> {
 }
 
 /// A network, one of its parameters, and which copy of it.
-type Place = (Rc<Net>, Symbol, Option<usize>);
+type Place = (Rc<Net>, Vec<Symbol>, Option<usize>);
 
-/// The places that a path covers.
+/// The places that a path covers: all arrays below it.
 fn slots_of(script: &mut Script, path: &ast::Path) -> Res<Vec<Place>> {
     let Some(Value::Net(net)) = script.scope.find(&path.root.text) else {
         return fail("E0702", path.span, format!("`train` works on networks; `{}` is none", path.root.text));
     };
-    let fields: Vec<Symbol> = match &*net.params.borrow() {
-        Value::Record(fields) => fields.iter().map(|(n, _)| n.clone()).collect(),
-        _ => Vec::new(),
-    };
-    match &path.parts[..] {
-        [] => Ok(fields.into_iter().map(|f| (net.clone(), f, None)).collect()),
-        [PathPart::Field(name), rest @ ..] => {
-            if !fields.contains(&name.text) {
-                let names: Vec<String> = fields.iter().map(|f| format!("`{f}`")).collect();
-                return fail(
-                    "E0702",
-                    name.span,
-                    format!("network `{}` has no parameter `{}`; it has {}", net.name, name.text, names.join(", ")),
-                );
-            }
-            let copy = match rest {
-                [] => None,
-                [PathPart::Index(indices)] if indices.len() == 1 => match &indices[0] {
-                    ast::Index::At(e) => {
-                        let value = script.eval(e)?;
-                        Some(static_int(&value, e.span, "this index")?.max(0) as usize)
-                    }
-                    ast::Index::Range { span, .. } => return fail("E0702", *span, "a path names one copy: `net.k[s]`"),
-                },
-                _ => return fail("E0702", path.span, "a path is a network, `net.name` or `net.name[k]`"),
-            };
-            Ok(vec![(net, name.text.clone(), copy)])
-        }
-        _ => fail("E0702", path.span, "a path is a network, `net.name` or `net.name[k]`"),
+    if net.at.is_some() {
+        return Err(Box::new(
+            Diagnostic::error("E0702", path.span, format!("`{}` is a network at fixed parameters", path.root.text))
+                .help(format!("`network NAME = {}` makes one with parameters of its own", path.root.text)),
+        ));
     }
+    let mut field: Vec<Symbol> = net.within.to_vec();
+    let mut value = net.own_params();
+    let mut copy = None;
+    for part in &path.parts {
+        let here = value.clone();
+        match (part, &here) {
+            (PathPart::Field(name), Value::Record(fields)) => match here.field(&name.text) {
+                Some(inner) => {
+                    field.push(name.text.clone());
+                    value = inner.clone();
+                }
+                None => {
+                    let names: Vec<String> = fields.iter().map(|(n, _)| format!("`{n}`")).collect();
+                    let message = format!("there is no parameter `{}` here; there are {}", name.text, names.join(", "));
+                    return fail("E0702", name.span, message);
+                }
+            },
+            (PathPart::Index(indices), Value::Tensor(_)) if indices.len() == 1 && copy.is_none() => match &indices[0] {
+                ast::Index::At(e) => {
+                    let index = script.eval(e)?;
+                    let index = static_int(&index, e.span, "this index")?;
+                    copy = Some(usize::try_from(index).unwrap_or(usize::MAX));
+                }
+                ast::Index::Range { span, .. } => return fail("E0702", *span, "a path names one copy: `net.k[s]`"),
+            },
+            _ => return fail("E0702", path.span, "a path is a network, `net.name` or `net.name[k]`"),
+        }
+    }
+    let mut places = Vec::new();
+    arrays_below(&value, &mut field, &mut |field| places.push((net.clone(), field.to_vec(), copy)));
+    Ok(places)
+}
+
+/// Calls `visit` with the names that lead to each array.
+fn arrays_below(value: &Value, field: &mut Vec<Symbol>, visit: &mut dyn FnMut(&[Symbol])) {
+    match value {
+        Value::Record(fields) => {
+            for (name, inner) in fields.iter() {
+                field.push(name.clone());
+                arrays_below(inner, field, visit);
+                field.pop();
+            }
+        }
+        _ => visit(field),
+    }
+}
+
+/// What stands at the end of names in a record.
+fn find(value: &Value, field: &[Symbol]) -> Option<Value> {
+    field.iter().try_fold(value.clone(), |value, name| value.field(name).cloned())
+}
+
+/// A record in which one array is replaced.
+pub(crate) fn replaced(value: &Value, field: &[Symbol], new: &mut dyn FnMut(&Value) -> Res<Value>) -> Res<Value> {
+    let Some((first, rest)) = field.split_first() else { return new(value) };
+    let Value::Record(fields) = value else { return Ok(value.clone()) };
+    let mut updated = Vec::with_capacity(fields.len());
+    for (name, inner) in fields.iter() {
+        let inner = if name == first { replaced(inner, rest, new)? } else { inner.clone() };
+        updated.push((name.clone(), inner));
+    }
+    Ok(Value::Record(updated.into()))
+}
+
+/// Adds a trained array after the others.
+fn add_slot(slots: &mut Vec<Slot>, (net, field, copy): Place, span: Span) -> Res<()> {
+    let shown = field.join(".");
+    let Some(Value::Tensor(t)) = find(&net.params.borrow(), &field) else {
+        return fail("E0702", span, format!("the parameter `{shown}` is not an array"));
+    };
+    let mut shape = t.shape().to_vec();
+    if let Some(copy) = copy {
+        if shape.first().is_none_or(|&n| copy >= n) {
+            return fail("E0502", span, format!("`{shown}` of shape {shape:?} has no copy {copy}"));
+        }
+        shape.remove(0);
+    }
+    let taken =
+        |s: &Slot| s.net.id == net.id && s.field == field && (s.copy.is_none() || copy.is_none() || s.copy == copy);
+    if slots.iter().any(taken) {
+        return fail("E0702", span, format!("`{}.{shown}` is named twice", net.name));
+    }
+    let offset = slots.last().map_or(0, |last| last.offset + last.len());
+    slots.push(Slot { net, field, copy, shape, offset });
+    Ok(())
+}
+
+/// The parameters that `update` assigns, as parts of the flat vector; those that are not trained are added to it.
+fn read_assigned(script: &mut Script, plan: &mut Plan) -> Res<()> {
+    for stmt in plan.update.clone() {
+        let ast::StmtKind::Assign { place, .. } = &stmt.kind else { continue };
+        if plan.states.iter().any(|init| init.binder.name.text == place.root.text)
+            || !matches!(script.scope.find(&place.root.text), Some(Value::Net(_)))
+        {
+            continue;
+        }
+        let places = slots_of(script, place)?;
+        let [(net, field, copy)] = &places[..] else {
+            return fail("E0702", place.span, "`update` assigns one array at a time, such as `net.part.W <- e`");
+        };
+        let same = |s: &Slot| s.net.id == net.id && s.field == *field;
+        let known = |slots: &[Slot]| slots.iter().position(|s| same(s) && (s.copy.is_none() || s.copy == *copy));
+        if known(&plan.slots).is_none() {
+            add_slot(&mut plan.slots, (net.clone(), field.clone(), *copy), place.span)?;
+        }
+        let slot = &plan.slots[known(&plan.slots).expect("it was added")];
+        let (mut offset, mut shape) = (slot.offset, slot.shape.clone());
+        if let (None, Some(copy)) = (slot.copy, copy) {
+            if shape.first().is_none_or(|n| copy >= n) {
+                return fail("E0502", place.span, format!("`{}` has no copy {copy}", field.join(".")));
+            }
+            shape.remove(0);
+            offset += copy * shape.iter().product::<usize>();
+        }
+        plan.assigned.push(Assigned { span: place.span, offset, shape });
+    }
+    Ok(())
 }
 
 fn positive(script: &mut Script, e: &ast::Expr, what: &str) -> Res<usize> {
@@ -163,33 +271,16 @@ fn positive(script: &mut Script, e: &ast::Expr, what: &str) -> Res<usize> {
 
 fn read(script: &mut Script, train: &ast::Train) -> Res<Plan> {
     let mut slots: Vec<Slot> = Vec::new();
-    let mut offset = 0;
     for path in &train.paths {
-        for (net, field, copy) in slots_of(script, path)? {
-            let value = net.params.borrow().field(&field).cloned();
-            let Some(Value::Tensor(t)) = value else {
-                return fail("E0702", path.span, format!("the parameter `{field}` is not an array"));
-            };
-            let mut shape = t.shape().to_vec();
-            if let Some(copy) = copy {
-                if shape.first().is_none_or(|&n| copy >= n) {
-                    return fail("E0502", path.span, format!("`{field}` of shape {shape:?} has no copy {copy}"));
-                }
-                shape.remove(0);
-            }
-            if slots.iter().any(|s| {
-                s.net.id == net.id && s.field == field && (s.copy.is_none() || copy.is_none() || s.copy == copy)
-            }) {
-                return fail("E0702", path.span, format!("`{}.{field}` is named twice", net.name));
-            }
-            let slot = Slot { net, field, copy, shape, offset };
-            offset += slot.len();
-            slots.push(slot);
+        for place in slots_of(script, path)? {
+            add_slot(&mut slots, place, path.span)?;
         }
     }
     let mut plan = Plan {
         span: train.span,
+        trained: slots.len(),
         slots,
+        assigned: Vec::new(),
         data: None,
         lets: Vec::new(),
         states: Vec::new(),
@@ -257,18 +348,19 @@ fn read(script: &mut Script, train: &ast::Train) -> Res<Plan> {
             ClauseKind::Error => return fail("E0201", clause.span, "this clause did not parse"),
         }
     }
+    read_assigned(script, &mut plan)?;
     for (maximize, value, over, using, repeat) in objectives {
         let covered: Vec<usize> = if over.is_empty() {
-            (0..plan.slots.len()).collect()
+            (0..plan.trained).collect()
         } else {
             let mut covered = Vec::new();
             for path in &over {
-                covered.extend(indices_of(script, &plan.slots, path)?);
+                covered.extend(indices_of(script, &plan.slots[..plan.trained], path)?);
             }
             covered
         };
         let using = if using.is_empty() { common.clone() } else { using };
-        let groups = read_groups(script, &plan.slots, covered, &using, train.span)?;
+        let groups = read_groups(script, &plan.slots[..plan.trained], covered, &using, train.span)?;
         plan.objectives.push(Objective { maximize, value, groups, repeat });
     }
     if plan.objectives.is_empty() {
@@ -406,7 +498,7 @@ fn read_data(
 pub(crate) fn gather_slots(plan: &Plan, real: dp_runtime::tensor::DType) -> Tensor {
     let mut flat = Vec::with_capacity(plan.total());
     for slot in &plan.slots {
-        if let Some(Value::Tensor(t)) = slot.net.params.borrow().field(&slot.field) {
+        if let Some(Value::Tensor(t)) = find(&slot.net.params.borrow(), &slot.field) {
             let all = t.to_f64_vec();
             let at = slot.copy.map_or(0, |k| k * slot.len());
             flat.extend_from_slice(&all[at..at + slot.len()]);
@@ -420,21 +512,16 @@ pub(crate) fn scatter_slots(plan: &Plan, flat: &Tensor) {
     let numbers = flat.to_f64_vec();
     for slot in &plan.slots {
         let part = &numbers[slot.offset..slot.offset + slot.len()];
-        let mut params = slot.net.params.borrow_mut();
-        let Value::Record(fields) = &*params else { continue };
-        let fields: Vec<(Symbol, Value)> = fields
-            .iter()
-            .map(|(name, value)| {
-                let Value::Tensor(t) = value else { return (name.clone(), value.clone()) };
-                if *name != slot.field {
-                    return (name.clone(), value.clone());
-                }
-                let mut all = t.to_f64_vec();
-                let at = slot.copy.map_or(0, |k| k * slot.len());
-                all[at..at + slot.len()].copy_from_slice(part);
-                (name.clone(), Value::Tensor(Tensor::from_vec(t.shape(), all).convert(t.dtype())))
-            })
-            .collect();
-        *params = Value::Record(fields.into());
+        let whole = slot.net.params.borrow().clone();
+        let updated = replaced(&whole, &slot.field, &mut |value| {
+            let Value::Tensor(t) = value else { return Ok(value.clone()) };
+            let mut all = t.to_f64_vec();
+            let at = slot.copy.map_or(0, |k| k * slot.len());
+            all[at..at + slot.len()].copy_from_slice(part);
+            Ok(Value::Tensor(Tensor::from_vec(t.shape(), all).convert(t.dtype())))
+        });
+        if let Ok(updated) = updated {
+            *slot.net.params.borrow_mut() = updated;
+        }
     }
 }

@@ -86,10 +86,14 @@ impl Index {
                 }
             }
         };
-        texts.into_iter().for_each(|text| take(text, &mut found));
+        // Examples in comments are statements when they are tested.
+        texts.into_iter().flat_map(str::lines).for_each(|line| match line.trim_start().strip_prefix("##") {
+            Some(doc) if doc.trim_start().starts_with('>') => take(doc, &mut found),
+            _ => take(code(line), &mut found),
+        });
         let mut next = 0;
         while next < found.len() {
-            take(self.items[found[next]].text(), &mut found);
+            self.items[found[next]].text().lines().for_each(|line| take(code(line), &mut found));
             next += 1;
         }
         found.sort_unstable();
@@ -101,6 +105,19 @@ impl Default for Index {
     fn default() -> Index {
         Index::new()
     }
+}
+
+/// A line without its comment.
+fn code(line: &str) -> &str {
+    let mut quoted = false;
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '#' if !quoted => return &line[..at],
+            _ => {}
+        }
+    }
+    line
 }
 
 /// Functions of std that the compiler itself calls for a built-in one.
@@ -217,7 +234,10 @@ mod tests {
         };
         assert_eq!(needed("let a = 1"), Vec::<&str>::new());
         // The function and its derivative.
-        assert_eq!(needed("print soft(3, 1)"), ["soft", "soft"]);
+        let found = needed("print soft(3, 1) # not unit, derive");
+        assert!(found.len() > 1 && found.iter().all(|name| *name == "soft"), "{found:?}");
+        assert!(needed("## > assert relu(1) == 1").contains(&"relu"));
+        assert_eq!(needed("## As relu."), Vec::<&str>::new());
         assert!(needed("solver s = derive p").contains(&"adam"));
         let mut marked = vec![false; index.items.len()];
         assert!(!index.need(&mut marked, ["relu(x)"]).is_empty());

@@ -9,7 +9,8 @@ use super::report;
 use super::report::Operand;
 use super::scope::{Scope, similar};
 use super::ty::{Array, Kind, Param, Record, Sig, Ty};
-use super::{Ctx, builtin, derivative, function, hole};
+use super::{Ctx, builtin, derivative, function, hole, prox};
+use crate::builtins::Builtin;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -77,6 +78,9 @@ pub fn call(ctx: &mut Ctx, scope: &Scope, func: &Expr, args: &[ast::Arg], span: 
     {
         return derivative::derive(ctx, scope, operator, args, span);
     }
+    if matches!(callee, Ty::Builtin(Builtin::Prox)) {
+        return prox::operator(ctx, scope, args, span);
+    }
     let args = arguments(ctx, scope, args);
     if let Some(generator) = args.iter().find(|arg| arg.generator)
         && !matches!(callee, Ty::Builtin(_) | Ty::Unknown)
@@ -98,7 +102,16 @@ pub fn apply(ctx: &mut Ctx, callee: &Ty, args: &[Arg], span: Span) -> Ty {
         Ty::Unknown => Ty::Unknown,
         Ty::Fn(sig) => apply_sig(ctx, sig, args, span),
         Ty::Network(network) => apply_sig(ctx, &network.sig, args, span),
-        Ty::Template(template) => apply_sig(ctx, &template.sig, args, span),
+        Ty::Template(template) => {
+            if !ctx.effects {
+                let called = template.sig.called();
+                let message = format!("{called} is a network template, and this would make parameters at each call");
+                let help =
+                    "`param name = template(..)` in a network, or `network NAME = template(..)` at the top level";
+                ctx.report(Diagnostic::error("E0316", span, message).help(help));
+            }
+            apply_sig(ctx, &template.sig, args, span)
+        }
         Ty::Solver(solver) => apply_sig(ctx, &solver.sig, args, span),
         Ty::Problem(problem) => apply_sig(ctx, &problem.sig, args, span),
         Ty::Lambda(lambda) => function::apply_lambda(ctx, lambda, args, span),

@@ -5,7 +5,7 @@ use super::dim::{Dim, Poly};
 use super::expr::synth;
 use super::report::Operand;
 use super::scope::{Scope, similar};
-use super::ty::{Array, Kind, Ty};
+use super::ty::{Array, Kind, Record, Ty};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{Expr, Index, Name};
@@ -174,7 +174,7 @@ pub fn field(ctx: &mut Ctx, ty: &Ty, operand: &Operand, name: &Name) -> Ty {
         Ty::Unknown => return Ty::Unknown,
         Ty::Record(record) => record,
         Ty::Network(network) if &*name.text == "params" => {
-            return Ty::record(network.params.fields.clone(), network.params.open);
+            return parameters(&network.params);
         }
         Ty::Network(network) => {
             if let Some(ty) = network.params.field(&name.text) {
@@ -212,6 +212,15 @@ pub fn field(ctx: &mut Ctx, ty: &Ty, operand: &Operand, name: &Name) -> Ty {
             Ty::Unknown
         }
     }
+}
+
+/// `net.params`: the parameters of instances are records in it.
+pub fn parameters(params: &Record) -> Ty {
+    let field = |ty: &Ty| match ty {
+        Ty::Network(part) => parameters(&part.params),
+        other => other.clone(),
+    };
+    Ty::record(params.fields.iter().map(|(name, ty)| (name.clone(), field(ty))).collect(), params.open)
 }
 
 fn report_field(ctx: &mut Ctx, operand: &Operand, name: &Name, what: &str, known: &[&str]) {

@@ -141,6 +141,8 @@ pub struct Global {
 #[derive(Clone, Debug, Default)]
 pub struct Env {
     pub(super) globals: HashMap<Symbol, Global>,
+    /// Declared proximal operators, by the function's name.
+    pub(super) proxes: HashMap<Symbol, super::prox::Rule>,
     pub(super) next_id: u32,
     /// Names that exist though nothing of them was checked.
     others: Rc<[&'static str]>,

@@ -146,7 +146,16 @@ pub fn define_network(ctx: &mut Ctx, outer: &Scope, network: &ast::Network) -> T
 fn parameter(ctx: &mut Ctx, scope: &Scope, init: &ast::Init) -> Vec<Var> {
     let name = &init.binder.name;
     let Some(written) = &init.binder.ty else {
-        return initial(ctx, scope, init, Role::Value);
+        let vars = initial(ctx, scope, init, Role::Value);
+        if let Some(var) = vars.last()
+            && !matches!(var.ty, Ty::Network(_) | Ty::Unknown)
+        {
+            let message = format!("the parameter `{}` has no type, and its value is {}", name.text, var.ty);
+            let help =
+                format!("`param {0}: real[m, n] = ..` is an array, `param {0} = template(..)` an instance", name.text);
+            ctx.report(Diagnostic::error("E0316", name.span, message).help(help));
+        }
+        return vars;
     };
     let actual = synth(ctx, scope, &init.value);
     // A function is called with a key and the shape: what it gives has the declared type.

@@ -1,4 +1,4 @@
-//! Tables of numbers as text: rows are lines, numbers are separated by commas.
+//! Tables of numbers as text: rows are lines, numbers are separated by commas and may stand in quotes.
 //!
 //! A first line of which no field is a number is taken as names of the columns and skipped, as are empty lines.
 
@@ -16,22 +16,28 @@ pub fn decode(bytes: &[u8]) -> Result<Tensor, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut values = Vec::new();
     let (mut rows, mut columns, mut first) = (0, 0, true);
-    for (number, line) in text.lines().enumerate().map(|(i, l)| (i + 1, l.trim())).filter(|(_, l)| !l.is_empty()) {
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        if std::mem::take(&mut first) && fields.iter().all(|f| f.parse::<f64>().is_err()) {
-            columns = fields.len();
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    for record in reader.records() {
+        let record = record.map_err(|e| format!("the table is malformed ({e})"))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.iter().all(str::is_empty) && record.len() == 1 {
+            continue;
+        }
+        if std::mem::take(&mut first) && record.iter().all(|f| f.parse::<f64>().is_err()) {
+            columns = record.len();
             continue;
         }
         if columns == 0 {
-            columns = fields.len();
+            columns = record.len();
         }
-        if fields.len() != columns {
-            return Err(format!("line {number} has {} fields, the lines before it have {columns}", fields.len()));
+        if record.len() != columns {
+            return Err(format!("line {line} has {} fields, the lines before it have {columns}", record.len()));
         }
-        for (at, field) in fields.iter().enumerate() {
+        for (at, field) in record.iter().enumerate() {
             let value = field.parse::<f64>().map_err(|_| {
                 let shown: String = field.chars().take(40).collect();
-                format!("line {number}, field {}: expected a number, found `{shown}`", at + 1)
+                format!("line {line}, field {}: expected a number, found `{shown}`", at + 1)
             })?;
             values.push(value);
         }

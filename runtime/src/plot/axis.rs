@@ -43,8 +43,8 @@ fn exponent_of(value: f64) -> i32 {
 
 impl Axis {
     /// An axis for values that are drawable, of which there is at least one; `margin` is the part of the range left
-    /// free at each end.
-    pub fn new(values: impl Iterator<Item = f64>, logarithmic: bool, margin: f64) -> Axis {
+    /// free at its start and at its end.
+    pub fn new(values: impl Iterator<Item = f64>, logarithmic: bool, margin: (f64, f64)) -> Axis {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values {
             let value = if logarithmic { decades(value) } else { value };
@@ -65,8 +65,8 @@ impl Axis {
             (low, high) = (low - half, high + half);
         }
         // Halved first, so that the range of the largest floats does not overflow.
-        let pad = (high / 2.0 - low / 2.0) * 2.0 * margin;
-        let (low, high) = ((low - pad).max(f64::MIN), (high + pad).min(f64::MAX));
+        let pad = |margin: f64| (high / 2.0 - low / 2.0) * (2.0 * margin);
+        let (low, high) = ((low - pad(margin.0)).max(f64::MIN), (high + pad(margin.1)).min(f64::MAX));
         Axis { low, high, logarithmic }
     }
 
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn labels(values: &[f64], logarithmic: bool) -> Vec<String> {
-        let axis = Axis::new(values.iter().copied(), logarithmic, 0.0);
+        let axis = Axis::new(values.iter().copied(), logarithmic, (0.0, 0.0));
         axis.ticks().into_iter().map(|t| t.label).filter(|l| !l.is_empty()).collect()
     }
 
@@ -207,7 +207,7 @@ mod tests {
                     if logarithmic && !(drawable(a, true) && drawable(b, true)) {
                         continue;
                     }
-                    let axis = Axis::new([a, b].into_iter(), logarithmic, 0.04);
+                    let axis = Axis::new([a, b].into_iter(), logarithmic, (0.04, 0.04));
                     let ticks = axis.ticks();
                     assert!(ticks.len() < 60, "{} ticks for {a:e} to {b:e}", ticks.len());
                     let named = ticks.iter().filter(|t| !t.label.is_empty()).count();

@@ -2,6 +2,7 @@
 
 use crate::ir::graph::{CallRule, Graph, Guard, Op, Scan, Trips};
 use crate::prims;
+use dp_runtime::kernels::conv::Window;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 
@@ -22,55 +23,11 @@ pub fn attributes(op: &Op) -> Attributes {
     use Attribute::{List, Number, Text, Value, Word};
     let flag = |flag: bool| Word(flag.to_string());
     let kind = |dtype: &DType| Word(dtype.name().to_string());
+    if prims::row(op).plain.is_some() {
+        return Vec::new();
+    }
     match op {
         Op::Const(value) => vec![("value", Value(value.clone()))],
-        Op::Neg
-        | Op::Abs
-        | Op::Sign
-        | Op::Exp
-        | Op::Expm1
-        | Op::Log
-        | Op::Log1p
-        | Op::Sqrt
-        | Op::Sin
-        | Op::Cos
-        | Op::Tan
-        | Op::Tanh
-        | Op::Sigmoid
-        | Op::Softplus
-        | Op::Erf
-        | Op::Atan
-        | Op::Floor
-        | Op::Ceil
-        | Op::Round
-        | Op::Add
-        | Op::Sub
-        | Op::Mul
-        | Op::MulZ
-        | Op::Div
-        | Op::Pow
-        | Op::Max
-        | Op::Min
-        | Op::Atan2
-        | Op::IntDiv
-        | Op::Mod
-        | Op::Lt
-        | Op::Le
-        | Op::Eq
-        | Op::Ne
-        | Op::And
-        | Op::Or
-        | Op::Not
-        | Op::Select
-        | Op::StopGradient
-        | Op::Gather
-        | Op::ScatterAdd
-        | Op::Update
-        | Op::Sort
-        | Op::Svd
-        | Op::Solve
-        | Op::FoldIn
-        | Op::Cond { .. } => Vec::new(),
         Op::Convert(to) => vec![("to", kind(to))],
         Op::Broadcast { shape, axes } => vec![("shape", List(shape.clone())), ("axes", List(axes.clone()))],
         Op::Reshape { shape } => vec![("shape", List(shape.clone()))],
@@ -92,6 +49,21 @@ pub fn attributes(op: &Op) -> Attributes {
         | Op::Any { axes } => vec![("axes", List(axes.clone()))],
         Op::CumSum { axis, reverse } => vec![("axis", Number(*axis)), ("reverse", flag(*reverse))],
         Op::Dot { batch } => vec![("batch", Number(*batch))],
+        Op::Conv { batch, window } => {
+            let pair = |pair: [usize; 2]| List(pair.to_vec());
+            // Places before the first element, and places left out there: one of the two is 0.
+            let low = window.low.map(|low| low.max(0).unsigned_abs());
+            let skip = window.low.map(|low| low.min(0).unsigned_abs());
+            vec![
+                ("batch", Number(*batch)),
+                ("stride", pair(window.stride)),
+                ("dilation", pair(window.dilation)),
+                ("spread", pair(window.spread)),
+                ("low", pair(low)),
+                ("skip", pair(skip)),
+                ("size", pair(window.size)),
+            ]
+        }
         Op::Normal { shape, dtype } | Op::Uniform { shape, dtype } => {
             vec![("shape", List(shape.clone())), ("kind", kind(dtype))]
         }
@@ -125,6 +97,9 @@ pub fn attributes(op: &Op) -> Attributes {
             };
             vec![("kind", Word(word.to_string())), ("solver", Text(solver.to_string()))]
         }
+        Op::Cond { .. } => Vec::new(),
+        // The round trip of every row's samples is tested.
+        other => panic!("internal error: `{}` is neither plain nor printed with attributes", prims::name(other)),
     }
 }
 
@@ -155,59 +130,6 @@ pub fn elements(tensor: &Tensor, count: usize) -> Vec<String> {
         Tensor::Bool(_) => list!(bool, bool::to_string),
         Tensor::Key(_) => list!(u64, u64::to_string),
     }
-}
-
-/// An operation that has no attributes and no sub-Graphs, by its name.
-fn plain(name: &str) -> Option<Op> {
-    let all = [
-        Op::Neg,
-        Op::Abs,
-        Op::Sign,
-        Op::Exp,
-        Op::Expm1,
-        Op::Log,
-        Op::Log1p,
-        Op::Sqrt,
-        Op::Sin,
-        Op::Cos,
-        Op::Tan,
-        Op::Tanh,
-        Op::Sigmoid,
-        Op::Softplus,
-        Op::Erf,
-        Op::Atan,
-        Op::Floor,
-        Op::Ceil,
-        Op::Round,
-        Op::Add,
-        Op::Sub,
-        Op::Mul,
-        Op::MulZ,
-        Op::Div,
-        Op::Pow,
-        Op::Max,
-        Op::Min,
-        Op::Atan2,
-        Op::IntDiv,
-        Op::Mod,
-        Op::Lt,
-        Op::Le,
-        Op::Eq,
-        Op::Ne,
-        Op::And,
-        Op::Or,
-        Op::Not,
-        Op::Select,
-        Op::StopGradient,
-        Op::Gather,
-        Op::ScatterAdd,
-        Op::Update,
-        Op::Sort,
-        Op::Svd,
-        Op::Solve,
-        Op::FoldIn,
-    ];
-    all.into_iter().find(|op| prims::name(op) == name)
 }
 
 /// Attributes as they were read.
@@ -241,6 +163,13 @@ impl Read<'_> {
                 Err(self.wrong(key))
             }
         }
+    }
+
+    /// A row and a column, of a size that computes.
+    fn pair(&self, key: &str) -> Result<[usize; 2], String> {
+        let list = self.list(key)?;
+        let pair = <[usize; 2]>::try_from(list).map_err(|_| self.wrong(key))?;
+        if pair.iter().any(|&n| n > isize::MAX as usize / 2) { Err(self.wrong(key)) } else { Ok(pair) }
     }
 
     fn word(&self, key: &str) -> Result<&str, String> {
@@ -283,7 +212,7 @@ impl Read<'_> {
 
     /// The operation of this name with these attributes.
     pub fn op(&self) -> Result<Op, String> {
-        if let Some(op) = plain(self.name) {
+        if let Some(op) = prims::plain(self.name) {
             return Ok(op);
         }
         Ok(match self.name {
@@ -307,6 +236,17 @@ impl Read<'_> {
             "any" => Op::Any { axes: self.list("axes")? },
             "cum_sum" => Op::CumSum { axis: self.number("axis")?, reverse: self.flag("reverse")? },
             "dot" => Op::Dot { batch: self.number("batch")? },
+            "conv" => {
+                let (low, skip) = (self.pair("low")?, self.pair("skip")?);
+                let window = Window {
+                    stride: self.pair("stride")?,
+                    dilation: self.pair("dilation")?,
+                    spread: self.pair("spread")?,
+                    low: [0, 1].map(|i| low[i] as isize - skip[i] as isize),
+                    size: self.pair("size")?,
+                };
+                Op::Conv { batch: self.number("batch")?, window }
+            }
             "normal" => Op::Normal { shape: self.list("shape")?, dtype: self.kind("kind")? },
             "uniform" => Op::Uniform { shape: self.list("shape")?, dtype: self.kind("kind")? },
             "split" => Op::Split { n: self.number("n")? },

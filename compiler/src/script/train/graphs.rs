@@ -1,7 +1,7 @@
 //! Lowers the parts of a training step. All Graphs take the same leading parameters: the flat vector of trained
 //! numbers, the step number, the step's key, the batch's indices (if any), then the states of `train`.
 
-use super::{Data, Group, Objective, Plan, Source};
+use super::{Assigned, Data, Group, Objective, Plan, Source};
 use crate::ir::graph::{Op, Type};
 use crate::lower::value::{Func, Native, Scope, Value};
 use crate::lower::{Ctx, Lowered, Optimizer, Res, Session, fail, lower_with};
@@ -61,7 +61,7 @@ struct SlotView {
     /// The network's number, and its parameters at the start.
     net: usize,
     params: Value,
-    field: Symbol,
+    field: Vec<Symbol>,
     copy: Option<usize>,
     shape: Vec<usize>,
     /// Where it starts in the flat vector.
@@ -122,34 +122,23 @@ fn set_parameters(ctx: &mut Ctx, plan: &PlanView, flat: &Value) -> Res<()> {
         let part = ctx.slice_leading(flat, *offset, *offset + len)?;
         let part = ctx.reshape(&part, shape)?;
         let current = ctx.overrides.get(id).cloned().unwrap_or_else(|| params.clone());
-        let Value::Record(fields) = &current else { continue };
-        let mut updated = Vec::new();
-        for (name, value) in fields.iter() {
-            if name != field {
-                updated.push((name.clone(), value.clone()));
-                continue;
+        let updated = super::replaced(&current, field, &mut |value| {
+            let Some(k) = copy else { return Ok(part.clone()) };
+            // One row replaced; the others stay.
+            let whole = ctx.shape(value)?;
+            let mut row = vec![1];
+            row.extend(shape);
+            let mut rows = Vec::new();
+            if *k > 0 {
+                rows.push(ctx.slice_leading(value, 0, *k)?);
             }
-            let value = match copy {
-                None => part.clone(),
-                Some(k) => {
-                    // One row replaced; the others stay.
-                    let whole = ctx.shape(value)?;
-                    let mut row = vec![1];
-                    row.extend(shape);
-                    let mut rows = Vec::new();
-                    if *k > 0 {
-                        rows.push(ctx.slice_leading(value, 0, *k)?);
-                    }
-                    rows.push(ctx.reshape(&part, &row)?);
-                    if k + 1 < whole[0] {
-                        rows.push(ctx.slice_leading(value, k + 1, whole[0])?);
-                    }
-                    if rows.len() == 1 { rows.swap_remove(0) } else { ctx.op(Op::Concat { axis: 0 }, &rows)? }
-                }
-            };
-            updated.push((name.clone(), value));
-        }
-        ctx.overrides.insert(*id, Value::Record(updated.into()));
+            rows.push(ctx.reshape(&part, &row)?);
+            if k + 1 < whole[0] {
+                rows.push(ctx.slice_leading(value, k + 1, whole[0])?);
+            }
+            if rows.len() == 1 { Ok(rows.swap_remove(0)) } else { ctx.op(Op::Concat { axis: 0 }, &rows) }
+        })?;
+        ctx.overrides.insert(*id, updated);
     }
     Ok(())
 }
@@ -389,6 +378,26 @@ pub(crate) fn train_states(session: &mut Session, scope: &Scope, plan: &Plan) ->
     })
 }
 
+/// The flat vector with one assigned parameter replaced.
+fn assign_parameter(ctx: &mut Ctx, scope: &Scope, to: &Assigned, value: &ast::Expr, flat: &Value) -> Res<Value> {
+    let new = ctx.expr(scope, value)?;
+    ctx.span = value.span;
+    let new = ctx.to_real(&new)?;
+    let new = ctx.broadcast_to(&new, &to.shape)?;
+    let len: usize = to.shape.iter().product();
+    let new = ctx.reshape(&new, &[len])?;
+    let total = ctx.shape(flat)?[0];
+    let mut parts = Vec::new();
+    if to.offset > 0 {
+        parts.push(ctx.slice_leading(flat, 0, to.offset)?);
+    }
+    parts.push(new);
+    if to.offset + len < total {
+        parts.push(ctx.slice_leading(flat, to.offset + len, total)?);
+    }
+    if parts.len() == 1 { Ok(parts.swap_remove(0)) } else { ctx.op(Op::Concat { axis: 0 }, &parts) }
+}
+
 /// What `update` assigns. Further parameter: the loss. Results: the flat vector, the states.
 pub(crate) fn update(session: &mut Session, scope: &Scope, plan: &Plan, states: &[Type]) -> Res<Lowered> {
     let mut types = common_types(plan, session.real, states);
@@ -404,16 +413,22 @@ pub(crate) fn update(session: &mut Session, scope: &Scope, plan: &Plan, states: 
         }
         at_parameters(ctx, &site.plan.clone(), &common.flat, |ctx| {
             with_batch(ctx, &site, &|ctx, inner| {
+                let mut flat = common.flat.clone();
                 for stmt in &plan.update {
                     match &stmt.kind {
                         StmtKind::Let(l) => ctx.bind_let(inner, l)?,
+                        StmtKind::Assign { place, value } if plan.assigned.iter().any(|a| a.span == place.span) => {
+                            let target = plan.assigned.iter().find(|a| a.span == place.span).expect("just found");
+                            flat = assign_parameter(ctx, inner, target, value, &flat)?;
+                            set_parameters(ctx, &site.plan, &flat)?;
+                        }
                         StmtKind::Assign { .. } => ctx.steps(inner, std::slice::from_ref(stmt), &names, &[])?,
                         StmtKind::Param(_) => {
                             return fail("E0316", stmt.span, "`param` stands only at the top of a network's block");
                         }
                     }
                 }
-                let mut out = vec![];
+                let mut out = vec![ctx.dynamic(&flat)?];
                 for (name, ty) in names.iter().zip(states) {
                     let value = inner.find(name).expect("states are bound");
                     let value = if ty.dtype.is_float() { ctx.to_real(&value)? } else { value };

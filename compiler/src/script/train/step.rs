@@ -1,6 +1,6 @@
 //! Runs a training: batches, steps, records, the best parameters, checkpoints, interruption.
 
-use super::{Data, Plan, Source, gather_slots, graphs, scatter_slots};
+use super::{Data, Plan, Source, gather_slots, graphs, log, scatter_slots};
 use crate::diagnostic::Diagnostic;
 use crate::ir::graph::Type;
 use crate::lower::value::Value;
@@ -9,9 +9,12 @@ use crate::run::{Message, Prepared, is_finite};
 use crate::script::Script;
 use crate::syntax::ast;
 use dp_runtime::checkpoint::{self, Checkpoint};
+use dp_runtime::plot::terminal::{self, Room};
+use dp_runtime::plot::{Curve, Mark, Plot, colours};
 use dp_runtime::progress::{Progress, Standing};
 use dp_runtime::random;
 use dp_runtime::tensor::Tensor;
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// A lowered and compiled part, with the tensors that it takes after its own parameters.
@@ -119,6 +122,12 @@ pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
     }
     let every =
         plan.record.as_ref().map_or_else(|| plan.steps_per_epoch.unwrap_or(plan.steps / 100).max(1), |r| r.every);
+    logged(script, "start", &name, &now, |script, fields| {
+        fields.extend(log::settings(script.session.seed, script.session.real, &script.given));
+        fields.insert("steps".into(), json!(plan.steps));
+        fields.insert("trained".into(), json!(plan.slots[..plan.trained].iter().map(super::Slot::len).sum::<usize>()));
+    });
+    let mut reason = "steps";
     let mut progress =
         script.out.draws_progress().then(|| Progress::start("train", now.step as u64, Some(plan.steps as u64)));
     let mut saved = Instant::now();
@@ -139,22 +148,41 @@ pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
         };
         if now.step.is_multiple_of(every) || now.step == plan.steps {
             let done = take_record(script, plan, record.as_ref(), &batches, &mut now)?;
-            now.finished |= done;
+            if done {
+                (now.finished, reason) = (true, "patience");
+            }
+            logged(script, "record", &name, &now, |_, fields| {
+                if let Some(per) = plan.steps_per_epoch {
+                    fields.insert("epoch".into(), json!(now.step as f64 / per as f64));
+                }
+                let names = std::iter::once("loss").chain(record_names(plan));
+                for (name, value) in names.zip(now.records.last().into_iter().flatten()) {
+                    if let Some(value) = log::json_of(value) {
+                        fields.insert(name.to_string(), value);
+                    }
+                }
+            });
         }
         if stop && single && plan.data.as_ref().is_none_or(|d| d.batch.is_none()) {
-            now.finished = true;
+            (now.finished, reason) = (true, "optimizer");
         }
         if let Some(until) = &until {
             let mut own = common(&now, &batches, now.step - 1);
             own.push(Tensor::scalar_of(real, now.last_loss));
             let rule = until.call(script, &own, plan)?;
-            now.finished |= rule.first().is_some_and(|t| t.to_f64_vec().iter().all(|&v| v != 0.0));
+            if rule.first().is_some_and(|t| t.to_f64_vec().iter().all(|&v| v != 0.0)) {
+                (now.finished, reason) = (true, "until");
+            }
         }
         if let Some(progress) = &mut progress {
             let epoch = plan
                 .steps_per_epoch
                 .map(|per| ((now.step.max(1) - 1) as u64 / per as u64 + 1, plan.steps.div_ceil(per) as u64));
-            progress.report(Standing { step: now.step as u64, epoch, values: &[("loss", now.last_loss)] });
+            let best =
+                plan.keep.as_ref().zip(now.best.as_ref()).map(|(k, (v, _))| (format!("best {}", k.name.text), *v));
+            let mut values = vec![("loss", now.last_loss)];
+            values.extend(best.as_ref().map(|(name, value)| (name.as_str(), *value)));
+            progress.report(Standing { step: now.step as u64, epoch, values: &values });
         }
         if saved.elapsed() > SAVE_EVERY {
             save(script, &name, &now)?;
@@ -165,8 +193,22 @@ pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
             return Err(interrupted(script, plan, &name, &now));
         }
     }
+    logged(script, "end", &name, &now, |_, fields| {
+        fields.insert("reason".into(), json!(reason));
+        if let Some((best, _)) = &now.best {
+            fields.insert("best".into(), json!(best));
+        }
+    });
+    if let Some(problem) = script.log.as_mut().and_then(log::Log::problem) {
+        let warning = Diagnostic::warning("E0806", plan.span, format!("the log could not be written: {problem}"));
+        script.out.message(&Message::Warning(Box::new(warning)));
+    }
     if let Some(progress) = progress {
+        let on_terminal = progress.is_bar();
         progress.finish();
+        if on_terminal && let Some(text) = curve_of_losses(plan, &now, every) {
+            script.out.message(&Message::Dump(text));
+        }
     }
     now.finished = true;
     let flat = match (&plan.keep, &now.best) {
@@ -174,8 +216,55 @@ pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
         _ => now.flat.clone(),
     };
     scatter_slots(plan, &flat);
-    script.trained.push(Finished { name, checkpoint: checkpoint_of(&now) });
+    let checkpoint = checkpoint_of(script, &now);
+    script.trained.push(Finished { name, checkpoint });
     result(plan, &now)
+}
+
+/// Writes an event to the log, if there is one.
+fn logged(
+    script: &mut Script,
+    event: &str,
+    name: &str,
+    now: &Standings,
+    fill: impl FnOnce(&Script, &mut serde_json::Map<String, serde_json::Value>),
+) {
+    let Some(mut log) = script.log.take() else { return };
+    let mut fields = serde_json::Map::new();
+    fill(script, &mut fields);
+    log.event(event, name, now.step, fields);
+    script.log = Some(log);
+}
+
+/// The names of the recorded fields, in the order of a row after the loss.
+fn record_names(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.record.iter().flat_map(|r| r.fields.iter().map(|(name, _)| &*name.text))
+}
+
+/// The losses that were recorded as a curve for a terminal; none if there are few.
+fn curve_of_losses(plan: &Plan, now: &Standings, every: usize) -> Option<String> {
+    let losses: Vec<f64> = now.records.iter().map(|row| row[0].item()).collect();
+    if losses.len() < 3 {
+        return None;
+    }
+    let steps: Vec<f64> = (1..=losses.len()).map(|i| (i * every).min(now.step) as f64).collect();
+    let (low, high) = colours::range(&losses);
+    let mut curves = vec![Curve { label: "loss".into(), x: steps.clone(), y: losses, mark: Mark::Line }];
+    if let Some(keep) = &plan.keep
+        && let Some(at) = record_names(plan).position(|name| name == &*keep.name.text)
+        && &*keep.name.text != "loss"
+    {
+        let kept: Vec<f64> = now.records.iter().map(|row| row[at + 1].item()).collect();
+        // Only if both can be read on one axis.
+        let (a, b) = colours::range(&kept);
+        if a <= high && b >= low {
+            curves.push(Curve { label: keep.name.text.to_string(), x: steps, y: kept, mark: Mark::Line });
+        }
+    }
+    let log_y = curves.iter().all(|c| c.y.iter().all(|&v| v > 0.0)) && high > 20.0 * low;
+    let plot = Plot { x_label: "step".into(), log_y, curves, ..Plot::default() };
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    terminal::plot(&plot, Room { rows: 10, colour, ..Room::default() }).ok()
 }
 
 /// A training that ended, to be saved if a later one in the script is interrupted.
@@ -261,7 +350,9 @@ fn one_step(
         let mut own = common(now, batches, now.step);
         own[0] = flat.clone();
         own.push(Tensor::scalar_of(script.session.real, loss));
-        states = update.call(script, &own, plan)?;
+        let mut outs = update.call(script, &own, plan)?;
+        states = outs.split_off(1);
+        flat = outs.swap_remove(0);
     }
     (now.flat, now.optimizers, now.states) = (flat, optimizers, states);
     now.last_loss = loss;
@@ -332,13 +423,37 @@ fn interrupted(script: &mut Script, plan: &Plan, name: &str, now: &Standings) ->
 /// Writes a checkpoint; false if the script has no folder or no name for it.
 fn save(script: &mut Script, name: &str, now: &Standings) -> Res<bool> {
     let Some(files) = script.sandbox.filter(|_| !script.checkpoints.is_empty()) else { return Ok(false) };
-    match checkpoint::save(files, name, &checkpoint_of(now)) {
+    match checkpoint::save(files, name, &checkpoint_of(script, now)) {
         Ok(()) => Ok(true),
         Err(e) => fail("E0705", crate::source::Span::NONE, format!("the checkpoint could not be written: {e}")),
     }
 }
 
-fn checkpoint_of(now: &Standings) -> Checkpoint {
+/// What decides the numbers of a training besides the script: its arguments so far, the seed, the precision.
+fn settings(script: &Script) -> Vec<(String, String)> {
+    let mut settings = vec![
+        ("--seed".to_string(), script.session.seed.to_string()),
+        ("--precision".to_string(), script.session.real.name().to_string()),
+    ];
+    settings.extend(script.given.iter().map(|(name, value)| (format!("--{name}"), value.clone())));
+    settings
+}
+
+/// Says which settings differ from those that a checkpoint was made with; none do if it is `None`.
+fn differing(saved: &[(String, String)], now: &[(String, String)]) -> Option<String> {
+    let value = |list: &[(String, String)], name: &str| list.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+    let shown = |value: Option<String>| value.map_or("nothing".to_string(), |v| format!("`{v}`"));
+    let mut names: Vec<&String> = now.iter().map(|(name, _)| name).collect();
+    names.extend(saved.iter().map(|(name, _)| name).filter(|name| value(now, name).is_none()));
+    let different: Vec<String> = names
+        .into_iter()
+        .filter(|name| value(saved, name) != value(now, name))
+        .map(|name| format!("`{name}` was {}, now it is {}", shown(value(saved, name)), shown(value(now, name))))
+        .collect();
+    (!different.is_empty()).then(|| different.join("; "))
+}
+
+fn checkpoint_of(script: &Script, now: &Standings) -> Checkpoint {
     let mut tensors = vec![("flat".to_string(), now.flat.clone())];
     for (i, states) in now.optimizers.iter().enumerate() {
         for (j, state) in states.iter().enumerate() {
@@ -360,7 +475,7 @@ fn checkpoint_of(now: &Standings) -> Checkpoint {
         tensors.push(("best.value".to_string(), Tensor::scalar(*value)));
         tensors.push(("best.flat".to_string(), best.clone()));
     }
-    Checkpoint { step: now.step as u64, tensors, metadata: Vec::new() }
+    Checkpoint { step: now.step as u64, tensors, metadata: settings(script) }
 }
 
 /// Goes back to the last checkpoint of this training, if there is one.
@@ -377,6 +492,12 @@ fn restore(script: &mut Script, name: &str, now: &mut Standings, plan: &Plan) ->
         script.out.message(&Message::Warning(Box::new(warning)));
     }
     let saved = recovered.checkpoint;
+    if let Some(different) = differing(&saved.metadata, &settings(script)) {
+        return Err(Box::new(
+            Diagnostic::error("E0705", plan.span, format!("the checkpoint was made with other settings: {different}"))
+                .help("go on with the settings of the checkpoint, or start again without `--resume`"),
+        ));
+    }
     let find = |name: &str| saved.tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t.clone());
     let wrong = || {
         fail::<()>(
