@@ -46,6 +46,11 @@ impl Terminal {
         self.kept.unwrap_or_default()
     }
 
+    /// The output is a terminal that wants colours.
+    pub fn colors_output(&self) -> bool {
+        self.color && std::io::stdout().is_terminal()
+    }
+
     /// Writes to the output.
     pub fn print(&mut self, text: &str) {
         let mut out = std::io::stdout().lock();
