@@ -206,6 +206,11 @@ fn tests_of_scripts() {
     assert!(!both.out.contains("not shown"));
     expect(&folder, "test b.dp", 0, &["1 passed, 0 failed"], &[]);
     expect(&folder, "test none", 2, &[], &["none"]);
+    // A script that has one is run in its quick form, unless it is asked for in full.
+    folder.file("claim.dp", "arg quick: bool = false\nassert quick or abs(uniform()) < 2\nassert quick\n");
+    expect(&folder, "test claim.dp", 0, &["0 passed, 0 failed"], &[]);
+    expect(&folder, "test --full claim.dp", 1, &["script", "seconds", "FAILED", "0 passed, 2 failed"], &["E0509"]);
+    expect(&folder, "test --full b.dp", 0, &["script", "seconds", "holds", "2 passed, 0 failed"], &[]);
 }
 
 #[test]
@@ -415,4 +420,18 @@ fn a_training_is_not_resumed_with_other_settings() {
     // With the settings that it had, it goes on.
     let again = interrupted(&folder, "run training.dp --resume --steps 100000000 --rate 0.5");
     assert!(again.status == Some(130) && again.err.contains("after step"), "{:?} {}", again.status, again.err);
+}
+
+#[test]
+fn parameters_of_instances_are_saved_and_loaded() {
+    let folder = Folder::new("instances");
+    folder.file(
+        "save.dp",
+        "network two(x: real[3]) -> real[3] {\n    param a = dense(3, 3), b = dense(3, 3)\n    b(tanh(a(x)))\n}\n\
+         save(\"two.safetensors\", two.params)\nsave(\"two.npz\", two.params)\n\
+         let stored = load(\"two.safetensors\")\nlet packed = load(\"two.npz\")\nnetwork again = at(two, stored)\n\
+         assert all(again([1, 2, 3]) == two([1, 2, 3]))\nassert all(at(two, packed)([1, 2, 3]) == two([1, 2, 3]))\n\
+         assert all(stored.a.W == two.a.W)\nprint size(flat(stored))\n",
+    );
+    expect(&folder, "run save.dp", 0, &["24\n"], &[]);
 }

@@ -85,6 +85,9 @@ enum Command {
         /// Only tests whose names have this text in them.
         #[arg(long, value_name = "TEXT")]
         name: Option<String>,
+        /// Run scripts that have an argument `quick` in full, every script with two seeds, and end with a table of them.
+        #[arg(long)]
+        full: bool,
         #[arg(default_value = ".")]
         paths: Vec<PathBuf>,
     },
@@ -170,7 +173,9 @@ fn command() -> ExitCode {
         }
         (Some(Command::Repl { file }), _) => session::run(file.as_deref(), &cli.settings, &mut terminal),
         (Some(Command::Check { files }), _) => check(&files, &mut terminal),
-        (Some(Command::Test { name, paths }), _) => testing::run(&paths, name.as_deref(), &cli.settings, &mut terminal),
+        (Some(Command::Test { name, full, paths }), _) => {
+            testing::run(full, &paths, name.as_deref(), &cli.settings, &mut terminal)
+        }
         (Some(Command::Lsp), _) => match dp_compiler::lsp::run() {
             Ok(()) => End::Good,
             Err(problem) => {
