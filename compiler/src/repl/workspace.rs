@@ -194,7 +194,9 @@ impl Workspace {
     fn catalogue(&self) -> Catalogue {
         let mut catalogue = Catalogue::default();
         self.std_modules.iter().for_each(|module| catalogue.add_std(module));
-        let items = self.definitions.values().cloned().collect();
+        let mut items: Vec<ast::Item> = self.definitions.values().cloned().collect();
+        let rules = self.entries.iter().flat_map(|entry| &entry.items);
+        items.extend(rules.filter(|item| matches!(item.kind, ItemKind::Custom(_))).cloned());
         catalogue.add_module(&ast::Module { items, end: ast::Trivia::default() });
         catalogue
     }
