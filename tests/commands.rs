@@ -125,6 +125,39 @@ fn sessions_and_texts() {
 }
 
 #[test]
+fn scripts_that_hold_their_output() {
+    let folder = Folder::new("literate");
+    let text = "let a = 2\nprint a\n\nfor k in 2 { print k }\n#= old\nprint [[1, 2], [3, 4]]\n# the end\n";
+    folder.file("a.dp", text);
+    expect(&folder, "run a.dp --quick", 2, &[], &["quick"]);
+    expect(&folder, "run --check a.dp", 1, &["a.dp:4: the output differs", "- old", "+ 0", "+ 1"], &[]);
+    expect(&folder, "run --update a.dp", 0, &[], &["1 expectations changed"]);
+    let updated = std::fs::read_to_string(folder.0.join("a.dp")).expect("the script");
+    let expected = "let a = 2\nprint a\n#= 2\n\nfor k in 2 { print k }\n#= 0\n#= 1\nprint [[1, 2], [3, 4]]\n#= [[1, 2],\n\
+                    #=  [3, 4]]\n# the end\n";
+    assert_eq!(updated, expected);
+    expect(&folder, "run --check a.dp", 0, &["5 lines as expected, 0 statements differ"], &[]);
+    // The common form leaves expectations alone.
+    expect(&folder, "fmt a.dp", 0, &[], &[]);
+    expect(&folder, "run --check a.dp", 0, &["5 lines as expected"], &[]);
+    // A script that fails is not written.
+    folder.file("b.dp", "print 1\nprint [1][3]\n");
+    expect(&folder, "run --update b.dp", 1, &[], &["b.dp:2"]);
+    assert_eq!(std::fs::read_to_string(folder.0.join("b.dp")).expect("the script"), "print 1\nprint [1][3]\n");
+    expect(&folder, "run --check --update a.dp", 2, &[], &["--update"]);
+}
+
+#[test]
+fn explanations_show_programs() {
+    let folder = Folder::new("explain");
+    expect(&folder, "explain e0405", 0, &["This program gets the message", "error[E0405]", "D' @ x"], &[]);
+    expect(&folder, "explain E0506", 0, &["Ctrl-C"], &[]);
+    expect(&folder, "explain E040", 2, &[], &["did you mean"]);
+    folder.file("t.dp", "test \"one\" { assert true }\ntest \"two\" { assert false }\n");
+    expect(&folder, "test --name one t.dp", 0, &["t.dp: one  ", " ms\n", "1 passed, 0 failed in "], &[]);
+}
+
+#[test]
 fn options_of_a_run() {
     let folder = Folder::new("options");
     folder.file("draw.dp", "print eps\nprint normal(3)\n");

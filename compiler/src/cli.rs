@@ -5,19 +5,20 @@
 mod arguments;
 mod bench;
 mod session;
+mod testing;
 mod terminal;
 
 use arguments::{Arguments, Settings};
 use clap::{CommandFactory, Parser, Subcommand};
-use dp_compiler::diagnostic::codes;
+use dp_compiler::diagnostic::{codes, pages};
 use dp_compiler::driver::{self, DeriveOptions, Options};
+use dp_compiler::literate::Recorder;
 use dp_compiler::run::Timings;
 use dp_compiler::source::SourceMap;
 use dp_compiler::syntax;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 use terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -57,6 +58,12 @@ enum Command {
     /// All that follows `--` is for the script, also what is spelled like an option of dp.
     #[command(after_help = "`dp run FILE --help` lists the arguments of the script.")]
     Run {
+        /// Hold what is printed against the lines `#= ...` behind the statements, and fail if they differ.
+        #[arg(long, conflicts_with = "update")]
+        check: bool,
+        /// Write what is printed into the script, as lines `#= ...` behind the statements.
+        #[arg(long)]
+        update: bool,
         /// The script.
         file: PathBuf,
         /// Values for the script's `arg` items, and options of dp.
@@ -77,6 +84,9 @@ enum Command {
     },
     /// Run the `test` items of files, or of all `.dp` files in folders.
     Test {
+        /// Only tests whose names have this text in them.
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
         /// Run scripts that have an argument `quick` in full, every script with two seeds, and end with a table of them.
         #[arg(long)]
         full: bool,
@@ -121,6 +131,8 @@ enum Command {
     },
     /// Explain the code of a message, such as E0301; without a code, list all.
     Explain { code: Option<String> },
+    /// Serve an editor by the language server protocol, over the standard streams.
+    Lsp,
     /// Write the completions of dp's commands for a shell: `dp completions bash >> ~/.bashrc`.
     Completions { shell: clap_complete::Shell },
 }
@@ -164,10 +176,26 @@ fn command() -> ExitCode {
     };
     let mut terminal = Terminal::new();
     let end = match (cli.command, cli.eval) {
-        (Some(Command::Run { file, .. }), _) => run(&file, &arguments, cli.settings, &mut terminal),
+        (Some(Command::Run { file, check, update, .. }), _) => {
+            let expected = match (check, update) {
+                (true, _) => Expected::Checked,
+                (_, true) => Expected::Updated,
+                (false, false) => Expected::Ignored,
+            };
+            run(&file, &arguments, expected, cli.settings, &mut terminal)
+        }
         (Some(Command::Repl { file }), _) => session::run(file.as_deref(), &cli.settings, &mut terminal),
         (Some(Command::Check { files }), _) => check(&files, &mut terminal),
-        (Some(Command::Test { full, paths }), _) => test(full, &paths, &cli.settings, &mut terminal),
+        (Some(Command::Test { name, full, paths }), _) => {
+            testing::run(full, &paths, name.as_deref(), &cli.settings, &mut terminal)
+        }
+        (Some(Command::Lsp), _) => match dp_compiler::lsp::run() {
+            Ok(()) => End::Good,
+            Err(problem) => {
+                terminal.error(&problem);
+                End::Failed
+            }
+        },
         (Some(Command::Fmt { check, paths }), _) => format(check, &paths, &mut terminal),
         (Some(Command::Derive { file, problem, by, form, explain }), _) => {
             let options =
@@ -204,7 +232,15 @@ impl From<End> for ExitCode {
     }
 }
 
-fn run(file: &Path, arguments: &[String], mut settings: Settings, terminal: &mut Terminal) -> End {
+/// What becomes of the output that a script holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Expected {
+    Ignored,
+    Checked,
+    Updated,
+}
+
+fn run(file: &Path, arguments: &[String], expected: Expected, mut settings: Settings, terminal: &mut Terminal) -> End {
     let Arguments { help, values } = match arguments::split(arguments, &mut settings) {
         Ok(arguments) => arguments,
         Err(problem) => {
@@ -229,11 +265,52 @@ fn run(file: &Path, arguments: &[String], mut settings: Settings, terminal: &mut
     }
     dp_runtime::interrupt::install();
     let options = Options { args: values, ..settings.options() };
+    if expected != Expected::Ignored {
+        return run_literate(file, &options, expected, terminal);
+    }
     let outcome = driver::run_file(file, &options, terminal);
     if settings.time {
         terminal.remark(&timings(&outcome.timings));
     }
     finish(&outcome, terminal)
+}
+
+/// Holds what a script prints against what it holds, or writes it down.
+fn run_literate(file: &Path, options: &Options, expected: Expected, terminal: &mut Terminal) -> End {
+    let mut recorder = Recorder::new(terminal);
+    let outcome = driver::run_file(file, options, &mut recorder);
+    let comparison = match std::fs::read_to_string(file) {
+        Ok(text) if !outcome.failed() => recorder.compare(&text, file),
+        Ok(_) | Err(_) => return finish(&outcome, terminal),
+    };
+    if expected == Expected::Updated {
+        let changed = comparison.differences.len();
+        return match dp_compiler::files::replace(file, &comparison.updated) {
+            Ok(()) => {
+                terminal.remark(&format!("{}: {changed} expectations changed", file.display()));
+                finish(&outcome, terminal)
+            }
+            Err(problem) => {
+                terminal.error(&format!("`{}`: {problem}", file.display()));
+                End::Failed
+            }
+        };
+    }
+    for difference in &comparison.differences {
+        terminal.print(&format!("{}:{}: the output differs\n", file.display(), difference.line));
+        for line in &difference.expected {
+            terminal.print(&format!("  - {line}\n"));
+        }
+        for line in &difference.found {
+            terminal.print(&format!("  + {line}\n"));
+        }
+    }
+    let (agreed, differ) = (comparison.agreed, comparison.differences.len());
+    terminal.print(&format!("{}: {agreed} lines as expected, {differ} statements differ\n", file.display()));
+    match finish(&outcome, terminal) {
+        End::Good if differ > 0 => End::Failed,
+        end => end,
+    }
 }
 
 /// `dp -e TEXT`
@@ -282,65 +359,6 @@ fn check(files: &[PathBuf], terminal: &mut Terminal) -> End {
         terminal.remark(&format!("{failed} of {} files have errors", files.len()));
     }
     End::Failed
-}
-
-fn test(full: bool, paths: &[PathBuf], settings: &Settings, terminal: &mut Terminal) -> End {
-    let Some(files) = collect_all(paths, terminal) else {
-        return End::WrongUse;
-    };
-    dp_runtime::interrupt::install();
-    let (mut passed, mut failed) = (0, 0);
-    let mut rows = Vec::new();
-    for file in files {
-        for options in runs_of(&file, full, settings) {
-            let mut quiet = terminal.quiet();
-            let start = Instant::now();
-            let outcome = driver::run_file(&file, &options, &mut quiet);
-            let good = finish(&outcome, terminal) == End::Good;
-            if !good {
-                failed += 1;
-                terminal.print(&format!("FAILED  {}\n", file.display()));
-            }
-            for result in &outcome.tests {
-                let verdict = match &result.failure {
-                    None => "ok",
-                    Some(_) => "FAILED",
-                };
-                terminal.print(&format!("{verdict:6}  {}: {}\n", file.display(), result.name));
-                match &result.failure {
-                    None => passed += 1,
-                    Some(diagnostic) => {
-                        failed += 1;
-                        terminal.diagnostic(&outcome.sources, diagnostic);
-                    }
-                }
-            }
-            if dp_runtime::interrupt::requested() {
-                return End::Interrupted;
-            }
-            let verdict = if good { "holds" } else { "FAILED" };
-            let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
-            rows.push(vec![file.display().to_string(), options.seed.to_string(), verdict.to_string(), seconds]);
-        }
-    }
-    if full {
-        terminal.print(&dp_runtime::table::format_table(&["script", "seed", "claims", "seconds"], &rows));
-    }
-    terminal.print(&format!("{passed} passed, {failed} failed\n"));
-    if failed == 0 { End::Good } else { End::Failed }
-}
-
-/// How a script is run by `dp test`: once in its quick form if it has one, or in full with two seeds.
-fn runs_of(file: &Path, full: bool, settings: &Settings) -> Vec<Options> {
-    let options = || Options { run_tests: true, ..settings.options() };
-    if full {
-        let seed = options().seed;
-        return vec![options(), Options { seed: seed.wrapping_add(1), ..options() }];
-    }
-    // A script that does not parse is told of when it runs.
-    let known = driver::script_args(file).unwrap_or_default();
-    let quick = known.iter().filter(|arg| arg.name == "quick").map(|_| ("quick".to_string(), "true".to_string()));
-    vec![Options { args: quick.collect(), ..options() }]
 }
 
 fn format(check: bool, paths: &[PathBuf], terminal: &mut Terminal) -> End {
@@ -434,16 +452,31 @@ fn explain(code: Option<&str>, terminal: &mut Terminal) -> End {
         terminal.print(&list);
         return End::Good;
     };
-    match codes::find(&code.to_uppercase()) {
-        Some(row) => {
-            terminal.print(&format!("{}: {}\n\n{}\n", row.code.0, row.title, terminal::wrapped(row.explanation)));
-            End::Good
+    let Some(row) = codes::find(&code.to_uppercase()) else {
+        let known = codes::ROWS.iter().map(|row| row.code.0);
+        let hint = match dp_compiler::types::similar(&code.to_uppercase(), known) {
+            Some(near) => format!("did you mean `{near}`? "),
+            None => String::new(),
+        };
+        terminal.error(&format!("there is no code `{code}`; {hint}`dp explain` lists all"));
+        return End::WrongUse;
+    };
+    terminal.print(&format!("{}: {}\n\n{}\n", row.code.0, row.title, terminal::wrapped(row.explanation)));
+    if let Some(page) = pages::find(row.code.0) {
+        let indented = |text: &str| text.trim_end().lines().map(|line| format!("    {line}\n")).collect::<String>();
+        let mut said = terminal.captured();
+        let outcome = driver::run_text("example.dp", page.wrong, &Options::default(), &mut said);
+        for diagnostic in &outcome.diagnostics {
+            said.diagnostic(&outcome.sources, diagnostic);
         }
-        None => {
-            terminal.error(&format!("there is no code `{code}`; `dp explain` lists all"));
-            End::WrongUse
-        }
+        terminal.print(&format!(
+            "\nThis program gets the message:\n\n{}\n{}\nThis one does not:\n\n{}",
+            indented(page.wrong),
+            indented(&said.text()),
+            indented(page.right)
+        ));
     }
+    End::Good
 }
 
 /// The table of `--time`.

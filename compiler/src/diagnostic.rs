@@ -1,6 +1,7 @@
 //! What the compiler says to its user, as data. Rendering (ariadne) is in `diagnostic/render.rs`.
 
 pub mod codes;
+pub mod pages;
 pub mod render;
 
 use crate::source::Span;

@@ -14,6 +14,7 @@ use crate::{examples, stdlib, types};
 use ast::ItemKind;
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::DType;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -38,6 +39,8 @@ pub struct Options {
     /// Values for the script's `arg` items.
     pub args: Vec<(String, String)>,
     pub run_tests: bool,
+    /// Only tests whose names have this text in them.
+    pub only_tests: Option<String>,
 }
 
 impl Default for Options {
@@ -55,6 +58,7 @@ impl Default for Options {
             max_bytes: None,
             args: Vec::new(),
             run_tests: false,
+            only_tests: None,
         }
     }
 }
@@ -82,7 +86,8 @@ pub trait Sink: Output {
 /// A file that is parsed, with the modules it uses, each parsed once, and what they need of std.
 struct Program {
     sources: SourceMap,
-    std_names: Vec<&'static str>,
+    file: FileId,
+    library: Std,
     std: Vec<ast::Module>,
     modules: Vec<(String, ast::Module)>,
     main: ast::Module,
@@ -136,15 +141,15 @@ fn load_for(from: &Text, words: &str) -> Result<Program, (SourceMap, Box<Diagnos
             Err(d) => return Err((sources, d)),
         },
         Text::Typed { name, text } => sources.add(*name, None, *text),
+        Text::Edited { path, text } => sources.add(path.display().to_string(), Some(path.to_path_buf()), *text),
     };
     let (main, mut diagnostics) = syntax::parse(&sources, file);
     let mut modules = Vec::new();
     load_used(&mut sources, &from.folder(), &main, &mut modules, &mut diagnostics, &mut Vec::new());
     let texts = (first..sources.len()).map(|i| sources.file(FileId(i as u32)).text.as_str());
     let needed = std.needed(&sources, texts.chain([words]));
-    let std_names = std.names().collect();
     let timings = Timings { parse: start.elapsed(), ..Timings::default() };
-    Ok(Program { sources, std_names, std: needed, modules, main, diagnostics, timings })
+    Ok(Program { sources, file, library: std, std: needed, modules, main, diagnostics, timings })
 }
 
 /// Where a program stands.
@@ -155,13 +160,18 @@ enum Text<'a> {
         name: &'a str,
         text: &'a str,
     },
+    /// A file as an editor has it.
+    Edited {
+        path: &'a Path,
+        text: &'a str,
+    },
 }
 
 impl Text<'_> {
     /// The folder of its modules and data.
     fn folder(&self) -> PathBuf {
         match self {
-            Text::File(path) => match path.parent() {
+            Text::File(path) | Text::Edited { path, .. } => match path.parent() {
                 Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
                 _ => PathBuf::from("."),
             },
@@ -172,7 +182,7 @@ impl Text<'_> {
     /// What its checkpoints are called by.
     fn stem(&self) -> String {
         match self {
-            Text::File(path) => {
+            Text::File(path) | Text::Edited { path, .. } => {
                 path.file_stem().map_or_else(|| "script".to_string(), |s| s.to_string_lossy().to_string())
             }
             Text::Typed { name, .. } => (*name).to_string(),
@@ -234,9 +244,8 @@ fn use_name(path: &ast::Path) -> String {
 }
 
 /// The names of std: their types, and what derivations may use.
-fn check_std(program: &mut Program) -> (types::Env, Catalogue) {
-    let mut env = types::Env::new();
-    env.suggest(program.std_names.iter().copied());
+fn check_std(program: &mut Program, mut env: types::Env) -> (types::Env, Catalogue) {
+    env.suggest(program.library.names());
     let mut catalogue = Catalogue::default();
     for module in &program.std {
         program.diagnostics.append(&mut types::check_module(&mut env, module));
@@ -247,8 +256,13 @@ fn check_std(program: &mut Program) -> (types::Env, Catalogue) {
 
 /// Derives solvers, then checks names, types and dimensions of everything; std is known to be right.
 fn check(program: &mut Program) {
+    check_in(program, types::Env::new());
+}
+
+/// The same in an environment that may note down what is found; gives it back with the names of the program.
+fn check_in(program: &mut Program, env: types::Env) -> types::Env {
     let start = Instant::now();
-    let (mut env, mut catalogue) = check_std(program);
+    let (mut env, mut catalogue) = check_std(program, env);
     for module in program.modules.iter_mut().map(|(_, module)| module).chain([&mut program.main]) {
         if expand::needed(module) {
             program.diagnostics.append(&mut expand::expand(&mut program.sources, &env, &catalogue, module));
@@ -261,6 +275,38 @@ fn check(program: &mut Program) {
     let sources = &program.sources;
     program.diagnostics.retain(|d| d.code.0 != "E0301" || !lost.contains(sources.text(d.span())));
     program.timings.check = start.elapsed();
+    env
+}
+
+/// A text that was checked and not run, with what an editor may ask of it.
+pub struct Analysis {
+    pub sources: SourceMap,
+    pub file: FileId,
+    pub module: ast::Module,
+    pub env: types::Env,
+    pub seen: Rc<RefCell<types::Seen>>,
+    pub std: Std,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks a file as an editor has it.
+pub fn analyze(path: &Path, text: &str) -> Analysis {
+    let mut program = match load(&Text::Edited { path, text }) {
+        Ok(program) => program,
+        Err(_) => unreachable!("internal error: a text that is given is not read"),
+    };
+    let mut env = types::Env::new();
+    let seen = env.watch(program.file);
+    let env = check_in(&mut program, env);
+    Analysis {
+        sources: program.sources,
+        file: program.file,
+        module: program.main,
+        env,
+        seen,
+        std: program.library,
+        diagnostics: program.diagnostics,
+    }
 }
 
 /// The names that lines define which did not parse: those after the first word, `let a = ...`, `let (a, b) = ...`.
@@ -305,7 +351,7 @@ pub struct DeriveOptions {
 pub fn derive_file(path: &Path, options: &DeriveOptions) -> Result<(String, Outcome), Outcome> {
     // A derivation chooses among all methods and rules.
     let mut program = load_for(&Text::File(path), "derive").map_err(|(sources, d)| failure(sources, *d))?;
-    let (mut env, mut catalogue) = check_std(&mut program);
+    let (mut env, mut catalogue) = check_std(&mut program, types::Env::new());
     for (_, module) in &program.modules {
         program.diagnostics.append(&mut types::check_module(&mut env, module));
         catalogue.add_module(module);
@@ -407,6 +453,10 @@ fn run_program(from: &Text, options: &Options, out: &mut dyn Sink) -> Outcome {
     if options.run_tests {
         let mut found = examples::add_tests(&mut program.sources, &mut program.main);
         program.diagnostics.append(&mut found);
+    }
+    if let Some(only) = &options.only_tests {
+        let named = |item: &ast::Item| !matches!(&item.kind, ItemKind::Test { name, .. } if !name.contains(only));
+        program.main.items.retain(named);
     }
     check(&mut program);
     let sources = Rc::new(program.sources);

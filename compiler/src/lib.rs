@@ -22,6 +22,7 @@
 //! - `driver`: the pipeline as one readable function.
 //! - `measure`: standard programs, for benchmarks and for tests of speed and memory.
 //! - `repl`: a session at the prompt, each entry tried as a whole; `manual` documents what has no definition in dp.
+//! - `lsp`: answers what an editor asks about a text; `literate`: scripts that hold the output they are expected to have.
 //!
 //! What is alive while compiled code runs is in the crate `dp_runtime`, which knows nothing of the language.
 
@@ -44,6 +45,8 @@ pub mod examples;
 pub mod driver;
 pub mod measure;
 pub mod files;
+pub mod literate;
+pub mod lsp;
 pub mod manual;
 pub mod repl;
 

@@ -18,7 +18,7 @@ use crate::syntax::ast::{self, ExprKind, ItemKind, LetKind};
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use show::show;
 
@@ -30,6 +30,8 @@ pub trait Output {
     fn values(&mut self, _values: &[Value]) {}
     /// A warning, a dump, or progress for the person who watches.
     fn message(&mut self, message: &Message);
+    /// The statement of a file that runs next.
+    fn statement(&mut self, _span: Span) {}
     /// The output is a terminal with colours.
     fn shows_colours(&self) -> bool {
         false
@@ -71,6 +73,7 @@ pub struct TestResult {
     pub name: String,
     pub span: Span,
     pub failure: Option<Box<Diagnostic>>,
+    pub time: Duration,
 }
 
 impl<'a> Script<'a> {
@@ -78,6 +81,7 @@ impl<'a> Script<'a> {
     pub fn run(&mut self, module: &ast::Module) -> Res<()> {
         self.declare(&module.items);
         for item in &module.items {
+            self.out.statement(item.span);
             self.item(item)?;
         }
         Ok(())
@@ -289,8 +293,9 @@ impl<'a> Script<'a> {
         if !self.run_tests {
             return Ok(());
         }
+        let start = Instant::now();
         let failure = self.nested(items).err();
-        self.tests.push(TestResult { name: name.to_string(), span, failure });
+        self.tests.push(TestResult { name: name.to_string(), span, failure, time: start.elapsed() });
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub mod dim;
 mod expr;
 mod fit;
 mod function;
+mod hole;
 mod index;
 mod items;
 mod keys;
@@ -24,6 +25,7 @@ mod operator;
 mod prox;
 mod report;
 mod scope;
+mod seen;
 mod solver;
 mod statement;
 mod train;
@@ -36,6 +38,7 @@ mod tests;
 
 pub use names::{each_binding as bindings_of, each_name as names_in, let_values as values_of};
 pub use scope::{Env, similar};
+pub use seen::{Seen, Use};
 pub use unrolled::reaching;
 pub use value::{bind_expr, bind_value};
 
@@ -52,6 +55,8 @@ use std::collections::{HashMap, HashSet};
 pub fn check_module(env: &mut Env, module: &ast::Module) -> Vec<Diagnostic> {
     let mut ctx = Ctx::new(env);
     items::check_items(&mut ctx, module);
+    hole::report(&mut ctx);
+    ctx.finish();
     keys::check(&mut ctx, module);
     let mut diagnostics = ctx.diagnostics;
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span().file, diagnostic.span().start));
@@ -102,6 +107,8 @@ struct Ctx<'a> {
     outer_sizes: HashMap<i64, DimName>,
     /// How deep in applications of lambdas.
     depth: usize,
+    /// Each `?`.
+    holes: Vec<hole::Hole>,
     /// States that begin as ints and have no declared type, by their place: whether a pass makes them real.
     int_states: HashMap<Span, bool>,
 }
@@ -119,8 +126,15 @@ impl<'a> Ctx<'a> {
             inside: false,
             outer_sizes: HashMap::new(),
             depth: 0,
+            holes: Vec::new(),
             int_states: HashMap::new(),
         }
+    }
+
+    /// Makes the module's names those of the environment.
+    fn finish(&mut self) {
+        let done = items::done(self);
+        self.env.globals.extend(done);
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {

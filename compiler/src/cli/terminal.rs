@@ -15,13 +15,15 @@ pub struct Terminal {
     /// The script's own output is not shown.
     quiet: bool,
     sources: Rc<SourceMap>,
+    /// Messages are kept here instead of being written.
+    kept: Option<String>,
 }
 
 impl Terminal {
     pub fn new() -> Terminal {
         // https://no-color.org
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Terminal { color: wanted && std::io::stderr().is_terminal(), quiet: false, sources: Rc::default() }
+        Terminal { color: wanted && std::io::stderr().is_terminal(), quiet: false, sources: Rc::default(), kept: None }
     }
 
     /// Messages are coloured.
@@ -31,7 +33,17 @@ impl Terminal {
 
     /// The same without the script's own output.
     pub fn quiet(&self) -> Terminal {
-        Terminal { color: self.color, quiet: true, sources: Rc::default() }
+        Terminal { color: self.color, quiet: true, sources: Rc::default(), kept: None }
+    }
+
+    /// One that keeps messages, uncoloured, and shows nothing.
+    pub fn captured(&self) -> Terminal {
+        Terminal { color: false, quiet: true, sources: Rc::default(), kept: Some(String::new()) }
+    }
+
+    /// What was kept.
+    pub fn text(self) -> String {
+        self.kept.unwrap_or_default()
     }
 
     /// The output is a terminal that wants colours.
@@ -60,6 +72,11 @@ impl Terminal {
     /// Something to know besides the output.
     pub fn remark(&mut self, text: &str) {
         let text = text.trim_end();
+        if let Some(kept) = &mut self.kept {
+            kept.push_str(text);
+            kept.push('\n');
+            return;
+        }
         // Without this stream there is nobody to tell.
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }

@@ -440,6 +440,7 @@ impl Scope {
     pub fn restore(&self, copy: &Scope) {
         self.0.names.replace(copy.0.names.borrow().clone());
         self.0.derivatives.replace(copy.0.derivatives.borrow().clone());
+        self.0.proxes.replace(copy.0.proxes.borrow().clone());
     }
 
     /// A copy of this scope's own names, sharing parents: what a failed entry must not change.

@@ -39,6 +39,8 @@ pub const COMMANDS: &[Row] = &[
         run: grad,
     },
     Row { name: "check", usage: ":check f, :check f(x)", doc: "derivatives against differences", run: check },
+    Row { name: "derive", usage: ":derive P [by M]", doc: "the solver of a problem, as source", run: derive },
+    Row { name: "explain", usage: ":explain P [by M]", doc: "how a problem's solver follows", run: explain },
     Row { name: "graph", usage: ":graph e", doc: "the graph that is compiled", run: graph },
     Row { name: "time", usage: ":time e", doc: "the time of one run, by stage", run: time },
     Row { name: "bench", usage: ":bench e", doc: "the time of many runs", run: bench },
@@ -144,6 +146,19 @@ fn bench(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bo
 fn memory(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bool {
     let Some(e) = workspace.expression(text, console) else { return false };
     measure::memory(workspace, &e, console);
+    true
+}
+
+fn derive(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bool {
+    let Some(derivation) = workspace.derivation(text, console) else { return false };
+    let text = crate::syntax::pretty::solver(&derivation.solver);
+    console.print(&if console.color() { super::highlight::colored(&text) } else { text });
+    true
+}
+
+fn explain(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bool {
+    let Some(derivation) = workspace.derivation(text, console) else { return false };
+    console.print(derivation.explanation.render(&workspace.sources, console.color()).trim_end());
     true
 }
 
@@ -281,6 +296,11 @@ fn save_session(workspace: &mut Workspace, file: &str, console: &mut dyn Console
         return false;
     }
     let text = save::script(workspace);
+    let mut sources = crate::source::SourceMap::default();
+    let text = match crate::syntax::parse_text(&mut sources, file, &text) {
+        (module, mistakes) if mistakes.is_empty() => crate::syntax::pretty::module(&module),
+        _ => text,
+    };
     match crate::files::replace(path, &text) {
         Ok(()) => {
             console.print(&format!("{} lines in `{file}`", text.lines().count()));

@@ -27,15 +27,18 @@ struct Given {
 /// `:grad f(x, D)`: the value, and the gradient in each real argument. `:grad f`: the graph that computes them.
 pub fn gradient(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bool {
     let Some((applied, at_point)) = applied(workspace, text, console) else { return false };
-    let parts: Vec<(String, String)> = derivatives(&applied, |function, arg| format!("grad({function})({arg})"));
+    let Some(value) = evaluate(workspace, &applied, &applied.call(None), console) else { return false };
+    // Of several numbers it is the Jacobian.
+    let one = matches!(&value, Value::Tensor(t) if t.shape().is_empty());
+    let operator = if one { "grad" } else { "jacobian" };
+    let parts: Vec<(String, String)> = derivatives(&applied, |function, arg| format!("{operator}({function})({arg})"));
     if parts.is_empty() {
         console.tell("it has no real argument");
         return false;
     }
     if at_point {
-        let call = applied.call(None);
-        let all = std::iter::once(("value".to_string(), call)).chain(parts);
-        for (name, text) in all {
+        console.print(&show::result(Some("value"), &value, None, console.color()));
+        for (name, text) in parts {
             let Some(value) = evaluate(workspace, &applied, &text, console) else { return false };
             console.print(&show::result(Some(&name), &value, None, console.color()));
         }

@@ -8,7 +8,7 @@ use dp_runtime::tensor::{DType, Tensor};
 /// Up to this many elements an array is shown in full.
 const SMALL: usize = 64;
 /// Up to this many characters values stand on one line.
-const LINE: usize = 100;
+const LINE: usize = 88;
 
 /// A value with its type: `[1, 2] : real[2]`, `x = [1, 2] : real[2]`. Functions are described by the type that the
 /// checker knows.
@@ -51,10 +51,30 @@ pub fn result(name: Option<&str>, value: &Value, checked: Option<&str>, color: b
         value => {
             let text = script::show(value);
             let head = if text.contains('\n') && !head.is_empty() { format!("{}\n", head.trim_end()) } else { head };
-            let text = if let Value::Str(s) = value { format!("\"{s}\"") } else { text };
+            let text = if let Value::Str(s) = value { format!("\"{s}\"") } else { broken(&text, head.chars().count()) };
             format!("{head}{text}{}", grey(ty.map(|ty| format!(" : {ty}")).unwrap_or_default()))
         }
     }
+}
+
+/// A long row of numbers in lines, broken after commas. `used` columns stand before it.
+fn broken(text: &str, used: usize) -> String {
+    if text.contains('\n') || used + text.chars().count() <= LINE {
+        return text.to_string();
+    }
+    let mut result = String::new();
+    let mut column = used;
+    for part in text.split_inclusive(", ") {
+        let width = part.trim_end().chars().count();
+        if column > used && column + width > LINE - 12 {
+            result.truncate(result.trim_end().len());
+            result += "\n ";
+            column = 1;
+        }
+        result += part;
+        column += part.chars().count();
+    }
+    result
 }
 
 /// The type of a value that holds numbers or texts; functions and networks have none here.
@@ -138,8 +158,9 @@ fn one_line(name: &str, value: &Value, grey: &dyn Fn(String) -> String) -> Strin
         Value::Tensor(t) if is_large(t) || t.shape().len() > 1 => format!("{name} : {}", summary(t)),
         value => {
             let mut text = script::show(value).replace('\n', " ");
-            if text.chars().count() > LINE {
-                text = text.chars().take(LINE - 4).collect::<String>() + " ...";
+            let room = LINE.saturating_sub(name.chars().count() + 20);
+            if text.chars().count() > room {
+                text = text.chars().take(room).collect::<String>() + " ...";
             }
             let ty = type_of(value).filter(|_| !matches!(value, Value::Record(_)));
             format!("{name} = {text}{}", grey(ty.map(|ty| format!(" : {ty}")).unwrap_or_default()))
@@ -209,6 +230,9 @@ mod tests {
         let record = Value::Record(vec![("a".into(), Value::Int(1)), ("b".into(), tensor(&[1], vec![0.5]))].into());
         assert_eq!(plain(&record), "{\n  a = 1 : int\n  b = [0.5] : real[1]\n}");
         assert!(result(None, &Value::Int(2), None, true).contains("\u{1b}["));
+        let row = plain(&tensor(&[40], (0..40).map(|i| f64::from(i) + 0.25).collect()));
+        assert!(row.lines().count() > 2 && row.lines().all(|line| line.len() <= LINE + 12), "{row}");
+        assert!(row.replace("\n ", " ").contains("0.25, 1.25, 2.25"), "{row}");
     }
 
     #[test]

@@ -136,6 +136,8 @@ fn commands() {
     assert!(all(":shape { a: v, b: f(v, 1) }\n").ends_with("{ a: real[2], b: real }\n"));
     let text = all(":grad f([1.0, 3.0], 2)\n");
     assert!(text.contains("value = 20 : real\nd/dx = [4, 12] : real[2]\nd/da = 10 : real\n"), "{text}");
+    let text = all("fn h(x: real[n]) = 3 * x\n:grad h([1.0, 2.0])\n");
+    assert!(text.contains("d/dx =\n[[3, 0],\n [0, 3]] : real[2, 2]\n"), "{text}");
     let text = all(":grad f\n");
     assert!(text.contains("for n = 3") && text.contains("f64[3]"), "{text}");
     assert_eq!(all(":check f\n").matches("derivatives agree").count(), 2);
@@ -206,4 +208,19 @@ fn completions() {
     };
     let thread = std::thread::Builder::new().stack_size(256 << 20).spawn(work).expect("a thread starts");
     thread.join().expect("completions are found");
+}
+
+#[test]
+fn problems_are_derived() {
+    let lasso = "problem lasso(x: real[m], D: real[m, n], c: real) {\n    minimize over y: real[n]\n        1/2 * sumsq(x - D @ y) + c * norm1(y)\n}\n";
+    let input = |rest: &str| -> &'static str { Box::leak(format!("{lasso}{rest}").into_boxed_str()) };
+    let text = shown(input(":derive lasso by proximal_gradient\n:explain lasso\n"));
+    assert!(
+        text.contains("solver lasso_solver(x: real[m], D: real[m, n], c: real)") && text.contains("step"),
+        "{text}"
+    );
+    let text = shown(input("solver s = derive lasso\ns([1.0, 2.0], eye(2), 0.5)\n"));
+    assert!(text.ends_with("[0.5, 1.5] : real[2]\n"), "{text}");
+    assert!(session(input(":derive lass\n")).0.contains("not a problem"), "an unknown problem");
+    assert!(session(input("solver s = derive lasso by nothing\n")).0.contains("nothing"), "an unknown method");
 }

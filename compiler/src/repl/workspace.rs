@@ -3,6 +3,7 @@
 
 use super::Console;
 use super::show;
+use crate::derive::{self, Catalogue, Derivation, expand};
 use crate::diagnostic::render::render;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::driver::{self, Options};
@@ -31,6 +32,8 @@ pub struct Workspace {
     std: Std,
     std_env: Env,
     std_scope: Scope,
+    /// What was taken in of std: derivations look at its source.
+    std_modules: Vec<ast::Module>,
     /// Types of the names of std that were needed so far, and of the session.
     pub env: Env,
     pub scope: Scope,
@@ -89,6 +92,7 @@ impl Workspace {
             env,
             scope: std_scope.inner(),
             std_scope,
+            std_modules: Vec::new(),
             session,
             runner,
             sandbox: Sandbox::new(Path::new("."), &options.allow).ok(),
@@ -140,6 +144,16 @@ impl Workspace {
         let texts: Vec<String> = items.iter().map(|item| self.sources.text(item.span).to_string()).collect();
         self.need(texts.iter().map(String::as_str), console);
 
+        let mut module = ast::Module { items, end: ast::Trivia::default() };
+        if expand::needed(&module) {
+            let catalogue = self.catalogue();
+            let found = expand::expand(&mut self.sources, &self.env, &catalogue, &mut module);
+            self.tell_all(&found, console);
+            if found.iter().any(|d| d.severity == Severity::Error) {
+                return false;
+            }
+        }
+        let items = module.items;
         let names = defined(&items);
         let Some(env) = self.check(&items, &names, console) else { return false };
         if !self.run(&items, &names, env, shown, console) {
@@ -171,6 +185,47 @@ impl Workspace {
             let scope = self.std_scope.clone();
             if let Err(d) = self.script(scope, console, |script| script.run(module)) {
                 self.tell(&d, console);
+            }
+        }
+        self.std_modules.extend(modules);
+    }
+
+    /// What derivations may use: std, and what the session has defined.
+    fn catalogue(&self) -> Catalogue {
+        let mut catalogue = Catalogue::default();
+        self.std_modules.iter().for_each(|module| catalogue.add_std(module));
+        let mut items: Vec<ast::Item> = self.definitions.values().cloned().collect();
+        let rules = self.entries.iter().flat_map(|entry| &entry.items);
+        items.extend(rules.filter(|item| matches!(item.kind, ItemKind::Custom(_))).cloned());
+        catalogue.add_module(&ast::Module { items, end: ast::Trivia::default() });
+        catalogue
+    }
+
+    /// Derives a solver as `derive P by M as layer` asks for; shows what is wrong.
+    pub fn derivation(&mut self, text: &str, console: &mut dyn Console) -> Option<Derivation> {
+        let e = self.parsed(&format!("derive {text}"), console)?;
+        let ast::ExprKind::Derive { path, by, form } = &e.kind else {
+            console.tell("a problem is needed here, as in `:derive lasso by proximal_gradient`");
+            return None;
+        };
+        let method = by.as_ref().map(|by| (self.sources.text(by.span).into(), by.span));
+        let nothing = ast::Module { items: Vec::new(), end: ast::Trivia::default() };
+        let (catalogue, _) = expand::with_module(&self.env, &self.catalogue(), &nothing);
+        let Some(problem) = catalogue.problem(&path.root.text).cloned() else {
+            console.tell(&format!("`{}` is not a problem of the session", path.root.text));
+            return None;
+        };
+        let name = format!("{}_solver", path.root.text).as_str().into();
+        let request =
+            derive::Request { problem: &problem, method, layer: form.is_some(), name, span: problem.name.span };
+        match derive::derive(&catalogue, &request) {
+            Ok(derivation) => {
+                self.tell_all(&derivation.warnings, console);
+                Some(derivation)
+            }
+            Err(d) => {
+                self.tell(&d, console);
+                None
             }
         }
     }

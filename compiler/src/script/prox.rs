@@ -102,13 +102,19 @@ impl Script<'_> {
             }
             let rule = ProxRule { rule: custom.clone(), scope: self.scope.clone() };
             let Some(f) = target(&rule) else { continue };
+            let start = std::time::Instant::now();
             let outcome = match operator(&rule, &f) {
                 Ok(prox) => self.test_rule(&rule, &f, &prox),
                 Err(diagnostic) => Some(Err(diagnostic)),
             };
             if let Some(outcome) = outcome {
                 let name = format!("proximal operator of {}", custom.name.text);
-                self.tests.push(TestResult { name, span: custom.name.span, failure: outcome.err() });
+                self.tests.push(TestResult {
+                    name,
+                    span: custom.name.span,
+                    failure: outcome.err(),
+                    time: start.elapsed(),
+                });
             }
         }
     }

@@ -80,13 +80,20 @@ impl Index {
                 if word == "derive" {
                     (0..self.items.len()).for_each(|i| mark(i, found));
                 }
-                self.by_name.get(word).into_iter().flatten().for_each(|i| mark(*i, found));
+                let implied = IMPLIED.iter().filter(|(by, _)| *by == word).map(|(_, name)| *name);
+                for name in implied.chain([word]) {
+                    self.by_name.get(name).into_iter().flatten().for_each(|i| mark(*i, found));
+                }
             }
         };
-        texts.into_iter().for_each(|text| take(text, &mut found));
+        // Examples in comments are statements when they are tested.
+        texts.into_iter().flat_map(str::lines).for_each(|line| match line.trim_start().strip_prefix("##") {
+            Some(doc) if doc.trim_start().starts_with('>') => take(doc, &mut found),
+            _ => take(code(line), &mut found),
+        });
         let mut next = 0;
         while next < found.len() {
-            take(self.items[found[next]].text(), &mut found);
+            self.items[found[next]].text().lines().for_each(|line| take(code(line), &mut found));
             next += 1;
         }
         found.sort_unstable();
@@ -99,6 +106,22 @@ impl Default for Index {
         Index::new()
     }
 }
+
+/// A line without its comment.
+fn code(line: &str) -> &str {
+    let mut quoted = false;
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '#' if !quoted => return &line[..at],
+            _ => {}
+        }
+    }
+    line
+}
+
+/// Functions of std that the compiler itself calls for a built-in one.
+const IMPLIED: &[(&str, &str)] = &[("explain_layer", "layer_step"), ("explain_layer", "layer_centres")];
 
 /// The words of a text: runs of letters, digits and underscores, those of comments and strings included.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -131,6 +154,8 @@ fn cut(module: usize, items: &mut Vec<Item>) {
                 let kind = words.next().unwrap_or("");
                 let named = match kind {
                     "fn" | "solver" | "network" | "problem" | "method" | "derivative" | "prox" => true,
+                    // A tuple has several names.
+                    "let" => !line.starts_with("let ("),
                     _ => false,
                 };
                 let name = if named { words.next() } else { None };
@@ -151,7 +176,10 @@ fn cut(module: usize, items: &mut Vec<Item>) {
 mod tests {
     use super::*;
     use crate::source::SourceMap;
-    use crate::syntax::{self, ast::ItemKind};
+    use crate::syntax::{
+        self,
+        ast::{ItemKind, LetKind},
+    };
 
     /// Kind and name of each item as the parser sees them.
     fn parsed() -> Vec<(&'static str, Option<String>)> {
@@ -174,6 +202,9 @@ mod tests {
                         syntax::ast::CustomKind::Prox => named("prox", &inner.name),
                         syntax::ast::CustomKind::Derivative => named("derivative", &inner.name),
                     },
+                    ItemKind::Let(syntax::ast::Let { kind: LetKind::Inits(inits), .. }) => {
+                        named("let", &inits[0].binder.name)
+                    }
                     ItemKind::Let(_) => ("let", None),
                     other => panic!("std/{name}.dp has a statement: {other:?}"),
                 });
@@ -203,7 +234,10 @@ mod tests {
         };
         assert_eq!(needed("let a = 1"), Vec::<&str>::new());
         // The function and its derivative.
-        assert_eq!(needed("print soft(3, 1)"), ["soft", "soft"]);
+        let found = needed("print soft(3, 1) # not unit, derive");
+        assert!(found.len() > 1 && found.iter().all(|name| *name == "soft"), "{found:?}");
+        assert!(needed("## > assert relu(1) == 1").contains(&"relu"));
+        assert_eq!(needed("## As relu."), Vec::<&str>::new());
         assert!(needed("solver s = derive p").contains(&"adam"));
         let mut marked = vec![false; index.items.len()];
         assert!(!index.need(&mut marked, ["relu(x)"]).is_empty());

@@ -572,7 +572,11 @@ impl Around {
     }
 }
 
-/// A comment without its mark and surrounding blanks.
+/// A comment without its mark, one blank after it, and blanks at its end; an expectation `#= ...` with its mark and inner blanks.
 fn plain(text: &str) -> String {
-    text.trim_start_matches('#').trim().to_string()
+    if text.starts_with("#=") && !text.starts_with("#==") {
+        return text.trim_end().to_string();
+    }
+    let text = text.trim_start_matches('#').trim_end();
+    text.strip_prefix(' ').unwrap_or(text).to_string()
 }

@@ -65,6 +65,9 @@ fn separated(parts: impl IntoIterator<Item = Doc>, separator: Doc) -> Doc {
 }
 
 fn comment(line: &str) -> Doc {
+    if line.starts_with("#=") {
+        return text(line);
+    }
     text(format!("# {line}").trim_end())
 }
 
@@ -223,8 +226,8 @@ fn item_doc(notes: &mut Notes, kind: &ItemKind) -> Doc {
             };
             cat([head, cat(tail)])
         }
-        ItemKind::Print(values) => cat([text("print "), nest(list(notes, values))]),
-        ItemKind::Assert(values) => cat([text("assert "), nest(list(notes, values))]),
+        ItemKind::Print(values) => cat([text("print "), operands(notes, values)]),
+        ItemKind::Assert(values) => cat([text("assert "), operands(notes, values)]),
         ItemKind::Expr(value) => line_expression(notes, value),
         // Nothing is known of it but its place.
         ItemKind::Error => text("?"),
@@ -233,6 +236,14 @@ fn item_doc(notes: &mut Notes, kind: &ItemKind) -> Doc {
 
 fn is_else_if(item: &Item) -> bool {
     matches!(item.kind, ItemKind::If { .. }) && item.trivia == Trivia::default() && item.doc.is_empty()
+}
+
+/// What is printed or asserted. One expression knows by itself how its further lines are indented.
+fn operands(notes: &mut Notes, values: &[Expr]) -> Doc {
+    match values {
+        [one] => expression(notes, one),
+        several => nest(list(notes, several)),
+    }
 }
 
 fn list(notes: &mut Notes, values: &[Expr]) -> Doc {

@@ -333,6 +333,7 @@ pub fn check_value(
     declared_at: Span,
     name: Option<&Name>,
 ) {
+    super::hole::wanted(ctx, expr.span, declared);
     let Some(misfit) = fit::fill_misfit(ctx, declared, actual) else { return };
     let subject = match name {
         Some(name) => format!("`{}` is declared {declared}", name.text),

@@ -9,7 +9,7 @@ use super::report;
 use super::report::Operand;
 use super::scope::{Scope, similar};
 use super::ty::{Array, Kind, Param, Record, Sig, Ty};
-use super::{Ctx, builtin, derivative, function, prox};
+use super::{Ctx, builtin, derivative, function, hole, prox};
 use crate::builtins::Builtin;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
@@ -320,6 +320,7 @@ pub fn bind_arguments(ctx: &mut Ctx, sig: &Sig, args: &[Arg], span: Span) -> Opt
             continue;
         }
         let declared = param.ty.subst(&fit::closed(&map, &sig.generics));
+        hole::wanted_argument(ctx, arg.span, &declared);
         if let Ty::Fn(wanted) = &param.ty
             && fit::is_function(&arg.ty)
         {

@@ -6,20 +6,27 @@ use super::fit;
 use super::fit::Misfit;
 use super::scope::{Found, Role, Scope, lookup};
 use super::ty::{Array, Kind, Ty};
-use super::{call, function, index, operator, report, scope, statement, train, unrolled};
+use super::{call, function, hole, index, operator, report, scope, seen, statement, train, unrolled};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{CompareOp, Expr, ExprKind, Generator, Name, Range};
 
 /// The type of an expression. Mistakes in it are reported, and what has one is `Unknown`.
 pub fn synth(ctx: &mut Ctx, scope: &Scope, expr: &Expr) -> Ty {
+    let ty = synth_parts(ctx, scope, expr);
+    seen::expression(ctx, expr.span, &ty);
+    ty
+}
+
+fn synth_parts(ctx: &mut Ctx, scope: &Scope, expr: &Expr) -> Ty {
     let span = expr.span;
     match &expr.kind {
         ExprKind::Int(value) => Ty::static_int(Dim::constant(*value)),
         ExprKind::Real(..) => Ty::real(),
         ExprKind::Str(_) => Ty::Str,
         ExprKind::Bool(_) => Ty::bool(),
-        ExprKind::Hole | ExprKind::Error => Ty::Unknown,
+        ExprKind::Hole => hole::found(ctx, scope, span),
+        ExprKind::Error => Ty::Unknown,
         ExprKind::Name(name) => lookup(ctx, scope, name, span).map_or(Ty::Unknown, |var| var.ty),
         ExprKind::Previous(name) => previous(ctx, scope, name),
         ExprKind::Tuple(parts) => Ty::tuple(parts.iter().map(|part| synth(ctx, scope, part)).collect()),
@@ -176,6 +183,7 @@ fn comprehension(ctx: &mut Ctx, scope: &Scope, body: &Expr, gens: &[Generator]) 
 /// A condition: one bool.
 pub fn condition(ctx: &mut Ctx, scope: &Scope, cond: &Expr) {
     let ty = synth(ctx, scope, cond);
+    hole::wanted(ctx, cond.span, &Ty::bool());
     match &ty {
         Ty::Unknown => {}
         Ty::Array(Array { kind: Kind::Bool, dims, .. }) if dims.as_ref().is_none_or(Vec::is_empty) => {}
@@ -199,6 +207,8 @@ fn branches(ctx: &mut Ctx, scope: &Scope, cond: &Expr, then: &Expr, otherwise: &
     let a = synth(ctx, scope, then);
     let b = synth(ctx, scope, otherwise);
     ctx.soft -= usize::from(by_sizes);
+    hole::wanted(ctx, then.span, &b);
+    hole::wanted(ctx, otherwise.span, &a);
     match fit::join_branches(ctx, &a, &b) {
         Ok(joined) => joined,
         // What is known when it is compiled, as everything is at the top level, takes one branch and drops the other.

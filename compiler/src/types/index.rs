@@ -169,6 +169,7 @@ fn extent(start: Option<&Ty>, end: Option<&Ty>, step: Option<&Ty>, dim: &Dim) ->
 
 /// `run.loss`, `net.params`, `net.W`.
 pub fn field(ctx: &mut Ctx, ty: &Ty, operand: &Operand, name: &Name) -> Ty {
+    super::seen::fields(ctx, name.span, ty);
     let record = match ty {
         Ty::Unknown => return Ty::Unknown,
         Ty::Record(record) => record,

@@ -35,7 +35,7 @@ pub enum Definition {
     Method(Rc<ast::Method>),
 }
 
-/// Checks all items and adds their names to the environment.
+/// Checks all items.
 pub fn check_items(ctx: &mut Ctx, module: &ast::Module) {
     declare(ctx, &module.items);
     let scope = Scope::default();
@@ -59,16 +59,18 @@ pub fn check_items(ctx: &mut Ctx, module: &ast::Module) {
             _ => {}
         }
     }
-    let done: Vec<(Symbol, Global)> = ctx
-        .items
+}
+
+/// What the module's names came to mean.
+pub fn done(ctx: &mut Ctx) -> Vec<(Symbol, Global)> {
+    ctx.items
         .drain()
         .map(|(name, item)| match item {
             Item::Done(global) => (name, global),
             // A name whose line was not reached has a reported mistake.
             Item::Pending(_, span) | Item::Busy(span) | Item::Later(span) => (name, Global { ty: Ty::Unknown, span }),
         })
-        .collect();
-    ctx.env.globals.extend(done);
+        .collect()
 }
 
 /// Enters the names of all items.

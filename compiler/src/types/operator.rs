@@ -6,7 +6,7 @@ use super::report;
 use super::report::{Clash, Operand};
 use super::scope::Scope;
 use super::ty::{Array, Kind, Ty};
-use super::{Ctx, dim};
+use super::{Ctx, dim, hole};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOp, CompareOp, Expr};
@@ -44,6 +44,8 @@ pub fn chain(ctx: &mut Ctx, scope: &Scope, first: &Expr, rest: &[(BinaryOp, Expr
     let mut span = first.span;
     for (op, expr) in rest {
         let right_ty = synth(ctx, scope, expr);
+        hole::wanted(ctx, expr.span, &left_ty);
+        hole::wanted(ctx, span, &right_ty);
         let right = report::operand(ctx, scope, expr, &right_ty);
         span = span.to(expr.span);
         left_ty = binary(ctx, *op, (&left_ty, &left), (&right_ty, &right), span);
@@ -167,6 +169,8 @@ pub fn report_clash(
 pub fn compare(ctx: &mut Ctx, scope: &Scope, op: CompareOp, left: &Expr, right: &Expr, span: Span) -> Ty {
     let left_ty = synth(ctx, scope, left);
     let right_ty = synth(ctx, scope, right);
+    hole::wanted(ctx, right.span, &left_ty);
+    hole::wanted(ctx, left.span, &right_ty);
     let a = report::operand(ctx, scope, left, &left_ty);
     let b = report::operand(ctx, scope, right, &right_ty);
     let equality = match op {
@@ -204,6 +208,13 @@ pub fn compare(ctx: &mut Ctx, scope: &Scope, op: CompareOp, left: &Expr, right: 
 pub fn matmul(ctx: &mut Ctx, scope: &Scope, left: &Expr, right: &Expr, span: Span) -> Ty {
     let left_ty = synth(ctx, scope, left);
     let right_ty = synth(ctx, scope, right);
+    // The vector that a matrix takes.
+    if let Ty::Array(Array { kind, dims: Some(dims), .. }) = &left_ty
+        && let [_, inner] = dims.as_slice()
+    {
+        let vector = Ty::array(*kind, vec![inner.clone()]);
+        hole::wanted(ctx, right.span, &vector);
+    }
     let (a, b) = match (&left_ty, &right_ty) {
         (Ty::Array(a), Ty::Array(b)) if a.kind.is_number() && b.kind.is_number() => (a, b),
         _ => {

@@ -2,11 +2,13 @@
 
 use super::Ctx;
 use super::dim::{Dim, Poly};
+use super::seen::Seen;
 use super::ty::{Array, Network, Param, Record, Sig, Ty};
 use crate::builtins;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{Name, Symbol};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
@@ -86,6 +88,19 @@ impl Scope {
         Found::Nothing
     }
 
+    /// What its names stand for, innermost first.
+    pub fn entries(&self) -> Vec<Var> {
+        let mut vars = Vec::new();
+        let mut at = self;
+        while let Some(node) = &at.0 {
+            if let Entry::Var(var) = &node.entry {
+                vars.push(var.clone());
+            }
+            at = &node.parent;
+        }
+        vars
+    }
+
     /// The names in it.
     pub fn names(&self) -> Vec<Symbol> {
         let mut names = Vec::new();
@@ -131,6 +146,8 @@ pub struct Env {
     pub(super) next_id: u32,
     /// Names that exist though nothing of them was checked.
     others: Rc<[&'static str]>,
+    /// What is noted down for an editor.
+    pub(super) seen: Option<Rc<RefCell<Seen>>>,
 }
 
 impl Env {
@@ -181,6 +198,12 @@ impl Env {
 
 /// What a name stands for at a place; reports it if it stands for nothing.
 pub fn lookup(ctx: &mut Ctx, scope: &Scope, name: &str, span: Span) -> Option<Var> {
+    let var = look_up(ctx, scope, name, span)?;
+    super::seen::name(ctx, span, &var);
+    Some(var)
+}
+
+fn look_up(ctx: &mut Ctx, scope: &Scope, name: &str, span: Span) -> Option<Var> {
     match scope.find(name) {
         Found::Var(var) => return Some(var),
         Found::Anything => return None,

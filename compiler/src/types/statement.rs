@@ -172,6 +172,7 @@ pub fn steps(ctx: &mut Ctx, scope: &Scope, stmts: &[Stmt], places: Places) -> (S
 fn assign(ctx: &mut Ctx, scope: &Scope, place: &Path, value: &Expr, places: Places) {
     let actual = synth(ctx, scope, value);
     let Some(target) = target(ctx, scope, place, places) else { return };
+    super::hole::wanted(ctx, value.span, &target);
     let root = &place.root;
     let whole = place.parts.is_empty();
     if let (Ty::Array(to), Ty::Array(from), Found::Var(var)) = (&target, &actual, scope.find(&root.text))

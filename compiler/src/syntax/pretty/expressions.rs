@@ -118,16 +118,22 @@ pub fn expression(notes: &mut Notes, expr: &Expr) -> Doc {
                 pass(notes, &inner.body),
             ])
         }
-        ExprKind::If { cond, then, otherwise } => group(cat([
-            text("if "),
-            expression(notes, cond),
-            Doc::Line,
-            text("then "),
-            expression(notes, then),
-            Doc::Line,
-            text("else "),
-            expression(notes, otherwise),
-        ])),
+        ExprKind::If { .. } => {
+            let (mut first, mut rest) = (Vec::new(), Vec::new());
+            let mut last = expr;
+            while let ExprKind::If { cond, then, otherwise } = &last.kind {
+                let cond = cat([text("if "), expression(notes, cond)]);
+                let then = cat([Doc::Line, text("then "), expression(notes, then)]);
+                match first.is_empty() {
+                    true => first.push(cond),
+                    false => rest.extend([Doc::Line, text("else "), cond]),
+                }
+                rest.push(then);
+                last = otherwise;
+            }
+            rest.extend([Doc::Line, text("else "), expression(notes, last)]);
+            group(cat([cat(first), nest(cat(rest))]))
+        }
         ExprKind::Lambda { params: list, body } => {
             cat([text("fn"), params(notes, list), text(" = "), expression(notes, body)])
         }
