@@ -236,9 +236,10 @@ impl Sandbox {
             (Format::Npz, Content::Named(named)) => npz::encode(named),
             (Format::Idx, _) => Err("IDX files are read, not written; use `.npy`".to_string()),
             (Format::Safetensors, Content::Named(named)) => safetensors::encode(named),
-            (Format::Npy | Format::Csv | Format::Png, Content::Named(named)) => {
-                Err(format!("holds one array, but {} named arrays were given; use `.safetensors` or `.npz`", named.tensors.len()))
-            }
+            (Format::Npy | Format::Csv | Format::Png, Content::Named(named)) => Err(format!(
+                "holds one array, but {} named arrays were given; use `.safetensors` or `.npz`",
+                named.tensors.len()
+            )),
         };
         let bytes = bytes.map_err(|problem| error(path, problem))?;
         self.write(path, &bytes, overwrite)

@@ -1,9 +1,9 @@
 //! Files: round trips, the sandbox, and bad input of every kind.
 
 use dp_runtime::io::{Content, IoError, Loaded, Named, Sandbox, csv, gzip, idx, npy, npz, png, safetensors};
-use std::io::Write;
 use dp_runtime::random;
 use dp_runtime::tensor::Tensor;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A new folder, removed when dropped.

@@ -394,8 +394,9 @@ impl<'s> Ctx<'s> {
     fn call_body(&mut self, decl: &Rc<ast::Fn>, scope: &Scope, values: &[Value]) -> Res<Value> {
         let call_site = self.span;
         let inner = self.bind_params(&decl.params, scope, values)?;
-        let value =
-            self.in_function(|ctx| ctx.expr(&inner, &decl.body)).map_err(|d| called_from(d, &decl.name.text, call_site))?;
+        let value = self
+            .in_function(|ctx| ctx.expr(&inner, &decl.body))
+            .map_err(|d| called_from(d, &decl.name.text, call_site))?;
         match &decl.result {
             Some(ty) => {
                 self.span = decl.body.span;
@@ -749,9 +750,7 @@ fn has_arithmetic(ty: &ast::Type) -> bool {
 /// Adds the place of the call to a mistake found inside a function.
 pub(crate) fn called_from(mut diagnostic: Box<Diagnostic>, name: &str, site: Span) -> Box<Diagnostic> {
     if diagnostic.labels.len() < 4 && !diagnostic.labels.iter().any(|l| l.span == site) {
-        diagnostic
-            .labels
-            .push(crate::diagnostic::Label { span: site, text: format!("in this call of `{name}`") });
+        diagnostic.labels.push(crate::diagnostic::Label { span: site, text: format!("in this call of `{name}`") });
     }
     diagnostic
 }

@@ -291,9 +291,8 @@ pub fn init_network(
             if decl.template.is_some() {
                 return Ok(Value::func(Func::Template { decl: decl.clone(), scope: scope.clone() }));
             }
-            let lowered = lower_with(session, &[], decl.name.span, |ctx, _| {
-                Ok(Value::Net(Rc::new(ctx.fresh(decl, scope)?)))
-            })?;
+            let lowered =
+                lower_with(session, &[], decl.name.span, |ctx, _| Ok(Value::Net(Rc::new(ctx.fresh(decl, scope)?))))?;
             match run(session, lowered)? {
                 Value::Net(net) => Ok(own(session, &net, &decl.name.text)),
                 _ => fail("E0313", decl.name.span, "internal error: a network"),

@@ -20,7 +20,8 @@ enum Picture {
 }
 
 const PLOT: &str = "plot(y, ..., x: v, label: [\"a\", \"b\"], log: true, logx: true, points: true, title: s, xlabel: s, ylabel: s, file: f)";
-const SCATTER: &str = "scatter(x, y, x2, y2, ..., label: s, log: true, logx: true, title: s, xlabel: s, ylabel: s, file: f)";
+const SCATTER: &str =
+    "scatter(x, y, x2, y2, ..., label: s, log: true, logx: true, title: s, xlabel: s, ylabel: s, file: f)";
 const HIST: &str = "hist(x, ..., bins: n, label: s, log: true, title: s, xlabel: s, ylabel: s, file: f)";
 const HEATMAP: &str = "heatmap(A, title: s, xlabel: s, ylabel: s, file: f)";
 const IMAGE: &str = "image(X, columns: n, own: true, label: [\"a\", \"b\"], title: s, file: f)";
@@ -55,7 +56,11 @@ impl Script<'_> {
             Some("svg") => false,
             Some("png") => true,
             _ => {
-                return fail("E0807", span, format!("a picture is written to a file ending in .svg or .png, not `{file}`"));
+                return fail(
+                    "E0807",
+                    span,
+                    format!("a picture is written to a file ending in .svg or .png, not `{file}`"),
+                );
             }
         };
         let svg = drawn(match &picture {
@@ -149,8 +154,13 @@ fn curves(args: &mut Args) -> Res<Plot> {
             }
         }
     }
+    // One name for many curves is that of a family.
+    let family = labels.len() == 1 && rows.len() > 1;
     for (i, ys) in rows.into_iter().enumerate() {
-        let label = labels.get(i).cloned().unwrap_or_default();
+        let label = match family {
+            true => format!("{} {}", labels[0], i + 1),
+            false => labels.get(i).cloned().unwrap_or_default(),
+        };
         figure.curves.push(match &abscissa {
             Some(x) if x.len() != ys.len() => {
                 return fail("E0412", args.span, format!("`x:` has {} points, a curve has {}", x.len(), ys.len()));
@@ -174,7 +184,11 @@ fn scatter(args: &mut Args) -> Res<Plot> {
         let x = vector(&pair[0].0, pair[0].1, "`scatter`")?;
         let y = vector(&pair[1].0, pair[1].1, "`scatter`")?;
         if x.len() != y.len() {
-            return fail("E0412", pair[1].1, format!("there are {} places to the right, but {} upwards", x.len(), y.len()));
+            return fail(
+                "E0412",
+                pair[1].1,
+                format!("there are {} places to the right, but {} upwards", x.len(), y.len()),
+            );
         }
         figure.curves.push(Curve { label: labels.get(i).cloned().unwrap_or_default(), x, y, mark: Mark::Points });
     }
@@ -245,7 +259,9 @@ fn images(args: &mut Args) -> Res<Gallery> {
         [_, 1, h, w] => ((h, w), 1),
         [_, 3, h, w] => ((h, w), 3),
         ref other => {
-            let message = format!("an image has the shape [h, w] or [3, h, w], a stack [n, h, w] or [n, 3, h, w]; found {other:?}");
+            let message = format!(
+                "an image has the shape [h, w] or [3, h, w], a stack [n, h, w] or [n, 3, h, w]; found {other:?}"
+            );
             return fail("E0310", *span, message);
         }
     };

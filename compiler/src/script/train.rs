@@ -218,9 +218,8 @@ fn add_slot(slots: &mut Vec<Slot>, (net, field, copy): Place, span: Span) -> Res
         }
         shape.remove(0);
     }
-    let taken = |s: &Slot| {
-        s.net.id == net.id && s.field == field && (s.copy.is_none() || copy.is_none() || s.copy == copy)
-    };
+    let taken =
+        |s: &Slot| s.net.id == net.id && s.field == field && (s.copy.is_none() || copy.is_none() || s.copy == copy);
     if slots.iter().any(taken) {
         return fail("E0702", span, format!("`{}.{shown}` is named twice", net.name));
     }

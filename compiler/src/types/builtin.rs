@@ -196,12 +196,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             given.count(ctx, 1..=usize::MAX, given::ANY_NAME)?;
             None
         }
-        Builtin::Save
-        | Builtin::Plot
-        | Builtin::Scatter
-        | Builtin::Hist
-        | Builtin::Heatmap
-        | Builtin::Image => {
+        Builtin::Save | Builtin::Plot | Builtin::Scatter | Builtin::Hist | Builtin::Heatmap | Builtin::Image => {
             given.effect(ctx)?;
             None
         }

@@ -102,7 +102,8 @@ pub fn apply(ctx: &mut Ctx, callee: &Ty, args: &[Arg], span: Span) -> Ty {
             if !ctx.effects {
                 let called = template.sig.called();
                 let message = format!("{called} is a network template, and this would make parameters at each call");
-                let help = "`param name = template(..)` in a network, or `network NAME = template(..)` at the top level";
+                let help =
+                    "`param name = template(..)` in a network, or `network NAME = template(..)` at the top level";
                 ctx.report(Diagnostic::error("E0316", span, message).help(help));
             }
             apply_sig(ctx, &template.sig, args, span)

@@ -151,7 +151,8 @@ fn parameter(ctx: &mut Ctx, scope: &Scope, init: &ast::Init) -> Vec<Var> {
             && !matches!(var.ty, Ty::Network(_) | Ty::Unknown)
         {
             let message = format!("the parameter `{}` has no type, and its value is {}", name.text, var.ty);
-            let help = format!("`param {0}: real[m, n] = ..` is an array, `param {0} = template(..)` an instance", name.text);
+            let help =
+                format!("`param {0}: real[m, n] = ..` is an array, `param {0} = template(..)` an instance", name.text);
             ctx.report(Diagnostic::error("E0316", name.span, message).help(help));
         }
         return vars;

@@ -33,7 +33,9 @@ pub fn decode(bytes: &[u8]) -> Result<Named, String> {
         }
         let (stated, packed) = (entry.size(), entry.compressed_size());
         if packed > bytes.len() as u64 || stated > packed.saturating_mul(MOST_SHRUNK).saturating_add(MOST_SHRUNK) {
-            return Err(format!("the array `{name}` states {stated} bytes, but its {packed} packed bytes cannot hold them"));
+            return Err(format!(
+                "the array `{name}` states {stated} bytes, but its {packed} packed bytes cannot hold them"
+            ));
         }
         let mut content = Vec::new();
         let wanted = usize::try_from(stated).unwrap_or(usize::MAX);

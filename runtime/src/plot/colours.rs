@@ -18,15 +18,8 @@ const SEQUENTIAL: [Rgb; 9] = [
 ];
 
 /// From blue over white to red, for numbers of both signs. After Brewer's scheme RdBu.
-const DIVERGING: [Rgb; 7] = [
-    [33, 102, 172],
-    [103, 169, 207],
-    [209, 229, 240],
-    [247, 247, 247],
-    [253, 219, 199],
-    [239, 138, 98],
-    [178, 24, 43],
-];
+const DIVERGING: [Rgb; 7] =
+    [[33, 102, 172], [103, 169, 207], [209, 229, 240], [247, 247, 247], [253, 219, 199], [239, 138, 98], [178, 24, 43]];
 
 /// What is neither.
 pub const MISSING: Rgb = [220, 220, 220];
@@ -81,6 +74,11 @@ impl Scale {
             Map::Grey => [(at * 255.0).round() as u8; 3],
         }
     }
+}
+
+/// The colour of a member of a family of curves, from 0 to 1. The brightest yellow is left out: it cannot be seen on white.
+pub fn family(at: f64) -> Rgb {
+    between(&SEQUENTIAL, 0.92 * at)
 }
 
 /// The least and greatest finite numbers; 0 and 1 if there are none.

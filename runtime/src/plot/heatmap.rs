@@ -115,9 +115,8 @@ fn draw(
     let area = SVGBackend::with_string(text, ((width * FINE) as u32, (height * FINE) as u32)).into_drawing_area();
     area.fill(&super::WHITE)?;
     let Frame { left, right, top, bottom } = frame;
-    let centre = |i: f64, n: usize, from: i32, to: i32| {
-        from + ((i + 0.5) / n as f64 * f64::from(to - from)).round() as i32
-    };
+    let centre =
+        |i: f64, n: usize, from: i32, to: i32| from + ((i + 0.5) / n as f64 * f64::from(to - from)).round() as i32;
     for tick in x_ticks {
         let x = centre(tick.value, map.columns, left, right);
         line(&area, vec![(x, bottom), (x, bottom + 3 * FINE)], INK, 1.0)?;

@@ -98,7 +98,6 @@ pub fn settings(seed: u64, real: DType, given: &[(String, String)]) -> Map<Strin
     map
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

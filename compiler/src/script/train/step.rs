@@ -178,7 +178,8 @@ pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
             let epoch = plan
                 .steps_per_epoch
                 .map(|per| ((now.step.max(1) - 1) as u64 / per as u64 + 1, plan.steps.div_ceil(per) as u64));
-            let best = plan.keep.as_ref().zip(now.best.as_ref()).map(|(k, (v, _))| (format!("best {}", k.name.text), *v));
+            let best =
+                plan.keep.as_ref().zip(now.best.as_ref()).map(|(k, (v, _))| (format!("best {}", k.name.text), *v));
             let mut values = vec![("loss", now.last_loss)];
             values.extend(best.as_ref().map(|(name, value)| (name.as_str(), *value)));
             progress.report(Standing { step: now.step as u64, epoch, values: &values });
