@@ -23,12 +23,32 @@ use dp_runtime::fault::FaultKind;
 use dp_runtime::tensor::Tensor;
 use sample::{Rng, Use};
 
+/// The families of primitives, each a file of rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// Each element of the one result depends on the same element of each operand alone.
+    Elementwise,
+    /// Constants and moved elements.
+    Structure,
+    Indexing,
+    Reduction,
+    Product,
+    /// Decompositions and linear systems.
+    Linalg,
+    Random,
+    /// Loops, branches, calls, guards.
+    Control,
+}
+
 /// What defines one primitive.
 pub struct Prim {
     /// The printed name.
     pub name: &'static str,
     /// The first line is the summary.
     pub doc: &'static str,
+    pub family: Family,
+    /// The operation, if it has neither attributes nor sub-Graphs.
+    pub plain: Option<fn() -> Op>,
     /// The types of the results for operands of these types, or why they do not fit.
     pub result: fn(&Op, &[&Type]) -> Result<Vec<Type>, String>,
     /// The meaning: results for operands that fit. Works in place on operands that nobody else holds.
@@ -59,256 +79,120 @@ pub fn eval_owned(op: &Op, args: Vec<Tensor>) -> Result<Vec<Tensor>, FaultKind> 
     (row(op).eval)(op, args)
 }
 
-/// The row of an operation.
-pub fn row(op: &Op) -> &'static Prim {
-    match op {
-        Op::Const(_) => &structure::CONST,
+macro_rules! table {
+    ($($op:pat => $row:path,)*) => {
+        /// The row of an operation.
+        pub fn row(op: &Op) -> &'static Prim {
+            match op {
+                $($op => &$row,)*
+            }
+        }
 
-        Op::Neg => &elementwise::NEG,
-        Op::Abs => &elementwise::ABS,
-        Op::Sign => &elementwise::SIGN,
-        Op::Exp => &elementwise::EXP,
-        Op::Expm1 => &elementwise::EXPM1,
-        Op::Log => &elementwise::LOG,
-        Op::Log1p => &elementwise::LOG1P,
-        Op::Sqrt => &elementwise::SQRT,
-        Op::Sin => &elementwise::SIN,
-        Op::Cos => &elementwise::COS,
-        Op::Tan => &elementwise::TAN,
-        Op::Tanh => &elementwise::TANH,
-        Op::Sigmoid => &elementwise::SIGMOID,
-        Op::Softplus => &elementwise::SOFTPLUS,
-        Op::Erf => &elementwise::ERF,
-        Op::Atan => &elementwise::ATAN,
-        Op::Floor => &elementwise::FLOOR,
-        Op::Ceil => &elementwise::CEIL,
-        Op::Round => &elementwise::ROUND,
+        static ROWS: &[&Prim] = &[$(&$row),*];
+    };
+}
 
-        Op::Add => &elementwise::ADD,
-        Op::Sub => &elementwise::SUB,
-        Op::Mul => &elementwise::MUL,
-        Op::MulZ => &elementwise::MULZ,
-        Op::Div => &elementwise::DIV,
-        Op::Pow => &elementwise::POW,
-        Op::Max => &elementwise::MAX,
-        Op::Min => &elementwise::MIN,
-        Op::Atan2 => &elementwise::ATAN2,
-        Op::IntDiv => &elementwise::INT_DIV,
-        Op::Mod => &elementwise::MOD,
+table! {
+    Op::Const(_) => structure::CONST,
 
-        Op::Lt => &elementwise::LT,
-        Op::Le => &elementwise::LE,
-        Op::Eq => &elementwise::EQ,
-        Op::Ne => &elementwise::NE,
-        Op::And => &elementwise::AND,
-        Op::Or => &elementwise::OR,
-        Op::Not => &elementwise::NOT,
-        Op::Select => &elementwise::SELECT,
-        Op::Convert(_) => &elementwise::CONVERT,
-        Op::StopGradient => &elementwise::STOP_GRADIENT,
+    Op::Neg => elementwise::NEG,
+    Op::Abs => elementwise::ABS,
+    Op::Sign => elementwise::SIGN,
+    Op::Exp => elementwise::EXP,
+    Op::Expm1 => elementwise::EXPM1,
+    Op::Log => elementwise::LOG,
+    Op::Log1p => elementwise::LOG1P,
+    Op::Sqrt => elementwise::SQRT,
+    Op::Sin => elementwise::SIN,
+    Op::Cos => elementwise::COS,
+    Op::Tan => elementwise::TAN,
+    Op::Tanh => elementwise::TANH,
+    Op::Sigmoid => elementwise::SIGMOID,
+    Op::Softplus => elementwise::SOFTPLUS,
+    Op::Erf => elementwise::ERF,
+    Op::Atan => elementwise::ATAN,
+    Op::Floor => elementwise::FLOOR,
+    Op::Ceil => elementwise::CEIL,
+    Op::Round => elementwise::ROUND,
 
-        Op::Broadcast { .. } => &structure::BROADCAST,
-        Op::Reshape { .. } => &structure::RESHAPE,
-        Op::Permute { .. } => &structure::PERMUTE,
-        Op::Slice { .. } => &structure::SLICE,
-        Op::Pad { .. } => &structure::PAD,
-        Op::Concat { .. } => &structure::CONCAT,
-        Op::Reverse { .. } => &structure::REVERSE,
-        Op::Iota { .. } => &structure::IOTA,
+    Op::Add => elementwise::ADD,
+    Op::Sub => elementwise::SUB,
+    Op::Mul => elementwise::MUL,
+    Op::MulZ => elementwise::MULZ,
+    Op::Div => elementwise::DIV,
+    Op::Pow => elementwise::POW,
+    Op::Max => elementwise::MAX,
+    Op::Min => elementwise::MIN,
+    Op::Atan2 => elementwise::ATAN2,
+    Op::IntDiv => elementwise::INT_DIV,
+    Op::Mod => elementwise::MOD,
 
-        Op::Gather => &indexing::GATHER,
-        Op::ScatterAdd => &indexing::SCATTER_ADD,
-        Op::Update => &indexing::UPDATE,
+    Op::Lt => elementwise::LT,
+    Op::Le => elementwise::LE,
+    Op::Eq => elementwise::EQ,
+    Op::Ne => elementwise::NE,
+    Op::And => elementwise::AND,
+    Op::Or => elementwise::OR,
+    Op::Not => elementwise::NOT,
+    Op::Select => elementwise::SELECT,
+    Op::Convert(_) => elementwise::CONVERT,
+    Op::StopGradient => elementwise::STOP_GRADIENT,
 
-        Op::Sum { .. } => &reductions::SUM,
-        Op::Prod { .. } => &reductions::PROD,
-        Op::ReduceMax { .. } => &reductions::REDUCE_MAX,
-        Op::ReduceMin { .. } => &reductions::REDUCE_MIN,
-        Op::ArgMax { .. } => &reductions::ARG_MAX,
-        Op::ArgMin { .. } => &reductions::ARG_MIN,
-        Op::All { .. } => &reductions::ALL,
-        Op::Any { .. } => &reductions::ANY,
-        Op::CumSum { .. } => &reductions::CUM_SUM,
-        Op::Sort => &reductions::SORT,
+    Op::Broadcast { .. } => structure::BROADCAST,
+    Op::Reshape { .. } => structure::RESHAPE,
+    Op::Permute { .. } => structure::PERMUTE,
+    Op::Slice { .. } => structure::SLICE,
+    Op::Pad { .. } => structure::PAD,
+    Op::Concat { .. } => structure::CONCAT,
+    Op::Reverse { .. } => structure::REVERSE,
+    Op::Iota { .. } => structure::IOTA,
 
-        Op::Dot { .. } => &products::DOT,
-        Op::Svd => &linalg::SVD,
-        Op::Solve => &linalg::SOLVE,
+    Op::Gather => indexing::GATHER,
+    Op::ScatterAdd => indexing::SCATTER_ADD,
+    Op::Update => indexing::UPDATE,
 
-        Op::Normal { .. } => &random::NORMAL,
-        Op::Uniform { .. } => &random::UNIFORM,
-        Op::Split { .. } => &random::SPLIT,
-        Op::FoldIn => &random::FOLD_IN,
-        Op::Permutation { .. } => &random::PERMUTATION,
+    Op::Sum { .. } => reductions::SUM,
+    Op::Prod { .. } => reductions::PROD,
+    Op::ReduceMax { .. } => reductions::REDUCE_MAX,
+    Op::ReduceMin { .. } => reductions::REDUCE_MIN,
+    Op::ArgMax { .. } => reductions::ARG_MAX,
+    Op::ArgMin { .. } => reductions::ARG_MIN,
+    Op::All { .. } => reductions::ALL,
+    Op::Any { .. } => reductions::ANY,
+    Op::CumSum { .. } => reductions::CUM_SUM,
+    Op::Sort => reductions::SORT,
 
-        Op::Scan(_) => &control::SCAN,
-        Op::Cond { .. } => &control::COND,
-        Op::Call { .. } => &control::CALL,
-        Op::Guard(_) => &control::GUARD,
-    }
+    Op::Dot { .. } => products::DOT,
+    Op::Svd => linalg::SVD,
+    Op::Solve => linalg::SOLVE,
+
+    Op::Normal { .. } => random::NORMAL,
+    Op::Uniform { .. } => random::UNIFORM,
+    Op::Split { .. } => random::SPLIT,
+    Op::FoldIn => random::FOLD_IN,
+    Op::Permutation { .. } => random::PERMUTATION,
+
+    Op::Scan(_) => control::SCAN,
+    Op::Cond { .. } => control::COND,
+    Op::Call { .. } => control::CALL,
+    Op::Guard(_) => control::GUARD,
 }
 
 /// Whether each element of the one result depends on the same element of each operand alone.
 pub fn is_elementwise(op: &Op) -> bool {
-    match op {
-        Op::Neg
-        | Op::Abs
-        | Op::Sign
-        | Op::Exp
-        | Op::Expm1
-        | Op::Log
-        | Op::Log1p
-        | Op::Sqrt
-        | Op::Sin
-        | Op::Cos
-        | Op::Tan
-        | Op::Tanh
-        | Op::Sigmoid
-        | Op::Softplus
-        | Op::Erf
-        | Op::Atan
-        | Op::Floor
-        | Op::Ceil
-        | Op::Round
-        | Op::Add
-        | Op::Sub
-        | Op::Mul
-        | Op::MulZ
-        | Op::Div
-        | Op::Pow
-        | Op::Max
-        | Op::Min
-        | Op::Atan2
-        | Op::IntDiv
-        | Op::Mod
-        | Op::Lt
-        | Op::Le
-        | Op::Eq
-        | Op::Ne
-        | Op::And
-        | Op::Or
-        | Op::Not
-        | Op::Select
-        | Op::Convert(_)
-        | Op::StopGradient
-        | Op::FoldIn => true,
-        Op::Const(_)
-        | Op::Broadcast { .. }
-        | Op::Reshape { .. }
-        | Op::Permute { .. }
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse { .. }
-        | Op::Iota { .. }
-        | Op::Gather
-        | Op::ScatterAdd
-        | Op::Update
-        | Op::Sum { .. }
-        | Op::Prod { .. }
-        | Op::ReduceMax { .. }
-        | Op::ReduceMin { .. }
-        | Op::ArgMax { .. }
-        | Op::ArgMin { .. }
-        | Op::All { .. }
-        | Op::Any { .. }
-        | Op::CumSum { .. }
-        | Op::Sort
-        | Op::Dot { .. }
-        | Op::Svd
-        | Op::Solve
-        | Op::Normal { .. }
-        | Op::Uniform { .. }
-        | Op::Split { .. }
-        | Op::Permutation { .. }
-        | Op::Scan(_)
-        | Op::Cond { .. }
-        | Op::Call { .. }
-        | Op::Guard(_) => false,
-    }
+    row(op).family == Family::Elementwise
 }
 
 /// All rows.
 pub fn rows() -> &'static [&'static Prim] {
-    &ROWS
+    ROWS
 }
 
-static ROWS: [&Prim; 74] = [
-    &structure::CONST,
-    &elementwise::NEG,
-    &elementwise::ABS,
-    &elementwise::SIGN,
-    &elementwise::EXP,
-    &elementwise::EXPM1,
-    &elementwise::LOG,
-    &elementwise::LOG1P,
-    &elementwise::SQRT,
-    &elementwise::SIN,
-    &elementwise::COS,
-    &elementwise::TAN,
-    &elementwise::TANH,
-    &elementwise::SIGMOID,
-    &elementwise::SOFTPLUS,
-    &elementwise::ERF,
-    &elementwise::ATAN,
-    &elementwise::FLOOR,
-    &elementwise::CEIL,
-    &elementwise::ROUND,
-    &elementwise::ADD,
-    &elementwise::SUB,
-    &elementwise::MUL,
-    &elementwise::MULZ,
-    &elementwise::DIV,
-    &elementwise::POW,
-    &elementwise::MAX,
-    &elementwise::MIN,
-    &elementwise::ATAN2,
-    &elementwise::INT_DIV,
-    &elementwise::MOD,
-    &elementwise::LT,
-    &elementwise::LE,
-    &elementwise::EQ,
-    &elementwise::NE,
-    &elementwise::AND,
-    &elementwise::OR,
-    &elementwise::NOT,
-    &elementwise::SELECT,
-    &elementwise::CONVERT,
-    &elementwise::STOP_GRADIENT,
-    &structure::BROADCAST,
-    &structure::RESHAPE,
-    &structure::PERMUTE,
-    &structure::SLICE,
-    &structure::PAD,
-    &structure::CONCAT,
-    &structure::REVERSE,
-    &structure::IOTA,
-    &indexing::GATHER,
-    &indexing::SCATTER_ADD,
-    &indexing::UPDATE,
-    &reductions::SUM,
-    &reductions::PROD,
-    &reductions::REDUCE_MAX,
-    &reductions::REDUCE_MIN,
-    &reductions::ARG_MAX,
-    &reductions::ARG_MIN,
-    &reductions::ALL,
-    &reductions::ANY,
-    &reductions::CUM_SUM,
-    &reductions::SORT,
-    &products::DOT,
-    &linalg::SVD,
-    &linalg::SOLVE,
-    &random::NORMAL,
-    &random::UNIFORM,
-    &random::SPLIT,
-    &random::FOLD_IN,
-    &random::PERMUTATION,
-    &control::SCAN,
-    &control::COND,
-    &control::CALL,
-    &control::GUARD,
-];
+/// The operation of a name, if nothing distinguishes its uses.
+pub fn plain(name: &str) -> Option<Op> {
+    let row = rows().iter().find(|row| row.name == name)?;
+    row.plain.map(|op| op())
+}
 
 #[cfg(test)]
 mod tests;

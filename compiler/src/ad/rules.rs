@@ -6,6 +6,7 @@ mod elementwise;
 
 use super::linearize::Lin;
 use crate::ir::graph::{Eqn, Op, Var};
+use crate::prims;
 use dp_runtime::tensor::DType;
 
 /// The kind of an operation's derivative.
@@ -58,16 +59,7 @@ pub fn can_fault(op: &Op) -> bool {
     match op {
         Op::IntDiv | Op::Mod | Op::Gather | Op::ScatterAdd | Op::Update | Op::Solve | Op::Guard(_) => true,
         Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } => true,
-        Op::Const(_) | Op::Neg | Op::Abs | Op::Sign | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => false,
-        Op::Sin | Op::Cos | Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan => false,
-        Op::Floor | Op::Ceil | Op::Round | Op::Add | Op::Sub | Op::Mul | Op::MulZ | Op::Div | Op::Pow => false,
-        Op::Max | Op::Min | Op::Atan2 | Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not => false,
-        Op::Select | Op::Convert(_) | Op::StopGradient | Op::Broadcast { .. } | Op::Reshape { .. } => false,
-        Op::Permute { .. } | Op::Slice { .. } | Op::Pad { .. } | Op::Concat { .. } | Op::Reverse { .. } => false,
-        Op::Iota { .. } | Op::Sum { .. } | Op::Prod { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } => false,
-        Op::ArgMax { .. } | Op::ArgMin { .. } | Op::All { .. } | Op::Any { .. } | Op::CumSum { .. } => false,
-        Op::Sort | Op::Dot { .. } | Op::Svd | Op::Normal { .. } | Op::Uniform { .. } | Op::Split { .. } => false,
-        Op::FoldIn | Op::Permutation { .. } => false,
+        _ => false,
     }
 }
 
@@ -79,19 +71,11 @@ pub fn is_filler(op: &Op) -> bool {
 /// Is it so cheap that a reverse loop does it again rather than have its result stored?
 pub fn is_cheap(op: &Op) -> bool {
     match op {
-        Op::Const(_) | Op::Neg | Op::Abs | Op::Sign | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => true,
-        Op::Sin | Op::Cos | Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan => true,
-        Op::Floor | Op::Ceil | Op::Round | Op::Add | Op::Sub | Op::Mul | Op::MulZ | Op::Div | Op::Pow => true,
-        Op::Max | Op::Min | Op::Atan2 | Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not => true,
-        Op::IntDiv | Op::Mod => true,
-        Op::Select | Op::Convert(_) | Op::StopGradient | Op::Broadcast { .. } | Op::Reshape { .. } => true,
-        Op::Permute { .. } | Op::Slice { .. } | Op::Reverse { .. } | Op::Iota { .. } | Op::Gather => true,
-        Op::Pad { .. } | Op::Concat { .. } | Op::ScatterAdd | Op::Update => false,
-        Op::Sum { .. } | Op::Prod { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } => false,
-        Op::ArgMax { .. } | Op::ArgMin { .. } | Op::All { .. } | Op::Any { .. } | Op::CumSum { .. } => false,
-        Op::Sort | Op::Dot { .. } | Op::Svd | Op::Solve => false,
-        Op::Normal { .. } | Op::Uniform { .. } | Op::Split { .. } | Op::FoldIn | Op::Permutation { .. } => false,
-        Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => false,
+        Op::FoldIn => false,
+        elementwise if prims::is_elementwise(elementwise) => true,
+        Op::Const(_) | Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } => true,
+        Op::Reverse { .. } | Op::Iota { .. } | Op::Gather => true,
+        _ => false,
     }
 }
 

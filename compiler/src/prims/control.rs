@@ -1,9 +1,9 @@
 //! Loops, branches, calls and guards.
 
-use super::Prim;
 use super::sample::{Rng, Use};
 use super::shape::{self, Rule};
 use super::value::Values;
+use super::{Family, Prim};
 use crate::ir::builder::Builder;
 use crate::ir::eval;
 use crate::ir::graph::{CallRule, Graph, Guard, Op, Scan, Trips, Type};
@@ -15,6 +15,8 @@ pub static SCAN: Prim = Prim {
     doc: "The one loop.\nOperands: constants, carries, stacked inputs `[cap, ...]`, then the number of passes if that is an input.\n\
           Results: the last carries, stacked outputs `[cap, ...]` with zeros in rows that did not run, then the number of\n\
           passes if a stop flag of the body decides it.",
+    family: Family::Control,
+    plain: None,
     result: scan,
     eval: eval_graph,
     sample: sample_scan,
@@ -24,6 +26,8 @@ pub static SCAN: Prim = Prim {
 pub static COND: Prim = Prim {
     name: "cond",
     doc: "`cond(pred, args...)`: the results of one of two Graphs, of which only that one runs.",
+    family: Family::Control,
+    plain: None,
     result: cond,
     eval: eval_graph,
     sample: sample_cond,
@@ -33,6 +37,8 @@ pub static COND: Prim = Prim {
 pub static CALL: Prim = Prim {
     name: "call",
     doc: "The results of a Graph, with a rule for its differentiation.",
+    family: Family::Control,
+    plain: None,
     result: call,
     eval: eval_graph,
     sample: sample_call,
@@ -42,6 +48,8 @@ pub static CALL: Prim = Prim {
 pub static GUARD: Prim = Prim {
     name: "guard",
     doc: "`guard(pred, x...)` gives x...; when the predicate is false it warns or faults.",
+    family: Family::Control,
+    plain: None,
     result: guard,
     eval: eval_graph,
     sample: sample_guard,

@@ -1,9 +1,9 @@
 //! Elementwise operations.
 
-use super::Prim;
 use super::sample;
 use super::shape::{self, Rule};
 use super::value::{Values, by_kind, map, take, wrong_kind, zip, zip_to};
+use super::{Family, Prim};
 use crate::ir::graph::{Op, Type};
 use dp_runtime::fault::FaultKind;
 use dp_runtime::lanes::{F32Lane, F64Lane};
@@ -114,6 +114,8 @@ macro_rules! function2 {
 pub static NEG: Prim = Prim {
     name: "neg",
     doc: "-x; integers wrap.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Neg),
     result: number_unary,
     eval: numbers!(|x| -x, i64::wrapping_neg),
     sample: |rng| sample::unary(rng, Op::Neg, -2.0, 2.0),
@@ -123,6 +125,8 @@ pub static NEG: Prim = Prim {
 pub static ABS: Prim = Prim {
     name: "abs",
     doc: "The magnitude; integers wrap.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Abs),
     result: number_unary,
     eval: numbers!(|x| x.abs(), i64::wrapping_abs),
     sample: |rng| sample::unary(rng, Op::Abs, -2.0, 2.0),
@@ -132,6 +136,8 @@ pub static ABS: Prim = Prim {
 pub static SIGN: Prim = Prim {
     name: "sign",
     doc: "-1, 0 or 1; 0 at both zeros, NaN at NaN.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Sign),
     result: number_unary,
     eval: numbers!(
         |x| {
@@ -154,6 +160,8 @@ pub static SIGN: Prim = Prim {
 pub static EXP: Prim = Prim {
     name: "exp",
     doc: "e to the x.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Exp),
     result: float_unary,
     eval: function!(exp),
     sample: |rng| sample::unary(rng, Op::Exp, -2.0, 2.0),
@@ -163,6 +171,8 @@ pub static EXP: Prim = Prim {
 pub static EXPM1: Prim = Prim {
     name: "expm1",
     doc: "exp(x) - 1, accurate near 0.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Expm1),
     result: float_unary,
     eval: function!(expm1),
     sample: |rng| sample::unary(rng, Op::Expm1, -2.0, 2.0),
@@ -172,6 +182,8 @@ pub static EXPM1: Prim = Prim {
 pub static LOG: Prim = Prim {
     name: "log",
     doc: "The natural logarithm; NaN below 0.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Log),
     result: float_unary,
     eval: function!(log),
     sample: |rng| sample::unary(rng, Op::Log, 0.1, 4.0),
@@ -181,6 +193,8 @@ pub static LOG: Prim = Prim {
 pub static LOG1P: Prim = Prim {
     name: "log1p",
     doc: "log(1 + x), accurate near 0.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Log1p),
     result: float_unary,
     eval: function!(log1p),
     sample: |rng| sample::unary(rng, Op::Log1p, -0.8, 3.0),
@@ -190,6 +204,8 @@ pub static LOG1P: Prim = Prim {
 pub static SQRT: Prim = Prim {
     name: "sqrt",
     doc: "The square root, correctly rounded; NaN below 0.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Sqrt),
     result: float_unary,
     eval: floats!(|x| x.sqrt()),
     sample: |rng| sample::unary(rng, Op::Sqrt, 0.1, 4.0),
@@ -199,6 +215,8 @@ pub static SQRT: Prim = Prim {
 pub static SIN: Prim = Prim {
     name: "sin",
     doc: "The sine of an angle in radians.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Sin),
     result: float_unary,
     eval: function!(sin),
     sample: |rng| sample::unary(rng, Op::Sin, -3.0, 3.0),
@@ -208,6 +226,8 @@ pub static SIN: Prim = Prim {
 pub static COS: Prim = Prim {
     name: "cos",
     doc: "The cosine of an angle in radians.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Cos),
     result: float_unary,
     eval: function!(cos),
     sample: |rng| sample::unary(rng, Op::Cos, -3.0, 3.0),
@@ -217,6 +237,8 @@ pub static COS: Prim = Prim {
 pub static TAN: Prim = Prim {
     name: "tan",
     doc: "The tangent of an angle in radians.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Tan),
     result: float_unary,
     eval: function!(tan),
     sample: |rng| sample::unary(rng, Op::Tan, -1.3, 1.3),
@@ -226,6 +248,8 @@ pub static TAN: Prim = Prim {
 pub static TANH: Prim = Prim {
     name: "tanh",
     doc: "The hyperbolic tangent.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Tanh),
     result: float_unary,
     eval: function!(tanh),
     sample: |rng| sample::unary(rng, Op::Tanh, -2.0, 2.0),
@@ -235,6 +259,8 @@ pub static TANH: Prim = Prim {
 pub static SIGMOID: Prim = Prim {
     name: "sigmoid",
     doc: "1 / (1 + exp(-x)), stable.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Sigmoid),
     result: float_unary,
     eval: function!(sigmoid),
     sample: |rng| sample::unary(rng, Op::Sigmoid, -3.0, 3.0),
@@ -244,6 +270,8 @@ pub static SIGMOID: Prim = Prim {
 pub static SOFTPLUS: Prim = Prim {
     name: "softplus",
     doc: "log(1 + exp(x)), stable.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Softplus),
     result: float_unary,
     eval: function!(softplus),
     sample: |rng| sample::unary(rng, Op::Softplus, -3.0, 3.0),
@@ -253,6 +281,8 @@ pub static SOFTPLUS: Prim = Prim {
 pub static ERF: Prim = Prim {
     name: "erf",
     doc: "The error function.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Erf),
     result: float_unary,
     eval: function!(erf),
     sample: |rng| sample::unary(rng, Op::Erf, -2.0, 2.0),
@@ -262,6 +292,8 @@ pub static ERF: Prim = Prim {
 pub static ATAN: Prim = Prim {
     name: "atan",
     doc: "The inverse tangent.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Atan),
     result: float_unary,
     eval: function!(atan),
     sample: |rng| sample::unary(rng, Op::Atan, -3.0, 3.0),
@@ -271,6 +303,8 @@ pub static ATAN: Prim = Prim {
 pub static FLOOR: Prim = Prim {
     name: "floor",
     doc: "The greatest integer that is not above.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Floor),
     result: float_unary,
     eval: floats!(|x| x.floor()),
     sample: |rng| sample::unary(rng, Op::Floor, -4.0, 4.0),
@@ -280,6 +314,8 @@ pub static FLOOR: Prim = Prim {
 pub static CEIL: Prim = Prim {
     name: "ceil",
     doc: "The least integer that is not below.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Ceil),
     result: float_unary,
     eval: floats!(|x| x.ceil()),
     sample: |rng| sample::unary(rng, Op::Ceil, -4.0, 4.0),
@@ -289,6 +325,8 @@ pub static CEIL: Prim = Prim {
 pub static ROUND: Prim = Prim {
     name: "round",
     doc: "The nearest integer, ties to even.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Round),
     result: float_unary,
     eval: floats!(|x| x.round_ties_even()),
     sample: |rng| sample::unary(rng, Op::Round, -4.0, 4.0),
@@ -298,6 +336,8 @@ pub static ROUND: Prim = Prim {
 pub static ADD: Prim = Prim {
     name: "add",
     doc: "a + b; integers wrap.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Add),
     result: number_binary,
     eval: numbers2!(|a, b| a + b, i64::wrapping_add),
     sample: |rng| sample::binary(rng, Op::Add, (-2.0, 2.0), (-2.0, 2.0)),
@@ -307,6 +347,8 @@ pub static ADD: Prim = Prim {
 pub static SUB: Prim = Prim {
     name: "sub",
     doc: "a - b; integers wrap.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Sub),
     result: number_binary,
     eval: numbers2!(|a, b| a - b, i64::wrapping_sub),
     sample: |rng| sample::binary(rng, Op::Sub, (-2.0, 2.0), (-2.0, 2.0)),
@@ -316,6 +358,8 @@ pub static SUB: Prim = Prim {
 pub static MUL: Prim = Prim {
     name: "mul",
     doc: "a * b; integers wrap.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Mul),
     result: number_binary,
     eval: numbers2!(|a, b| a * b, i64::wrapping_mul),
     sample: |rng| sample::binary(rng, Op::Mul, (-2.0, 2.0), (-2.0, 2.0)),
@@ -325,6 +369,8 @@ pub static MUL: Prim = Prim {
 pub static MULZ: Prim = Prim {
     name: "mulz",
     doc: "a * b, but 0 where that is NaN and a factor is 0.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::MulZ),
     result: float_binary,
     eval: floats2!(|a, b| {
         let product = a * b;
@@ -337,6 +383,8 @@ pub static MULZ: Prim = Prim {
 pub static DIV: Prim = Prim {
     name: "div",
     doc: "a / b.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Div),
     result: float_binary,
     eval: floats2!(|a, b| a / b),
     sample: |rng| sample::binary(rng, Op::Div, (-2.0, 2.0), (-2.0, 2.0)),
@@ -346,6 +394,8 @@ pub static DIV: Prim = Prim {
 pub static POW: Prim = Prim {
     name: "pow",
     doc: "a to the b.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Pow),
     result: float_binary,
     eval: function2!(pow),
     sample: |rng| sample::binary(rng, Op::Pow, (0.2, 3.0), (-2.0, 2.0)),
@@ -355,6 +405,8 @@ pub static POW: Prim = Prim {
 pub static MAX: Prim = Prim {
     name: "max",
     doc: "The greater; NaN if either is NaN; max(-0, 0) = 0.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Max),
     result: number_binary,
     eval: numbers2!(
         |a, b| {
@@ -377,6 +429,8 @@ pub static MAX: Prim = Prim {
 pub static MIN: Prim = Prim {
     name: "min",
     doc: "The lesser; NaN if either is NaN; min(-0, 0) = -0.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Min),
     result: number_binary,
     eval: numbers2!(
         |a, b| {
@@ -399,6 +453,8 @@ pub static MIN: Prim = Prim {
 pub static ATAN2: Prim = Prim {
     name: "atan2",
     doc: "The angle of the point (x, y), from the operands y, x.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Atan2),
     result: float_binary,
     eval: function2!(atan2),
     sample: |rng| sample::binary(rng, Op::Atan2, (-2.0, 2.0), (-2.0, 2.0)),
@@ -408,6 +464,8 @@ pub static ATAN2: Prim = Prim {
 pub static INT_DIV: Prim = Prim {
     name: "int_div",
     doc: "a / b, rounded toward minus infinity; the quotient wraps. Division by zero is a fault.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::IntDiv),
     result: int_binary,
     eval: |_, args| divide(args, floor_div),
     sample: |rng| sample::division(rng, Op::IntDiv),
@@ -417,6 +475,8 @@ pub static INT_DIV: Prim = Prim {
 pub static MOD: Prim = Prim {
     name: "mod",
     doc: "a - b * int_div(a, b), which has the sign of b. Division by zero is a fault.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Mod),
     result: int_binary,
     eval: |_, args| divide(args, floor_mod),
     sample: |rng| sample::division(rng, Op::Mod),
@@ -426,6 +486,8 @@ pub static MOD: Prim = Prim {
 pub static LT: Prim = Prim {
     name: "lt",
     doc: "a < b; false where one is NaN.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Lt),
     result: order,
     eval: compare!(|a, b| a < b),
     sample: |rng| sample::binary(rng, Op::Lt, (-2.0, 2.0), (-2.0, 2.0)),
@@ -435,6 +497,8 @@ pub static LT: Prim = Prim {
 pub static LE: Prim = Prim {
     name: "le",
     doc: "a <= b; false where one is NaN.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Le),
     result: order,
     eval: compare!(|a, b| a <= b),
     sample: |rng| sample::binary(rng, Op::Le, (-2.0, 2.0), (-2.0, 2.0)),
@@ -444,6 +508,8 @@ pub static LE: Prim = Prim {
 pub static EQ: Prim = Prim {
     name: "eq",
     doc: "a == b; false where one is NaN. Of any kind.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Eq),
     result: equality,
     eval: |_, args| {
         let [a, b] = take(args);
@@ -456,6 +522,8 @@ pub static EQ: Prim = Prim {
 pub static NE: Prim = Prim {
     name: "ne",
     doc: "a != b; true where one is NaN. Of any kind.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Ne),
     result: equality,
     eval: |_, args| {
         let [a, b] = take(args);
@@ -468,6 +536,8 @@ pub static NE: Prim = Prim {
 pub static AND: Prim = Prim {
     name: "and",
     doc: "Both.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::And),
     result: bool_binary,
     eval: |_, args| {
         let [a, b] = take(args);
@@ -480,6 +550,8 @@ pub static AND: Prim = Prim {
 pub static OR: Prim = Prim {
     name: "or",
     doc: "At least one.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Or),
     result: bool_binary,
     eval: |_, args| {
         let [a, b] = take(args);
@@ -492,6 +564,8 @@ pub static OR: Prim = Prim {
 pub static NOT: Prim = Prim {
     name: "not",
     doc: "The other.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Not),
     result: bool_unary,
     eval: |_, args| {
         let [a] = take(args);
@@ -504,6 +578,8 @@ pub static NOT: Prim = Prim {
 pub static SELECT: Prim = Prim {
     name: "select",
     doc: "select(mask, yes, no): elementwise choice; the side not taken has no influence.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::Select),
     result: select,
     eval: |_, args| Ok(vec![choose(args)]),
     sample: sample::select,
@@ -513,6 +589,8 @@ pub static SELECT: Prim = Prim {
 pub static CONVERT: Prim = Prim {
     name: "convert",
     doc: "To another kind.\nInt to float rounds to nearest, float to int goes toward zero (saturating, NaN to 0), bool to 0 and 1,\nto bool is `!= 0`. A key and an integer have the same 64 bits.",
+    family: Family::Elementwise,
+    plain: None,
     result: convert,
     eval: |op, args| {
         let Op::Convert(to) = op else { shape::wrong_row(op) };
@@ -525,6 +603,8 @@ pub static CONVERT: Prim = Prim {
 pub static STOP_GRADIENT: Prim = Prim {
     name: "stop_gradient",
     doc: "The identity with zero derivative.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::StopGradient),
     result: identity,
     eval: |_, args| Ok(args),
     sample: |rng| sample::unary(rng, Op::StopGradient, -2.0, 2.0),

@@ -1,9 +1,9 @@
 //! Reading and writing at computed indices. Every index is checked.
 
-use super::Prim;
 use super::sample::{Rng, Use};
 use super::shape::{self, Rule};
 use super::value::{Values, by_kind, wrong_kind};
+use super::{Family, Prim};
 use crate::ir::graph::{Op, Type};
 use dp_runtime::fault::FaultKind;
 use dp_runtime::tensor::{DType, Tensor};
@@ -12,6 +12,8 @@ pub static GATHER: Prim = Prim {
     name: "gather",
     doc: "Reads at indices.\n`gather(x, i1, ..., in)`: the index arrays, of one shape I, index the n leading axes of x; the result has \
           shape I ++ rest of x.\nAn index out of range is a fault.",
+    family: Family::Indexing,
+    plain: Some(|| Op::Gather),
     result: gather,
     eval: eval_gather,
     sample: sample_gather,
@@ -21,6 +23,8 @@ pub static SCATTER_ADD: Prim = Prim {
     name: "scatter_add",
     doc: "Adds at indices.\n`scatter_add(acc, u, i1, ..., in)`: acc with u, of shape I ++ rest of acc, added at the indices, in row-major \
           order of I.\nAn index out of range is a fault.",
+    family: Family::Indexing,
+    plain: Some(|| Op::ScatterAdd),
     result: scatter_add,
     eval: eval_scatter_add,
     sample: sample_scatter_add,
@@ -30,6 +34,8 @@ pub static UPDATE: Prim = Prim {
     name: "update",
     doc: "Replaces one part.\n`update(x, u, i1, ..., in)` with scalar indices: x with the part at the indices replaced by u.\nAn index out \
           of range is a fault.",
+    family: Family::Indexing,
+    plain: Some(|| Op::Update),
     result: update,
     eval: eval_update,
     sample: sample_update,

@@ -1,9 +1,9 @@
 //! Decompositions and linear systems.
 
-use super::Prim;
 use super::sample::{Rng, Use};
 use super::shape::{self, Rule};
 use super::value::{Values, take, wrong_kind};
+use super::{Family, Prim};
 use crate::ir::graph::{Op, Type};
 use dp_runtime::linalg;
 use dp_runtime::tensor::{DType, Tensor};
@@ -12,6 +12,8 @@ pub static SVD: Prim = Prim {
     name: "svd",
     doc: "Thin singular value decomposition of `[B..., m, n]`, k = min(m, n): `U [B..., m, k]`, `s [B..., k]` descending, `V [B..., n, k]`.\n\
           The entry of largest magnitude in each column of U is positive.",
+    family: Family::Linalg,
+    plain: Some(|| Op::Svd),
     result: svd,
     eval: eval_svd,
     sample: sample_svd,
@@ -21,6 +23,8 @@ pub static SVD: Prim = Prim {
 pub static SOLVE: Prim = Prim {
     name: "solve",
     doc: "`solve(A, b)`: the x with A x = b, for `[B..., n, n]` and `[B..., n, p]`, by LU with row exchanges.\nA singular matrix is a fault.",
+    family: Family::Linalg,
+    plain: Some(|| Op::Solve),
     result: solve,
     eval: eval_solve,
     sample: sample_solve,

@@ -1,10 +1,10 @@
 //! Products of matrices and vectors.
 
-use super::Prim;
 use super::sample::{Rng, Use};
 use super::shape::{self, Rule};
 use super::sums::{f32s, f64s};
 use super::value::{Values, take, wrong_kind};
+use super::{Family, Prim};
 use crate::ir::graph::{Op, Type};
 use dp_runtime::tensor::{DType, Tensor};
 
@@ -12,6 +12,8 @@ pub static DOT: Prim = Prim {
     name: "dot",
     doc: "`[B..., M, K] x [B..., K, N] -> [B..., M, N]` with `batch` leading axes in common, on floats.\nWith M and N above 1 each element \
           is summed in blocks of 512, each one chain of fused multiply-adds;\nelse in lanes, like a sum over the last axis.",
+    family: Family::Product,
+    plain: None,
     result: dot,
     eval: eval_dot,
     sample: sample_dot,

@@ -1,9 +1,9 @@
 //! Random numbers: functions of keys.
 
-use super::Prim;
 use super::sample::{Rng, Use};
 use super::shape::{self, Rule};
 use super::value::{Values, take};
+use super::{Family, Prim};
 use crate::ir::graph::{Op, Type};
 use dp_runtime::random;
 use dp_runtime::tensor::{DType, Tensor};
@@ -11,6 +11,8 @@ use dp_runtime::tensor::{DType, Tensor};
 pub static NORMAL: Prim = Prim {
     name: "normal",
     doc: "Keys of shape S to standard normal numbers of shape S ++ shape.\nNumber i depends on its key and i alone.",
+    family: Family::Random,
+    plain: None,
     result: draw,
     eval: eval_normal,
     sample: |rng| sample_draw(rng, |shape, dtype| Op::Normal { shape, dtype }),
@@ -20,6 +22,8 @@ pub static NORMAL: Prim = Prim {
 pub static UNIFORM: Prim = Prim {
     name: "uniform",
     doc: "Keys of shape S to uniform numbers in [0, 1) of shape S ++ shape.\nNumber i depends on its key and i alone.",
+    family: Family::Random,
+    plain: None,
     result: draw,
     eval: eval_uniform,
     sample: |rng| sample_draw(rng, |shape, dtype| Op::Uniform { shape, dtype }),
@@ -29,6 +33,8 @@ pub static UNIFORM: Prim = Prim {
 pub static SPLIT: Prim = Prim {
     name: "split",
     doc: "Keys of shape S to keys of shape S ++ [n].",
+    family: Family::Random,
+    plain: None,
     result: split,
     eval: eval_split,
     sample: |rng| sample_sized(rng, |n| Op::Split { n }),
@@ -38,6 +44,8 @@ pub static SPLIT: Prim = Prim {
 pub static FOLD_IN: Prim = Prim {
     name: "fold_in",
     doc: "The key named by a key and an integer, elementwise.",
+    family: Family::Elementwise,
+    plain: Some(|| Op::FoldIn),
     result: fold_in,
     eval: eval_fold_in,
     sample: sample_fold_in,
@@ -47,6 +55,8 @@ pub static FOLD_IN: Prim = Prim {
 pub static PERMUTATION: Prim = Prim {
     name: "permutation",
     doc: "Keys of shape S to random permutations of 0..n, of shape S ++ [n].",
+    family: Family::Random,
+    plain: None,
     result: permutation,
     eval: eval_permutation,
     sample: |rng| sample_sized(rng, |n| Op::Permutation { n }),

@@ -1,17 +1,19 @@
 //! Reductions, running sums and sorting.
 
-use super::Prim;
 use super::sample::{self, Rng, Use, awkward};
 use super::shape::{self, Rule};
 use super::structure::permuted;
 use super::sums::{f32s, f64s};
 use super::value::{Values, around, take, wrong_kind};
+use super::{Family, Prim};
 use crate::ir::graph::{Op, Type};
 use dp_runtime::tensor::{DType, Element, Tensor};
 
 pub static SUM: Prim = Prim {
     name: "sum",
     doc: "Sums over axes, in the order that `sums` defines; integers wrap.\nTrailing axes are summed first, in lanes; then the others, in blocks. Nothing sums to 0.",
+    family: Family::Reduction,
+    plain: None,
     result: reduce_number,
     eval: eval_sum,
     sample: |rng| sample_reduce(rng, &[DType::F32, DType::F64, DType::I64], |axes| Op::Sum { axes }),
@@ -21,6 +23,8 @@ pub static SUM: Prim = Prim {
 pub static PROD: Prim = Prim {
     name: "prod",
     doc: "Products over axes, one ascending chain from 1; integers wrap.",
+    family: Family::Reduction,
+    plain: None,
     result: reduce_number,
     eval: eval_prod,
     sample: |rng| sample_reduce(rng, &[DType::F32, DType::F64, DType::I64], |axes| Op::Prod { axes }),
@@ -30,6 +34,8 @@ pub static PROD: Prim = Prim {
 pub static REDUCE_MAX: Prim = Prim {
     name: "reduce_max",
     doc: "The greatest over axes; NaN if any is NaN; 0 is above -0.\nOf nothing: -inf, or the least integer.",
+    family: Family::Reduction,
+    plain: None,
     result: reduce_number,
     eval: eval_max,
     sample: |rng| sample_reduce(rng, &[DType::F32, DType::F64, DType::I64], |axes| Op::ReduceMax { axes }),
@@ -39,6 +45,8 @@ pub static REDUCE_MAX: Prim = Prim {
 pub static REDUCE_MIN: Prim = Prim {
     name: "reduce_min",
     doc: "The least over axes; NaN if any is NaN; -0 is below 0.\nOf nothing: inf, or the greatest integer.",
+    family: Family::Reduction,
+    plain: None,
     result: reduce_number,
     eval: eval_min,
     sample: |rng| sample_reduce(rng, &[DType::F32, DType::F64, DType::I64], |axes| Op::ReduceMin { axes }),
@@ -48,6 +56,8 @@ pub static REDUCE_MIN: Prim = Prim {
 pub static ALL: Prim = Prim {
     name: "all",
     doc: "Whether all over axes are true; true of nothing.",
+    family: Family::Reduction,
+    plain: None,
     result: reduce_bool,
     eval: eval_all,
     sample: |rng| sample_reduce(rng, &[DType::Bool], |axes| Op::All { axes }),
@@ -57,6 +67,8 @@ pub static ALL: Prim = Prim {
 pub static ANY: Prim = Prim {
     name: "any",
     doc: "Whether any over axes is true; false of nothing.",
+    family: Family::Reduction,
+    plain: None,
     result: reduce_bool,
     eval: eval_any,
     sample: |rng| sample_reduce(rng, &[DType::Bool], |axes| Op::Any { axes }),
@@ -66,6 +78,8 @@ pub static ANY: Prim = Prim {
 pub static ARG_MAX: Prim = Prim {
     name: "arg_max",
     doc: "The first index of the greatest element along an axis that is not empty.\nA NaN counts as the greatest; both zeros are equal.",
+    family: Family::Reduction,
+    plain: None,
     result: arg,
     eval: eval_arg_max,
     sample: |rng| sample_axis(rng, |axis| Op::ArgMax { axis }),
@@ -75,6 +89,8 @@ pub static ARG_MAX: Prim = Prim {
 pub static ARG_MIN: Prim = Prim {
     name: "arg_min",
     doc: "The first index of the least element along an axis that is not empty.\nA NaN counts as the least; both zeros are equal.",
+    family: Family::Reduction,
+    plain: None,
     result: arg,
     eval: eval_arg_min,
     sample: |rng| sample_axis(rng, |axis| Op::ArgMin { axis }),
@@ -84,6 +100,8 @@ pub static ARG_MIN: Prim = Prim {
 pub static CUM_SUM: Prim = Prim {
     name: "cum_sum",
     doc: "Running sums along one axis, one ascending chain from +0; from the end if `reverse`.",
+    family: Family::Reduction,
+    plain: None,
     result: cum_sum,
     eval: eval_cum_sum,
     sample: sample_cum_sum,
@@ -94,6 +112,8 @@ pub static SORT: Prim = Prim {
     name: "sort",
     doc: "Stable ascending sort along the last axis: the sorted values and their original indices.\nNaNs come last; both zeros \
           are equal.",
+    family: Family::Reduction,
+    plain: Some(|| Op::Sort),
     result: sort,
     eval: eval_sort,
     sample: sample_sort,

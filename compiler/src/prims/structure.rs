@@ -1,15 +1,17 @@
 //! Constants and operations that only move elements.
 
-use super::Prim;
 use super::sample::{Rng, Use, awkward};
 use super::shape::{self, Rule};
 use super::value::{Values, around, by_kind, for_runs, strides, take, view};
+use super::{Family, Prim};
 use crate::ir::graph::{Op, Type};
 use dp_runtime::tensor::{DType, Tensor};
 
 pub static CONST: Prim = Prim {
     name: "const",
     doc: "A constant of any shape.",
+    family: Family::Structure,
+    plain: None,
     result: constant,
     eval: eval_constant,
     sample: sample_constant,
@@ -18,6 +20,8 @@ pub static CONST: Prim = Prim {
 pub static BROADCAST: Prim = Prim {
     name: "broadcast",
     doc: "Repeats along new axes.\nOperand axis i becomes result axis `axes[i]` (ascending), of equal size; other result axes are new.",
+    family: Family::Structure,
+    plain: None,
     result: broadcast,
     eval: eval_broadcast,
     sample: sample_broadcast,
@@ -26,6 +30,8 @@ pub static BROADCAST: Prim = Prim {
 pub static RESHAPE: Prim = Prim {
     name: "reshape",
     doc: "The same elements in row-major order under another shape.",
+    family: Family::Structure,
+    plain: None,
     result: reshape,
     eval: eval_reshape,
     sample: sample_reshape,
@@ -34,6 +40,8 @@ pub static RESHAPE: Prim = Prim {
 pub static PERMUTE: Prim = Prim {
     name: "permute",
     doc: "Reorders axes: result axis i is operand axis `perm[i]`.",
+    family: Family::Structure,
+    plain: None,
     result: permute,
     eval: eval_permute,
     sample: sample_permute,
@@ -42,6 +50,8 @@ pub static PERMUTE: Prim = Prim {
 pub static SLICE: Prim = Prim {
     name: "slice",
     doc: "Per axis the elements `start <= i < stop` in steps of `stride`.",
+    family: Family::Structure,
+    plain: None,
     result: slice,
     eval: eval_slice,
     sample: sample_slice,
@@ -50,6 +60,8 @@ pub static SLICE: Prim = Prim {
 pub static PAD: Prim = Prim {
     name: "pad",
     doc: "Zeros before (`low`), after (`high`) and between (`interior`) the elements of each axis.",
+    family: Family::Structure,
+    plain: None,
     result: pad,
     eval: eval_pad,
     sample: sample_pad,
@@ -58,6 +70,8 @@ pub static PAD: Prim = Prim {
 pub static CONCAT: Prim = Prim {
     name: "concat",
     doc: "Joins one or more operands along an axis.",
+    family: Family::Structure,
+    plain: None,
     result: concat,
     eval: eval_concat,
     sample: sample_concat,
@@ -66,6 +80,8 @@ pub static CONCAT: Prim = Prim {
 pub static REVERSE: Prim = Prim {
     name: "reverse",
     doc: "Reverses the order along axes.",
+    family: Family::Structure,
+    plain: None,
     result: reverse,
     eval: eval_reverse,
     sample: sample_reverse,
@@ -74,6 +90,8 @@ pub static REVERSE: Prim = Prim {
 pub static IOTA: Prim = Prim {
     name: "iota",
     doc: "The integers 0, 1, ... along one axis.",
+    family: Family::Structure,
+    plain: None,
     result: iota,
     eval: eval_iota,
     sample: sample_iota,

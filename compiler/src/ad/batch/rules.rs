@@ -3,6 +3,7 @@
 use super::{Batching, Value};
 use crate::ir::builder::Builder;
 use crate::ir::graph::{Op, Scan, Trips, Type, Var};
+use crate::prims;
 use dp_runtime::tensor::DType;
 
 /// The batched form of `op` for operands of which at least one differs between lanes.
@@ -13,20 +14,10 @@ pub fn batch_op(cx: &mut Batching, op: &Op, args: &[Value]) -> Vec<Value> {
             Some(value) => vec![value],
             None => everywhere(cx, op.clone(), args),
         },
-        Op::Neg | Op::Abs | Op::Sign | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt | Op::Sin | Op::Cos => {
-            everywhere(cx, op.clone(), args)
-        }
-        Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan | Op::Floor | Op::Ceil | Op::Round => {
-            everywhere(cx, op.clone(), args)
-        }
-        Op::MulZ | Op::Div | Op::Pow | Op::Max | Op::Min | Op::Atan2 | Op::IntDiv | Op::Mod => {
-            everywhere(cx, op.clone(), args)
-        }
-        Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not => everywhere(cx, op.clone(), args),
-        Op::Select | Op::Convert(_) | Op::StopGradient => everywhere(cx, op.clone(), args),
+        elementwise if prims::is_elementwise(elementwise) => everywhere(cx, op.clone(), args),
         // These act on trailing axes, or on each element of any leading axes.
         Op::Sort | Op::Svd | Op::Normal { .. } | Op::Uniform { .. } => everywhere(cx, op.clone(), args),
-        Op::Split { .. } | Op::FoldIn | Op::Permutation { .. } => everywhere(cx, op.clone(), args),
+        Op::Split { .. } | Op::Permutation { .. } => everywhere(cx, op.clone(), args),
         Op::Broadcast { shape, axes } => {
             let op = Op::Broadcast { shape: before(cx.size, shape), axes: before(0, &shifted(axes)) };
             everywhere(cx, op, args)
@@ -66,6 +57,7 @@ pub fn batch_op(cx: &mut Batching, op: &Op, args: &[Value]) -> Vec<Value> {
         Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => {
             panic!("internal error: control has batching rules of its own")
         }
+        other => panic!("internal error: `{}` has no batching rule", prims::name(other)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Is a Graph linear? What users write as derivatives has to be.
 
 use crate::ad::flow;
+use crate::ad::rules::{Derivative, derivative};
 use crate::ir::graph::{Eqn, Graph, Op, Var};
 use crate::prims;
 use crate::source::Span;
@@ -160,21 +161,14 @@ fn check_scan(scan: &crate::ir::graph::Scan, args: &[Kind]) -> Result<Vec<Kind>,
     }
 }
 
-/// Each operation: may it take linear operands at all?
+/// May the operation take linear operands at all?
 fn may_be_linear(op: &Op) -> bool {
-    match op {
-        Op::Neg | Op::Add | Op::Sub | Op::Mul | Op::MulZ | Op::Div | Op::Select => true,
-        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Pad { .. } => true,
-        Op::Concat { .. } | Op::Reverse { .. } | Op::Gather | Op::ScatterAdd | Op::Update => true,
-        Op::Sum { .. } | Op::CumSum { .. } | Op::Dot { .. } | Op::Solve => true,
-        Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => true,
-        Op::Convert(to) => to.is_float(),
-        Op::Const(_) | Op::Abs | Op::Sign | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => false,
-        Op::Sin | Op::Cos | Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan => false,
-        Op::Floor | Op::Ceil | Op::Round | Op::Pow | Op::Max | Op::Min | Op::Atan2 | Op::IntDiv | Op::Mod => false,
-        Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not | Op::StopGradient | Op::Iota { .. } => false,
-        Op::Prod { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } | Op::ArgMax { .. } | Op::ArgMin { .. } => false,
-        Op::All { .. } | Op::Any { .. } | Op::Sort | Op::Svd | Op::Normal { .. } | Op::Uniform { .. } => false,
-        Op::Split { .. } | Op::FoldIn | Op::Permutation { .. } => false,
+    match derivative(op) {
+        Derivative::Linear | Derivative::Bilinear => true,
+        Derivative::Zero => false,
+        Derivative::Partials | Derivative::Custom => match op {
+            Op::Div | Op::Solve | Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => true,
+            _ => false,
+        },
     }
 }

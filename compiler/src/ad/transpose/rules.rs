@@ -163,20 +163,8 @@ pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
         Op::Scan(_) | Op::Cond { .. } | Op::Guard(_) | Op::Call { .. } => {
             panic!("internal error: `{}` has a transpose of its own", prims::name(op))
         }
-        Op::Const(_) | Op::Abs | Op::Sign | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => not_linear(op),
-        Op::Sin | Op::Cos | Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan => not_linear(op),
-        Op::Floor | Op::Ceil | Op::Round | Op::Pow | Op::Max | Op::Min | Op::Atan2 => not_linear(op),
-        Op::IntDiv | Op::Mod | Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not => not_linear(op),
-        Op::StopGradient | Op::Iota { .. } | Op::Prod { .. } => not_linear(op),
-        Op::ReduceMax { .. } | Op::ReduceMin { .. } | Op::ArgMax { .. } | Op::ArgMin { .. } => not_linear(op),
-        Op::All { .. } | Op::Any { .. } | Op::Sort | Op::Svd => not_linear(op),
-        Op::Normal { .. } | Op::Uniform { .. } | Op::Split { .. } => not_linear(op),
-        Op::FoldIn | Op::Permutation { .. } => not_linear(op),
+        _ => panic!("internal error: `{}` is not linear", prims::name(op)),
     }
-}
-
-fn not_linear(op: &Op) -> ! {
-    panic!("internal error: `{}` is not linear", prims::name(op))
 }
 
 /// The operand of a bilinear operation that is linear.

@@ -387,8 +387,10 @@ fn long_programs_are_split_and_compile_in_linear_time() {
         compile(&graph).expect("compiles");
         start.elapsed().as_secs_f64()
     };
-    let (short, long) = (seconds(4000), seconds(32_000));
-    assert!(long < 24.0 * short, "8 times the program takes {} times as long", long / short);
+    // The best of several, since other work may run beside it; were it quadratic, it would be 64 times as long.
+    let best = |n: usize, rounds: usize| (0..rounds).map(|_| seconds(n)).fold(f64::INFINITY, f64::min);
+    let ratio = best(32_000, 2) / best(4000, 4);
+    assert!(ratio < 40.0, "8 times the program takes {ratio} times as long");
 }
 
 #[test]
