@@ -15,6 +15,7 @@ mod expr;
 mod loops;
 mod network;
 mod ops;
+pub mod outline;
 mod reduce;
 mod solver;
 mod unrolled;

@@ -17,7 +17,7 @@ mod fit;
 mod function;
 mod index;
 mod items;
-mod names;
+pub mod names;
 mod operator;
 mod report;
 mod scope;

@@ -6,6 +6,7 @@
 
 mod axis;
 pub mod colours;
+pub mod diagram;
 pub mod gallery;
 pub mod heatmap;
 pub mod raster;
