@@ -88,6 +88,43 @@ fn help_and_explanations() {
 }
 
 #[test]
+fn sessions_and_texts() {
+    let folder = Folder::new("session");
+    folder.file("a.dp", "fn twice(x: real) = 2 * x\nlet a = twice(4)\n");
+    folder.file("plain.txt", "1 + 1\nfn f(x: real[n]) {\n    sum(x)\n}\nf([1, 2])\n:type f\n:load a.dp\na\n");
+    let enter = |words: &str, input: &str| {
+        let file = std::fs::File::open(folder.0.join(input)).expect("the input is there");
+        said(dp(&folder.0, words).stdin(file).output().expect("dp starts"))
+    };
+    let good = enter("repl", "plain.txt");
+    let expected = "2 : int\nf : fn(x: real[n]) -> real\n3 : real\nfn(x: real[n]) -> real\n\
+                    twice : fn(x: real) -> real\na = 8 : real\n8 : real\n";
+    assert_eq!((good.status, good.out.as_str(), good.err.as_str()), (Some(0), expected, ""));
+    folder.file("wrong.txt", "print 1\nnothing\nprint 2\n");
+    let wrong = enter("repl", "wrong.txt");
+    assert_eq!((wrong.status, wrong.out.as_str()), (Some(1), "1\n2\n"));
+    assert!(
+        wrong.err.contains("E0301") && wrong.err.contains("entry 2:1:1") && !wrong.err.contains('\u{1b}'),
+        "{}",
+        wrong.err
+    );
+    folder.file("empty.txt", "a\n");
+    assert_eq!(enter("repl a.dp", "empty.txt").out.lines().last(), Some("8 : real"));
+    assert_eq!(enter("repl none.dp", "empty.txt").status, Some(1));
+    // A text on the command line.
+    let text = |text: &str| said(dp(&folder.0, "-e").arg(text).output().expect("dp starts"));
+    assert_eq!((text("1 + 1").out.as_str(), text("let a = 2; a^10").out.as_str()), ("2\n", "1024\n"));
+    assert_eq!(text("print soft(3, 1)").out, "2\n");
+    let wrong = text("let x = [1, 2]; x[2]");
+    assert!(wrong.status == Some(1) && wrong.err.contains("expression:1:"), "{}", wrong.err);
+    expect(&folder, "--precision f32 -e eps", 0, &["1.19209e-7"], &[]);
+    expect(&folder, "--time", 2, &[], &["--help"]);
+    for shell in ["bash", "zsh", "fish"] {
+        expect(&folder, &format!("completions {shell}"), 0, &["explain", "precision"], &[]);
+    }
+}
+
+#[test]
 fn options_of_a_run() {
     let folder = Folder::new("options");
     folder.file("draw.dp", "print eps\nprint normal(3)\n");
@@ -248,6 +285,26 @@ let second = train net.b {
 }
 save(\"end.npy\", concat(flat(net.params), first.loss, first.norm, second.loss, [second.total]))
 ";
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_entry_leaves_the_session() {
+    use std::io::Write;
+    let folder = Folder::new("interrupted-entry");
+    let mut command = dp(&folder.0, "repl");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dp starts");
+    let mut input = child.stdin.take().expect("the input is piped");
+    let endless = "loop s: real = 0 until false within 1000000000000 { s <- s + sin(s + 1) }";
+    writeln!(input, "let a = 5;\nprint 0\nlet a = {endless}").expect("dp reads");
+    wait_for_line(&mut child);
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&child);
+    writeln!(input, "a").expect("dp reads");
+    drop(input);
+    let output = said(child.wait_with_output().expect("dp ends"));
+    assert!(output.out.ends_with("5 : int\n") && output.err.contains("interrupted"), "{}\n{}", output.out, output.err);
+}
 
 #[cfg(unix)]
 #[test]

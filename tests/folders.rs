@@ -60,6 +60,20 @@ fn native_code_and_the_evaluator_agree() {
 }
 
 #[test]
+fn programs_of_others_have_the_derivatives_of_an_independent_formula() {
+    folder("programs", |file| {
+        let ran = compared(file)?;
+        if ran.failed() {
+            return Err(format!("{}: fails\n{}", file.display(), ran.messages()));
+        }
+        match disagreement(&ran, &run(file, &with(Engine::Reference))) {
+            Some(text) => Err(format!("{}: native code and the evaluator disagree: {text}", file.display())),
+            None => Ok(()),
+        }
+    });
+}
+
+#[test]
 fn wrong_programs_are_refused() {
     folder("errors", |file| {
         let ran = compared(file)?;

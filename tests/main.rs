@@ -1,8 +1,9 @@
 //! The tests of whole programs, in one binary.
 //!
-//! `folders` runs the `.dp` files of `tests/run` and `tests/errors`, whose expectations stand in comments; `bad_input`
+//! `folders` runs the `.dp` files of `tests/run`, `tests/programs` (programs of the field, with derivatives by independent
+//! formulas) and `tests/errors`, whose expectations stand in comments; `bad_input`
 //! makes files and programs that no one would keep in a folder; `commands` drives the binary `dp`; `examples` runs
-//! the examples in their quick form; `tidy` holds the house rules. `UPDATE=1 cargo test` writes what was found into
+//! the examples in their quick form; `proximal` checks std, its operators and solvers by number; `tidy` holds the house rules. `UPDATE=1 cargo test` writes what was found into
 //! the files of the folders; read the difference before you keep it.
 
 mod bad_input;
@@ -11,4 +12,6 @@ mod examples;
 mod expectations;
 mod folders;
 mod harness;
+mod manual;
+mod proximal;
 mod tidy;

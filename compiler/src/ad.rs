@@ -86,4 +86,4 @@ fn finish(b: Builder, results: Vec<Var>) -> Graph {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -54,6 +54,13 @@ pub enum Builtin {
     Sort,
     Argsort,
     Quantile,
+    /// `top_k(x, k)`: the k largest and their places, a tuple; `keep_top(x, k)`: x with all but the k largest in size set to 0.
+    TopK,
+    KeepTop,
+    /// Running products, like `Cumsum`; `var(x)`, `std(x)`: of everything, or along `axis: i`, divided by the number of elements.
+    Cumprod,
+    Var,
+    Std,
     /// `zeros(m, n)`, `ones(m, n)`, `eye(n)`, `range(n)`, `range(a, b)` (int vector).
     Zeros,
     Ones,
@@ -70,6 +77,22 @@ pub enum Builtin {
     Diag,
     /// `one_hot(i, k)`: int[...] to real[..., k].
     OneHot,
+    /// `pad(x, n)`, `pad(x, before, after)`, `mode:` "zero", "circular", "reflect", "symmetric"; `roll(x, by)`: element i
+    /// moves to i + by. Along the last axis, or `axis: i`.
+    Pad,
+    Roll,
+    /// Convolution without flipping the kernel, `stride:`, `dilation:`, `pad:` "valid", "same", "circular", "reflect", "symmetric";
+    /// `conv2_adjoint(y, k)`, `conv2_adjoint(y, k, h, w)`: its transpose as a function of the image.
+    Conv1,
+    Conv2,
+    Conv1Adjoint,
+    Conv2Adjoint,
+    /// Over the last two axes: `pool_max(x, p)`, `pool_mean(x, p)`, `stride:` (p); `pool_top(x, p, k)`: the k largest in size of
+    /// each window stay; `resize2(x, h, w)`, `mode:` "bilinear", "nearest".
+    PoolMax,
+    PoolMean,
+    PoolTop,
+    Resize2,
     /// `gather(x, i)`: rows of x at an int array's indices, checked; shape of i ++ rest of x.
     Gather,
     /// `opnorm(A)` largest singular value; `svd(A)` the record {u, s, v}; `solve(A, b)`, b a vector or matrix.
@@ -82,6 +105,10 @@ pub enum Builtin {
     Uniform,
     Rademacher,
     Permutation,
+    /// `bernoulli(m, n, p: q, key: k)` (true with probability q), `exponential` and `laplace` of mean size 1.
+    Bernoulli,
+    Exponential,
+    Laplace,
     Randint,
     /// `key(7)` from an int, `split(k, n)`: n keys as a tuple when destructured, else key[n]; `keys(n)` or `keys(n, key: k)`: key[n]; `fold_in(k, i)`; `draw_key()`.
     Key,
@@ -99,6 +126,8 @@ pub enum Builtin {
     Hessian,
     Hvp,
     StopGradient,
+    /// `prox(f)(v, ..., t)`: the declared proximal operator of `f`.
+    Prox,
     /// Conversions: `real(x)` from int or bool, `int(x)` from bool (or int).
     Real,
     Int,
@@ -120,6 +149,10 @@ pub enum Builtin {
     Image,
     Files,
     CheckGrad,
+    /// `check_prox(f, v, .., t)`: an error if a point is better than what the proximal operator of `f` gives.
+    CheckProx,
+    /// `explain_layer(relu, W, b)`: prints the objective on which a layer takes one step; its numbers as a record.
+    ExplainLayer,
 }
 
 /// One row: the name in source, the function, how it is called.
@@ -150,20 +183,29 @@ rows! {
     "argmax" Argmax "argmax(x), argmax(x, axis: i)"; "argmin" Argmin "argmin(x), argmin(x, axis: i)";
     "logsumexp" Logsumexp "logsumexp(x), logsumexp(x, axis: i)"; "softmax" Softmax "softmax(x), softmax(x, axis: i)";
     "cumsum" Cumsum "cumsum(x), cumsum(x, axis: i)"; "sort" Sort "sort(x)"; "argsort" Argsort "argsort(x)"; "quantile" Quantile "quantile(x, q)";
+    "top_k" TopK "top_k(x, k)"; "keep_top" KeepTop "keep_top(x, k)"; "cumprod" Cumprod "cumprod(x), cumprod(x, axis: i)";
+    "var" Var "var(x), var(x, axis: i)"; "std" Std "std(x), std(x, axis: i)";
     "zeros" Zeros "zeros(m, n)"; "ones" Ones "ones(m, n)"; "eye" Eye "eye(n)"; "range" Range "range(n), range(a, b)";
     "reshape" Reshape "reshape(x, m, n)"; "flat" Flat "flat(x)"; "concat" Concat "concat(a, b), concat(a, b, axis: i)";
     "permute" Permute "permute(x, 1, 0, 2)"; "reverse" Reverse "reverse(x), reverse(x, axis: i)"; "broadcast" Broadcast "broadcast(x, m, n)";
     "diag" Diag "diag(v), diag(A)"; "one_hot" OneHot "one_hot(i, k)"; "gather" Gather "gather(x, i)";
+    "pad" Pad "pad(x, n), pad(x, before, after), pad(x, n, mode: \"reflect\", axis: i)"; "roll" Roll "roll(x, by), roll(x, by, axis: i)";
+    "conv1" Conv1 "conv1(x, k, stride: 1, dilation: 1, pad: \"valid\")"; "conv2" Conv2 "conv2(x, k, stride: 1, dilation: 1, pad: \"valid\")";
+    "conv1_adjoint" Conv1Adjoint "conv1_adjoint(y, k), conv1_adjoint(y, k, n)"; "conv2_adjoint" Conv2Adjoint "conv2_adjoint(y, k), conv2_adjoint(y, k, h, w)";
+    "pool_max" PoolMax "pool_max(x, p), pool_max(x, p, stride: s)"; "pool_mean" PoolMean "pool_mean(x, p), pool_mean(x, p, stride: s)";
+    "pool_top" PoolTop "pool_top(x, p, k)"; "resize2" Resize2 "resize2(x, h, w), resize2(x, h, w, mode: \"nearest\")";
     "opnorm" Opnorm "opnorm(A)"; "svd" Svd "svd(A)"; "solve" Solve "solve(A, b)";
     "normal" Normal "normal(m, n, key: k)"; "uniform" Uniform "uniform(m, n, key: k)"; "rademacher" Rademacher "rademacher(m, n, key: k)";
     "permutation" Permutation "permutation(n, key: k)"; "randint" Randint "randint(m, n, below: b, key: k)";
+    "bernoulli" Bernoulli "bernoulli(m, n, p: q, key: k)"; "exponential" Exponential "exponential(m, n, key: k)"; "laplace" Laplace "laplace(m, n, key: k)";
     "key" Key "key(seed)"; "split" Split "split(k, n)"; "keys" Keys "keys(n), keys(n, key: k)"; "fold_in" FoldIn "fold_in(k, i)"; "draw_key" DrawKey "draw_key()";
     "grad" Grad "grad(f)(x), grad(f, wrt: D)(x, D)"; "value_and_grad" ValueAndGrad "value_and_grad(f)(x)"; "jvp" Jvp "jvp(f)(x, dx)"; "vjp" Vjp "vjp(f)(x)(dy)";
     "jacobian" Jacobian "jacobian(f)(x)"; "hessian" Hessian "hessian(f)(x)"; "hvp" Hvp "hvp(f)(x, v)";
-    "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
+    "prox" Prox "prox(f)(v, t)"; "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
     "at" At "at(net, p)"; "first" First "first(net, k)";
     "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "scatter" Scatter "scatter(x, y, label: s, file: f)";
     "hist" Hist "hist(x, bins: n, file: f)"; "heatmap" Heatmap "heatmap(A, file: f)"; "image" Image "image(X, columns: n, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
+    "check_prox" CheckProx "check_prox(f, v, t)"; "explain_layer" ExplainLayer "explain_layer(relu, W, b)";
 }
 
 /// Named real constants: `pi`, `inf`, and those of the precision: `tol` (1e-8 or 1e-4), `eps` (machine epsilon).

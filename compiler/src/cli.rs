@@ -3,10 +3,11 @@
 //! Exit status: 0 if all went well, 1 after errors, 2 after wrong use, 130 after Ctrl-C.
 
 mod arguments;
+mod session;
 mod terminal;
 
 use arguments::{Arguments, Settings};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use dp_compiler::diagnostic::codes;
 use dp_compiler::driver::{self, Options};
 use dp_compiler::run::Timings;
@@ -20,6 +21,8 @@ use terminal::Terminal;
 
 const EXAMPLES: &str = "\
 Examples:
+  dp repl                                     a session at the prompt
+  dp -e 'sum([1, 2, 3]^2)'                    the value of an expression
   dp run examples/lista.dp                    run a script
   dp run examples/lista.dp --epochs 5         with a value for its `arg epochs`
   dp run examples/lista.dp --help             the arguments that it has
@@ -32,10 +35,14 @@ Examples:
 
 /// Objectives become solvers, solvers become networks: a compiler for differentiable programs.
 #[derive(Parser)]
-#[command(name = "dp", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "dp", version, after_help = EXAMPLES, max_term_width = 100, arg_required_else_help = true)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
+    /// Run a text, and print the value of the expression that it ends with.
+    #[arg(short = 'e', long = "eval", value_name = "TEXT")]
+    eval: Option<String>,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -53,6 +60,13 @@ enum Command {
         /// Values for the script's `arg` items, and options of dp.
         #[arg(value_name = "--NAME VALUE")]
         arguments: Vec<String>,
+    },
+    /// Enter expressions, definitions and statements at a prompt; `:help` tells more.
+    ///
+    /// Without a terminal the entries are read from the input, and plain text is written.
+    Repl {
+        /// A script that is run first.
+        file: Option<PathBuf>,
     },
     /// Look for mistakes in files without running them.
     Check {
@@ -88,6 +102,8 @@ enum Command {
     },
     /// Explain the code of a message, such as E0301; without a code, list all.
     Explain { code: Option<String> },
+    /// Write the completions of dp's commands for a shell: `dp completions bash >> ~/.bashrc`.
+    Completions { shell: clap_complete::Shell },
 }
 
 /// What a command came to.
@@ -128,15 +144,23 @@ fn command() -> ExitCode {
         }
     };
     let mut terminal = Terminal::new();
-    let end = match cli.command {
-        Command::Run { file, .. } => run(&file, &arguments, cli.settings, &mut terminal),
-        Command::Check { files } => check(&files, &mut terminal),
-        Command::Test { paths } => test(&paths, &cli.settings, &mut terminal),
-        Command::Fmt { check, paths } => format(check, &paths, &mut terminal),
-        Command::Graph { file, name, output, size } => {
+    let end = match (cli.command, cli.eval) {
+        (Some(Command::Run { file, .. }), _) => run(&file, &arguments, cli.settings, &mut terminal),
+        (Some(Command::Repl { file }), _) => session::run(file.as_deref(), &cli.settings, &mut terminal),
+        (Some(Command::Check { files }), _) => check(&files, &mut terminal),
+        (Some(Command::Test { paths }), _) => test(&paths, &cli.settings, &mut terminal),
+        (Some(Command::Fmt { check, paths }), _) => format(check, &paths, &mut terminal),
+        (Some(Command::Graph { file, name, output, size }), _) => {
             graph(&file, &name, output.as_deref(), &size, &cli.settings, &mut terminal)
         }
-        Command::Explain { code } => explain(code.as_deref(), &mut terminal),
+        (Some(Command::Explain { code }), _) => explain(code.as_deref(), &mut terminal),
+        (Some(Command::Completions { shell }), _) => completions(shell, &mut terminal),
+        (None, Some(text)) => eval(&text, &cli.settings, &mut terminal),
+        // Options alone.
+        (None, None) => {
+            terminal.error("nothing is to be done; `dp --help` lists the commands");
+            End::WrongUse
+        }
     };
     end.into()
 }
@@ -182,6 +206,23 @@ fn run(file: &Path, arguments: &[String], mut settings: Settings, terminal: &mut
         terminal.remark(&timings(&outcome.timings));
     }
     finish(&outcome, terminal)
+}
+
+/// `dp -e TEXT`
+fn eval(text: &str, settings: &Settings, terminal: &mut Terminal) -> End {
+    dp_runtime::interrupt::install();
+    let outcome = driver::run_text("expression", text, &settings.options(), terminal);
+    if settings.time {
+        terminal.remark(&timings(&outcome.timings));
+    }
+    finish(&outcome, terminal)
+}
+
+fn completions(shell: clap_complete::Shell, terminal: &mut Terminal) -> End {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "dp", &mut text);
+    terminal.print(&String::from_utf8_lossy(&text));
+    End::Good
 }
 
 /// Shows what was not shown while running.
@@ -289,7 +330,7 @@ fn format_file(check: bool, file: &Path, terminal: &mut Terminal) -> std::io::Re
         terminal.print(&format!("{}\n", file.display()));
         return Ok(false);
     }
-    std::fs::write(file, formatted)?;
+    dp_compiler::files::replace(file, &formatted)?;
     Ok(true)
 }
 

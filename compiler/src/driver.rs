@@ -9,6 +9,7 @@ use crate::run::{Engine, Message, Runner, Timings};
 use crate::script::train::log::Log;
 use crate::script::{Output, Script, TestResult};
 use crate::source::{FileId, SourceMap, Span};
+use crate::stdlib::Std;
 use crate::syntax::{self, ast};
 use crate::{examples, stdlib, types};
 use ast::ItemKind;
@@ -79,9 +80,10 @@ pub trait Sink: Output {
     fn sources(&mut self, sources: Rc<SourceMap>);
 }
 
-/// A file that is parsed, with the modules it uses, each parsed once.
+/// A file that is parsed, with the modules it uses, each parsed once, and what they need of std.
 struct Program {
     sources: SourceMap,
+    std_names: Vec<&'static str>,
     std: Vec<ast::Module>,
     modules: Vec<(String, ast::Module)>,
     main: ast::Module,
@@ -92,7 +94,8 @@ struct Program {
 /// The largest source file that is read.
 const MAX_SOURCE: u64 = 16 << 20;
 
-fn read_source(sources: &mut SourceMap, path: &Path) -> Result<FileId, Box<Diagnostic>> {
+/// Reads a script or module.
+pub fn read_source(sources: &mut SourceMap, path: &Path) -> Result<FileId, Box<Diagnostic>> {
     let shown = path.display().to_string();
     let failure =
         |problem: String| Box::new(Diagnostic::error("E0101", Span::NONE, format!("cannot read `{shown}`: {problem}")));
@@ -118,32 +121,63 @@ fn plain_error(e: &std::io::Error) -> String {
 }
 
 /// Reads and parses std, the file, and the modules that it uses (files beside it).
-fn load(path: &Path) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
+fn load(from: &Text) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
     let start = Instant::now();
     let mut sources = SourceMap::default();
-    let mut diagnostics = Vec::new();
-    let mut std = Vec::new();
-    for (name, text) in stdlib::MODULES {
-        let file = sources.add(format!("std/{name}.dp"), None, *text);
-        let (module, mut found) = syntax::parse(&sources, file);
-        diagnostics.append(&mut found);
-        std.push(module);
-    }
-    let file = match read_source(&mut sources, path) {
-        Ok(file) => file,
-        Err(d) => return Err((sources, d)),
+    let mut std = Std::new(&mut sources);
+    let first = sources.len();
+    let file = match from {
+        Text::File(path) => match read_source(&mut sources, path) {
+            Ok(file) => file,
+            Err(d) => return Err((sources, d)),
+        },
+        Text::Typed { name, text } => sources.add(*name, None, *text),
     };
-    let (main, mut found) = syntax::parse(&sources, file);
-    diagnostics.append(&mut found);
+    let (main, mut diagnostics) = syntax::parse(&sources, file);
     let mut modules = Vec::new();
-    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-    load_used(&mut sources, &folder, &main, &mut modules, &mut diagnostics, &mut Vec::new());
+    load_used(&mut sources, &from.folder(), &main, &mut modules, &mut diagnostics, &mut Vec::new());
+    let texts = (first..sources.len()).map(|i| sources.file(FileId(i as u32)).text.as_str());
+    let needed = std.needed(&sources, texts);
+    let std_names = std.names().collect();
     let timings = Timings { parse: start.elapsed(), ..Timings::default() };
-    Ok(Program { sources, std, modules, main, diagnostics, timings })
+    Ok(Program { sources, std_names, std: needed, modules, main, diagnostics, timings })
+}
+
+/// Where a program stands.
+enum Text<'a> {
+    File(&'a Path),
+    /// What a user typed, and what it is called in messages.
+    Typed {
+        name: &'a str,
+        text: &'a str,
+    },
+}
+
+impl Text<'_> {
+    /// The folder of its modules and data.
+    fn folder(&self) -> PathBuf {
+        match self {
+            Text::File(path) => match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+                _ => PathBuf::from("."),
+            },
+            Text::Typed { .. } => PathBuf::from("."),
+        }
+    }
+
+    /// What its checkpoints are called by.
+    fn stem(&self) -> String {
+        match self {
+            Text::File(path) => {
+                path.file_stem().map_or_else(|| "script".to_string(), |s| s.to_string_lossy().to_string())
+            }
+            Text::Typed { name, .. } => (*name).to_string(),
+        }
+    }
 }
 
 /// Modules that a module names with `use`, those they use first.
-fn load_used(
+pub fn load_used(
     sources: &mut SourceMap,
     folder: &Path,
     module: &ast::Module,
@@ -199,6 +233,7 @@ fn use_name(path: &ast::Path) -> String {
 fn check(program: &mut Program) {
     let start = Instant::now();
     let mut env = types::Env::new();
+    env.suggest(program.std_names.iter().copied());
     for module in &program.std {
         program.diagnostics.append(&mut types::check_module(&mut env, module));
     }
@@ -227,7 +262,7 @@ fn lost_names(sources: &SourceMap, module: &ast::Module) -> HashSet<String> {
 
 /// Parses and checks a file without running it.
 pub fn check_file(path: &Path) -> Outcome {
-    let mut program = match load(path) {
+    let mut program = match load(&Text::File(path)) {
         Ok(program) => program,
         Err((sources, d)) => return failure(sources, *d),
     };
@@ -254,7 +289,7 @@ pub struct ScriptArg {
 
 /// The arguments that a script declares.
 pub fn script_args(path: &Path) -> Result<Vec<ScriptArg>, Outcome> {
-    let program = load(path).map_err(|(sources, d)| failure(sources, *d))?;
+    let program = load(&Text::File(path)).map_err(|(sources, d)| failure(sources, *d))?;
     let text = |span: Span| program.sources.text(span).to_string();
     Ok(program
         .main
@@ -274,10 +309,25 @@ pub fn script_args(path: &Path) -> Result<Vec<ScriptArg>, Outcome> {
 
 /// Reads, checks and runs a script.
 pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
-    let mut program = match load(path) {
+    run_program(&Text::File(path), options, out)
+}
+
+/// The same for a text that is in no file. If it ends with an expression, its value is printed.
+pub fn run_text(name: &str, text: &str, options: &Options, out: &mut dyn Sink) -> Outcome {
+    run_program(&Text::Typed { name, text }, options, out)
+}
+
+fn run_program(from: &Text, options: &Options, out: &mut dyn Sink) -> Outcome {
+    let mut program = match load(from) {
         Ok(program) => program,
         Err((sources, d)) => return failure(sources, *d),
     };
+    if let (Text::Typed { .. }, Some(last)) = (from, program.main.items.last_mut())
+        && let ItemKind::Expr(e) = &last.kind
+        && !is_effect(e)
+    {
+        last.kind = ItemKind::Print(vec![e.clone()]);
+    }
     if options.run_tests {
         let mut found = examples::add_tests(&mut program.sources, &mut program.main);
         program.diagnostics.append(&mut found);
@@ -291,11 +341,7 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
     for warning in program.diagnostics.drain(..) {
         out.message(&Message::Warning(Box::new(warning)));
     }
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    let sandbox = match Sandbox::new(&folder, &options.allow) {
+    let sandbox = match Sandbox::new(&from.folder(), &options.allow) {
         Ok(sandbox) => sandbox,
         Err(e) => {
             return Outcome {
@@ -341,7 +387,6 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
             };
         }
     };
-    let stem = path.file_stem().map_or_else(|| "script".to_string(), |s| s.to_string_lossy().to_string());
     let std_scope = Scope::default();
     let mut script = Script {
         session,
@@ -350,7 +395,7 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
         sandbox: Some(&sandbox),
         overwrite: options.overwrite,
         resume: options.resume,
-        checkpoints: stem,
+        checkpoints: from.stem(),
         args: options.args.clone(),
         given: Vec::new(),
         log,
@@ -367,6 +412,16 @@ pub fn run_file(path: &Path, options: &Options, out: &mut dyn Sink) -> Outcome {
     }
     let diagnostics = result.err().map(|d| *d).into_iter().collect();
     Outcome { sources, diagnostics, timings, tests }
+}
+
+/// A call that is made for what it does: it has no value to print.
+fn is_effect(e: &ast::Expr) -> bool {
+    match &e.kind {
+        ast::ExprKind::Call { func, .. } => {
+            matches!(&func.kind, ast::ExprKind::Name(name) if matches!(&**name, "save" | "plot" | "scatter" | "hist" | "heatmap" | "image"))
+        }
+        _ => false,
+    }
 }
 
 fn run_all(
@@ -391,6 +446,9 @@ fn run_all(
     import(script, main, &scopes);
     script.run_tests = run_tests;
     script.run(main)?;
+    if run_tests {
+        script.test_rules(&main.items);
+    }
     if let Some((name, _)) = script.args.first() {
         return Err(Box::new(
             Diagnostic::error("E0801", Span::NONE, format!("the script has no argument --{name}"))
@@ -411,6 +469,7 @@ fn import(script: &Script, module: &ast::Module, scopes: &HashMap<&str, Scope>) 
                     script.scope.bind(&name, value);
                 }
             }
+            used.proxes_here().into_iter().for_each(|rule| script.scope.bind_prox(rule));
         }
     }
 }

@@ -19,6 +19,7 @@
 //! - `run`: prepares and calls Graphs; faults and warnings in the user's words.
 //! - `script`: the statements of a file from top to bottom, files, pictures, training.
 //! - `driver`: the pipeline as one readable function.
+//! - `repl`: a session at the prompt, each entry tried as a whole; `manual` documents what has no definition in dp.
 //!
 //! What is alive while compiled code runs is in the crate `dp_runtime`, which knows nothing of the language.
 
@@ -38,3 +39,9 @@ pub mod script;
 pub mod stdlib;
 pub mod examples;
 pub mod driver;
+pub mod files;
+pub mod manual;
+pub mod repl;
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 mod binding;
 mod builtins;
 mod call;
+mod convolution;
 mod derivative;
 mod draw;
 mod escape;
@@ -16,10 +17,13 @@ mod loops;
 mod network;
 mod ops;
 pub mod outline;
+pub mod problem;
+pub mod prox;
 mod reduce;
 mod solver;
 mod unrolled;
 pub mod value;
+mod windows;
 
 pub use escape::fill_escaped;
 pub use network::{Declaration, init_network};

@@ -10,6 +10,7 @@ pub mod sums;
 pub mod value;
 
 pub mod control;
+pub mod convolution;
 pub mod elementwise;
 pub mod indexing;
 pub mod linalg;
@@ -163,6 +164,7 @@ table! {
     Op::Sort => reductions::SORT,
 
     Op::Dot { .. } => products::DOT,
+    Op::Conv { .. } => convolution::CONV,
     Op::Svd => linalg::SVD,
     Op::Solve => linalg::SOLVE,
 

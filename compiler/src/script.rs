@@ -1,19 +1,23 @@
 //! Runs a file's statements from top to bottom: lets, prints, asserts, files, networks, training.
 
 mod effects;
+mod layer;
+mod prox;
 mod pictures;
 mod show;
 pub mod train;
 
 use crate::builtins::{self, Builtin};
 use crate::diagnostic::Diagnostic;
-use crate::lower::value::{Func, Scope, Value};
+use crate::lower::problem::objective;
+use crate::lower::value::{Func, ProxRule, Scope, Value};
 use crate::lower::{Declaration, Lowered, Res, Session, fail, init_network, lower_expr, lower_with};
 use crate::run::{Message, Runner};
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind, ItemKind, LetKind};
 use dp_runtime::io::Sandbox;
 use dp_runtime::tensor::{DType, Tensor};
+use std::rc::Rc;
 use std::time::Instant;
 
 pub use show::show;
@@ -70,7 +74,7 @@ pub struct TestResult {
 }
 
 impl<'a> Script<'a> {
-    /// Declares functions, solvers and derivatives, which may be used before their line, then runs the statements.
+    /// Declares functions, problems, solvers and rules, which may be used before their line, then runs the statements.
     pub fn run(&mut self, module: &ast::Module) -> Res<()> {
         self.declare(&module.items);
         for item in &module.items {
@@ -91,13 +95,19 @@ impl<'a> Script<'a> {
                     let value = Value::func(Func::Solver { decl: decl.clone(), scope: self.scope.clone() });
                     self.scope.bind(&decl.name.text, value);
                 }
+                ItemKind::Problem(problem) => {
+                    let decl = Rc::new(objective(problem));
+                    self.scope.bind(&problem.name.text, Value::func(Func::User { decl, scope: self.scope.clone() }));
+                }
                 ItemKind::Network(decl) if decl.template.is_some() => {
                     let value = Value::func(Func::Template { decl: decl.clone(), scope: self.scope.clone() });
                     self.scope.bind(&decl.name.text, value);
                 }
                 ItemKind::Custom(custom) => match custom.kind {
                     ast::CustomKind::Derivative => self.scope.bind_derivative(custom.clone()),
-                    ast::CustomKind::Prox => {}
+                    ast::CustomKind::Prox => {
+                        self.scope.bind_prox(ProxRule { rule: custom.clone(), scope: self.scope.clone() });
+                    }
                 },
                 _ => {}
             }
@@ -110,8 +120,8 @@ impl<'a> Script<'a> {
             ItemKind::Fn(_) | ItemKind::Solver(_) | ItemKind::Custom(_) | ItemKind::Use(_) => Ok(()),
             ItemKind::Precision(name) => self.precision(name),
             ItemKind::Arg { binder, default } => self.arg(binder, default.as_ref(), item.span),
-            ItemKind::Problem(p) => unsupported(p.name.span, "`problem`"),
-            ItemKind::Method(m) => unsupported(m.name.span, "`method`"),
+            // A problem is declared as its objective; a method is read where `derive` names it.
+            ItemKind::Problem(_) | ItemKind::Method(_) => Ok(()),
             ItemKind::SolverAlias { name, value } => {
                 let value = self.eval(value)?;
                 self.scope.bind(&name.text, value);
@@ -342,6 +352,8 @@ impl<'a> Script<'a> {
                             | Builtin::Image
                             | Builtin::Files
                             | Builtin::CheckGrad
+                            | Builtin::CheckProx
+                            | Builtin::ExplainLayer
                     )
                 {
                     return self.effect(builtin, args, e.span);
@@ -377,10 +389,6 @@ impl<'a> Script<'a> {
         self.flush();
         value
     }
-}
-
-fn unsupported(span: Span, what: &str) -> Res<()> {
-    fail("E0390", span, format!("{what} is not part of this version of dp yet"))
 }
 
 /// Int scalars read back are static again: they may be sizes and counts.

@@ -5,17 +5,25 @@ pub mod layout;
 pub mod parser;
 pub mod pretty;
 pub mod token;
+pub mod walk;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, SourceMap, Span};
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// The tree of a file, and everything that is wrong in its text, in the order of the text. There is always a tree;
 /// what did not parse is an error node in it. Codes: E02xx.
 pub fn parse(sources: &SourceMap, file: FileId) -> (ast::Module, Vec<Diagnostic>) {
+    parse_parts(sources, file, std::slice::from_ref(&(0..sources.file(file).text.len())))
+}
+
+/// The same for parts of a file, each of whole lines that hold whole items.
+pub fn parse_parts(sources: &SourceMap, file: FileId, parts: &[Range<usize>]) -> (ast::Module, Vec<Diagnostic>) {
     let text = sources.file(file).text.as_str();
     let mut diagnostics = Vec::new();
-    let tokens = token::lex(file, text, &mut diagnostics);
+    let tokens: Vec<(token::Token, Span)> =
+        parts.iter().flat_map(|part| token::lex_part(file, text, part.clone(), &mut diagnostics)).collect();
     let mut damage: Vec<u32> = diagnostics.iter().map(|d| d.span().start).collect();
     let layout = layout::layout(&tokens, Span::new(file, text.len(), text.len()), &mut diagnostics);
     damage.extend(&layout.damage);

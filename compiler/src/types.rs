@@ -17,8 +17,11 @@ mod fit;
 mod function;
 mod index;
 mod items;
+mod keys;
+mod method;
 pub mod names;
 mod operator;
+mod prox;
 mod report;
 mod scope;
 mod solver;
@@ -26,12 +29,14 @@ mod statement;
 mod train;
 mod ty;
 mod unrolled;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use scope::Env;
+pub use scope::{Env, similar};
 pub use unrolled::reaching;
+pub use value::{bind_expr, bind_value};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
@@ -46,6 +51,7 @@ use std::collections::{HashMap, HashSet};
 pub fn check_module(env: &mut Env, module: &ast::Module) -> Vec<Diagnostic> {
     let mut ctx = Ctx::new(env);
     items::check_items(&mut ctx, module);
+    keys::check(&mut ctx, module);
     let mut diagnostics = ctx.diagnostics;
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span().file, diagnostic.span().start));
     diagnostics

@@ -8,11 +8,12 @@
 use crate::fault::FaultKind;
 use crate::kernels::index::Access;
 use crate::kernels::standard::{self, Decompose};
-use crate::kernels::{Layout, Real, copy, dot, index, order, reduce, walk};
+use crate::kernels::{Layout, Real, conv, copy, dot, index, order, reduce, walk};
 use crate::lanes::{F32Lane, F64Lane};
 use crate::math;
 use crate::random;
 use crate::tensor::DType;
+use std::sync::Arc;
 
 /// What one run of a compiled function works on. Compiled code reads the pointers by their offsets.
 #[repr(C)]
@@ -45,6 +46,8 @@ pub enum Kernel {
     ZeroTail,
     /// a, b -> c, with `batch` leading axes.
     Dot { batch: usize },
+    /// x, k -> out, working memory, with `batch` leading axes.
+    Conv { batch: usize, plan: Arc<conv::Plan> },
     /// x (kept axes, then summed ones) -> out. Sums over the last axes.
     SumLast { kept: usize },
     /// The same for other axes.
@@ -213,6 +216,11 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 DType::F64 => product::<f64>(*batch, layouts, at),
                 DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
+            Kernel::Conv { batch, plan } => match dtype {
+                DType::F32 => convolution::<f32>(plan, *batch, layouts, at),
+                DType::F64 => convolution::<f64>(plan, *batch, layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
             Kernel::SumLast { kept } | Kernel::SumOther { kept } => match dtype {
                 DType::F32 => sum::<f32>(kernel, *kept, layouts, at),
                 DType::F64 => sum::<f64>(kernel, *kept, layouts, at),
@@ -333,6 +341,11 @@ unsafe fn product<T: Real>(batch: usize, layouts: &[Layout], at: &[*mut u8]) {
             dot::MatrixMut { at: (at[2] as *mut T).offset(co), row: c.strides[batch], col: c.strides[batch + 1] },
         );
     });
+}
+
+unsafe fn convolution<T: Real>(plan: &conv::Plan, batch: usize, layouts: &[Layout], at: &[*mut u8]) {
+    let (x, k) = ((at[0] as *const T, &layouts[0]), (at[1] as *const T, &layouts[1]));
+    unsafe { conv::conv(plan, batch, x, k, (at[2] as *mut T, &layouts[2]), at[3] as *mut T) };
 }
 
 unsafe fn sum<T: Real>(kernel: &Kernel, kept: usize, layouts: &[Layout], at: &[*mut u8]) {

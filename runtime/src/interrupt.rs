@@ -1,4 +1,5 @@
-//! Ctrl-C: the first asks the running program to stop at its next safe point, the second ends at once.
+//! Ctrl-C: the first asks the running program to stop at its next safe point, the second ends at once. In a session
+//! every one only asks.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,13 @@ pub fn install() {
                 std::process::exit(EXIT_STATUS);
             }
         });
+    });
+}
+
+/// As `install`, but no number of Ctrl-C ends the process: a session outlives what runs in it.
+pub fn install_patient() {
+    INSTALLED.call_once(|| {
+        let _ = ctrlc::try_set_handler(|| REQUESTED.store(true, Ordering::SeqCst));
     });
 }
 

@@ -9,6 +9,7 @@
 //! during the call, and an output overlaps no other operand except where a kernel says that it works
 //! in place. The code generator is the only caller; its planner owns the layouts.
 
+pub mod conv;
 pub mod copy;
 pub mod dot;
 pub mod index;

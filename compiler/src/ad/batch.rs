@@ -2,9 +2,12 @@
 //!
 //! Each variable is the same in all lanes, or has one value a lane (a leading axis), or is an affine function of
 //! the lane's number, which needs no array at all and turns gathers into slices. Loops stay loops over all lanes:
-//! a lane that has stopped keeps its values. Per-sample products of a matrix and a vector become one matrix product.
+//! a lane that has stopped keeps its values. What a lane does not run alone, the
+//! other side of a condition or passes after its last, neither faults nor warns. Per-sample products of a matrix and a vector become one matrix product.
 
 mod control;
+mod convolution;
+mod mask;
 mod rules;
 
 use super::flow;
@@ -77,11 +80,14 @@ struct Batching {
     size: usize,
     /// Scalar integers whose value is known.
     integers: HashMap<Var, i64>,
+    /// The lanes that take part (a bool a lane), if not all do: in a side of a condition, or in a loop that some have
+    /// left. What is computed for the others is thrown away, and must not fault.
+    active: Option<Var>,
 }
 
 impl Batching {
     fn new(size: usize) -> Batching {
-        Batching { b: Builder::default(), size, integers: HashMap::new() }
+        Batching { b: Builder::default(), size, integers: HashMap::new(), active: None }
     }
 
     /// A Graph for a body of this one.
@@ -168,7 +174,11 @@ fn batch_into(cx: &mut Batching, graph: &Graph, args: &[Value]) -> Vec<Value> {
 }
 
 fn batch_eqn(cx: &mut Batching, eqn: &Eqn, args: &[Value]) -> Vec<Value> {
-    if args.iter().all(Value::is_same) {
+    let masked = cx.active.is_some() && crate::opt::can_fault(&eqn.op);
+    let args = if masked { mask::harmless(cx, &eqn.op, args) } else { args.to_vec() };
+    let args = args.as_slice();
+    // Bodies that can fault learn which lanes take part, even if no operand differs between lanes.
+    if args.iter().all(Value::is_same) && !(masked && !eqn.op.subgraphs().is_empty()) {
         let vars: Vec<Var> = args.iter().map(|&v| cx.plain(v).0).collect();
         let outs = cx.b.emit(eqn.op.clone(), &vars);
         if let Op::Const(value) = &eqn.op

@@ -41,7 +41,7 @@ pub fn derivative(op: &Op) -> Derivative {
         Op::Gather | Op::ScatterAdd | Op::Update => Derivative::Linear,
         Op::Sum { .. } | Op::CumSum { .. } => Derivative::Linear,
         Op::Guard(_) => Derivative::Custom,
-        Op::Mul | Op::MulZ | Op::Dot { .. } => Derivative::Bilinear,
+        Op::Mul | Op::MulZ | Op::Dot { .. } | Op::Conv { .. } => Derivative::Bilinear,
         Op::Abs | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => Derivative::Partials,
         Op::Sin | Op::Cos | Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan => {
             Derivative::Partials

@@ -4,6 +4,7 @@ mod batches;
 mod kinks;
 mod loops;
 mod programs;
+mod slices;
 mod table;
 
 use super::batch::batch;
@@ -16,7 +17,7 @@ use crate::prims::sample::Rng;
 use dp_runtime::tensor::{DType, Tensor};
 
 /// A Graph of one equation, all its operands parameters.
-fn graph_of(op: &Op, args: &[Tensor]) -> Graph {
+pub(crate) fn graph_of(op: &Op, args: &[Tensor]) -> Graph {
     let mut b = Builder::default();
     let params: Vec<Var> = args.iter().map(|arg| b.param(Type::of(arg))).collect();
     let outs = b.emit(op.clone(), &params);
@@ -27,7 +28,7 @@ fn show(graph: &Graph) -> String {
     crate::ir::text::print(graph)
 }
 
-fn floats(args: &[Tensor]) -> Vec<bool> {
+pub(crate) fn floats(args: &[Tensor]) -> Vec<bool> {
     args.iter().map(|arg| arg.dtype().is_float()).collect()
 }
 
@@ -42,16 +43,16 @@ fn random_like(rng: &mut Rng, x: &Tensor) -> Tensor {
     rng.tensor_in(x.dtype(), x.shape(), -1.0, 1.0)
 }
 
-fn values(tensors: &[Tensor]) -> Vec<f64> {
+pub(crate) fn values(tensors: &[Tensor]) -> Vec<f64> {
     tensors.iter().filter(|t| t.dtype().is_float()).flat_map(Tensor::to_f64_vec).collect()
 }
 
-fn dot(a: &[Tensor], b: &[Tensor]) -> f64 {
+pub(crate) fn dot(a: &[Tensor], b: &[Tensor]) -> f64 {
     values(a).iter().zip(values(b)).map(|(x, y)| x * y).sum()
 }
 
 /// The largest difference, relative to the size of the numbers (at least 1).
-fn distance(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn distance(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let size = a.iter().chain(b).fold(1.0, |m: f64, v| m.max(v.abs()));
     let worst = a.iter().zip(b).map(|(x, y)| if x == y { 0.0 } else { (x - y).abs() });
@@ -59,7 +60,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// The directional derivative of all floating results by central differences of sixth order.
-fn differences(graph: &Graph, args: &[Tensor], direction: &[Tensor], h: f64) -> Vec<f64> {
+pub(crate) fn differences(graph: &Graph, args: &[Tensor], direction: &[Tensor], h: f64) -> Vec<f64> {
     let at = |t: f64| {
         let mut moved = direction.iter();
         let point: Vec<Tensor> = args
@@ -87,14 +88,14 @@ fn differences(graph: &Graph, args: &[Tensor], direction: &[Tensor], h: f64) -> 
 }
 
 /// Do differences with two steps agree? If not, a kink or jump lies close by.
-fn is_smooth_at(graph: &Graph, args: &[Tensor]) -> bool {
+pub(crate) fn is_smooth_at(graph: &Graph, args: &[Tensor]) -> bool {
     let direction = directions(&mut Rng::new(7), args);
     let coarse = differences(graph, args, &direction, 1e-2);
     let fine = differences(graph, args, &direction, 5e-3);
     distance(&coarse, &fine) < 1e-3
 }
 
-fn directions(rng: &mut Rng, args: &[Tensor]) -> Vec<Tensor> {
+pub(crate) fn directions(rng: &mut Rng, args: &[Tensor]) -> Vec<Tensor> {
     args.iter().filter(|arg| arg.dtype().is_float()).map(|arg| random_like(rng, arg)).collect()
 }
 
@@ -131,7 +132,7 @@ fn reverse_error(graph: &Graph, args: &[Tensor], rng: &mut Rng) -> Option<String
 }
 
 /// The Graph's floating results, each times fixed weights, summed to one number.
-fn scalarized(graph: &Graph, rng: &mut Rng) -> Graph {
+pub(crate) fn scalarized(graph: &Graph, rng: &mut Rng) -> Graph {
     let mut b = Builder::default();
     let params: Vec<Var> = graph.param_types().into_iter().map(|ty| b.param(ty)).collect();
     let results = b.inline(graph, &params);
@@ -143,6 +144,7 @@ fn scalarized(graph: &Graph, rng: &mut Rng) -> Graph {
             let product = b.mul(weights, result);
             let axes: Vec<usize> = (0..ty.rank()).collect();
             let sum = b.sum(product, &axes);
+            let sum = b.convert(sum, DType::F64);
             total = b.add(total, sum);
         }
     }
@@ -168,11 +170,11 @@ fn check_derivatives(what: &str, graph: &Graph, args: &[Tensor]) {
 }
 
 /// Lane `i` of stacked values.
-fn lane(stacked: &Tensor, i: usize) -> Tensor {
+pub(crate) fn lane(stacked: &Tensor, i: usize) -> Tensor {
     crate::prims::value::get_row(stacked, i)
 }
 
-fn stack(rows: &[Tensor]) -> Tensor {
+pub(crate) fn stack(rows: &[Tensor]) -> Tensor {
     let shape = [&[rows.len()], rows[0].shape()].concat();
     let mut all = Tensor::full(rows[0].dtype(), &shape, 0.0);
     for (i, row) in rows.iter().enumerate() {

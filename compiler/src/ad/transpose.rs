@@ -8,6 +8,7 @@
 pub mod check;
 
 mod control;
+mod convolution;
 mod cotangents;
 mod rules;
 mod scan;

@@ -24,6 +24,11 @@ impl Terminal {
         Terminal { color: wanted && std::io::stderr().is_terminal(), quiet: false, sources: Rc::default() }
     }
 
+    /// Messages are coloured.
+    pub fn color(&self) -> bool {
+        self.color
+    }
+
     /// The same without the script's own output.
     pub fn quiet(&self) -> Terminal {
         Terminal { color: self.color, quiet: true, sources: Rc::default() }

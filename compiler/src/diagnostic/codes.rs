@@ -277,6 +277,27 @@ pub const ROWS: &[Row] = &[
             a run; `--precision` on the command line overrides it.",
     },
     Row {
+        code: Code("E0333"),
+        title: "no proximal operator",
+        explanation: "`prox(f)` is the operator declared for `f` by `prox f(v, a; t) = ..`: the u that minimizes \
+            t * f(u, a) + 1/2 * sumsq(u - v). std declares those of norms, counts, boxes, balls, the simplex and others.",
+    },
+    Row {
+        code: Code("E0334"),
+        title: "a method that cannot be filled in",
+        explanation: "A method is a solver over functions that `derive` fills in: `method m(f: smooth, g: proximable) \
+            over v { .. }`. The roles are smooth (`f(v)`, `grad(f)(v)`, `lipschitz(f)`), quadratic (also `prox(f)(v, t)`), \
+            proximable (`prox(g)(v, t)`, `prox(conjugate(g))(v, t)`), `proximable of K` (also `K(v)`, `adjoint(K)(u)`, \
+            `opnorm(K)`), linear and entropic; each block is a state, which begins at `start`.",
+    },
+    Row {
+        code: Code("E0335"),
+        title: "a key that is used twice",
+        explanation: "A key names its draws: two draws with one key give the same numbers, and so does one draw that is made again in \
+            each pass of a loop. `split(k, 2)` makes two keys of one, `fold_in(k, i)` a key for each number i; after that \
+            the key itself is not drawn from. At the top level, where a draw needs no key, a key may be used again.",
+    },
+    Row {
         code: Code("E0390"),
         title: "not yet possible",
         explanation: "The language has this, but this version of the compiler does not. It is listed among the known \
@@ -360,6 +381,14 @@ pub const ROWS: &[Row] = &[
             network has so many layers and parameters, not more.",
     },
     Row {
+        code: Code("E0413"),
+        title: "a window that does not fit",
+        explanation: "A convolution takes an image and a kernel with as many axes, or channels `real[c, h, w]` and \
+            kernels `real[o, c, p, q]` for as many channels. Without padding the kernel lies inside the image, and so does the \
+            window of a pooling. Strides and dilations are at least 1. Padding that mirrors or repeats an array adds at \
+            most its own elements.",
+    },
+    Row {
         code: Code("E0501"),
         title: "an int divided by zero",
         explanation: "`//` and `%` of ints have no value when the divisor is 0. `if b == 0 then .. else a // b` \
@@ -423,6 +452,13 @@ pub const ROWS: &[Row] = &[
         explanation: "`check_grad(f, x)` compares the derivative of a function in forward and reverse mode with \
             differences of its values. They differ by more than allowed: a `derivative` that was declared is wrong, \
             or the function is not smooth at the point.",
+    },
+    Row {
+        code: Code("E0511"),
+        title: "not the proximal operator",
+        explanation: "`prox f(v; t) = ..` must give the u that minimizes t * f(u) + 1/2 * sumsq(u - v). A point was found where \
+            this is smaller, by more than rounding. Common causes are a missing factor 2 (the operator of `sumsq` is v / (1 + 2t)), \
+            a step that is not scaled with a weight, and an operator of f / t instead of t * f.",
     },
     Row {
         code: Code("E0601"),

@@ -1,7 +1,7 @@
 //! `dp graph`: a network or a solver of a script as a drawing. The script's definitions are evaluated, its trainings and output
 //! are left out.
 
-use super::{Options, Outcome, check, failure, load};
+use super::{Options, Outcome, Text, check, failure, load};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lower::outline;
 use crate::lower::value::Scope;
@@ -13,7 +13,7 @@ use crate::syntax::ast::{self, ExprKind, ItemKind, LetKind};
 use dp_runtime::io::Sandbox;
 use dp_runtime::plot::diagram::Diagram;
 use dp_runtime::tensor::DType;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 struct Silent;
@@ -25,17 +25,14 @@ impl Output for Silent {
 
 /// The drawing of what a script calls `name`, or `net.part`; `sizes` are for names of dimensions that a call would bind.
 pub fn draw(path: &Path, name: &str, sizes: &[(String, i64)], options: &Options) -> Result<Diagram, Outcome> {
-    let mut program = load(path).map_err(|(sources, d)| failure(sources, *d))?;
+    let from = Text::File(path);
+    let mut program = load(&from).map_err(|(sources, d)| failure(sources, *d))?;
     check(&mut program);
     if let Some(error) = program.diagnostics.iter().find(|d| d.severity == Severity::Error) {
         let error = error.clone();
         return Err(failure(program.sources, error));
     }
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    let sandbox = Sandbox::new(&folder, &options.allow);
+    let sandbox = Sandbox::new(&from.folder(), &options.allow);
     let sandbox = sandbox.map_err(|e| {
         failure(std::mem::take(&mut program.sources), Diagnostic::error("E0805", Span::NONE, e.to_string()))
     })?;

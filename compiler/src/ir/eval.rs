@@ -3,6 +3,10 @@
 //! Compiled code gives the same bits. One-off statements run here too, so values are dropped after their last
 //! use, and an operation that is the last to use an operand works in place.
 
+mod watch;
+
+pub use watch::{Origin, first_nan};
+
 use super::Fault;
 use super::graph::{Graph, Guard, Op, Scan, Trips, Type, Var};
 use crate::prims;
@@ -21,16 +25,6 @@ pub enum Event {
     Unconverged { solver: Rc<str>, span: Span },
 }
 
-/// Where the first NaN or infinity came from.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Origin {
-    pub span: Span,
-    /// The name of the operation.
-    pub op: &'static str,
-    /// True for a NaN, false for an infinity.
-    pub nan: bool,
-}
-
 /// The results of a Graph for these arguments. Events are dropped.
 ///
 /// # Panics
@@ -41,35 +35,12 @@ pub fn eval(graph: &Graph, args: &[Tensor]) -> Result<Vec<Tensor>, Fault> {
 
 /// `eval`, with events reported as they happen.
 pub fn eval_with(graph: &Graph, args: &[Tensor], report: &mut dyn FnMut(Event)) -> Result<Vec<Tensor>, Fault> {
-    let mut run = Run { report, reported: HashSet::new(), watch: false, origin: None };
-    match run.graph(graph, args.to_vec()) {
-        Ok(results) => Ok(results),
-        Err(Stop::Fault(fault)) => Err(fault),
-        Err(Stop::Found) => unreachable!("internal error: only a watching run stops early"),
-    }
-}
-
-/// The first equation that makes a NaN from operands without one, or an infinity from finite operands. Constants do
-/// not count. `None` if there is none before the end, or before a fault.
-pub fn first_nan(graph: &Graph, args: &[Tensor]) -> Option<Origin> {
-    let mut run = Run { report: &mut |_| {}, reported: HashSet::new(), watch: true, origin: None };
-    match run.graph(graph, args.to_vec()) {
-        Ok(_) | Err(Stop::Fault(_) | Stop::Found) => run.origin,
-    }
-}
-
-/// Why a run ended before its end.
-enum Stop {
-    Fault(Fault),
-    /// A watching run met the first NaN.
-    Found,
+    Run { report, reported: HashSet::new() }.graph(graph, args.to_vec())
 }
 
 struct Run<'a> {
     report: &'a mut dyn FnMut(Event),
     reported: HashSet<Span>,
-    watch: bool,
-    origin: Option<Origin>,
 }
 
 /// A Graph with the position of the last equation that uses each variable.
@@ -92,11 +63,11 @@ fn prepare(graph: &Graph) -> Prepared<'_> {
 }
 
 impl Run<'_> {
-    fn graph(&mut self, graph: &Graph, args: Vec<Tensor>) -> Result<Vec<Tensor>, Stop> {
+    fn graph(&mut self, graph: &Graph, args: Vec<Tensor>) -> Result<Vec<Tensor>, Fault> {
         self.prepared(&prepare(graph), args)
     }
 
-    fn prepared(&mut self, prepared: &Prepared<'_>, args: Vec<Tensor>) -> Result<Vec<Tensor>, Stop> {
+    fn prepared(&mut self, prepared: &Prepared<'_>, args: Vec<Tensor>) -> Result<Vec<Tensor>, Fault> {
         let Prepared { graph, last } = prepared;
         assert_eq!(graph.params.len(), args.len(), "internal error: a Graph was run with a wrong number of arguments");
         let mut values: Vec<Option<Tensor>> = vec![None; graph.types.len()];
@@ -114,14 +85,7 @@ impl Run<'_> {
                 let value = if done { slot.take() } else { slot.clone() };
                 args.push(value.expect("a Graph defines variables before their use"));
             }
-            let outs = if self.watch {
-                let before = worst(&args);
-                let outs = self.op(&eqn.op, args, eqn.span)?;
-                self.compare(&eqn.op, before, worst(&outs), eqn.span)?;
-                outs
-            } else {
-                self.op(&eqn.op, args, eqn.span)?
-            };
+            let outs = self.op(&eqn.op, args, eqn.span)?;
             for (out, value) in eqn.outs.iter().zip(outs) {
                 let unused = last[out.0 as usize] == 0;
                 values[out.0 as usize] = if unused { None } else { Some(value) };
@@ -131,7 +95,7 @@ impl Run<'_> {
         Ok(graph.results.iter().map(|r| value(r).expect("a Graph defines its results")).collect())
     }
 
-    fn op(&mut self, op: &Op, mut args: Vec<Tensor>, span: Span) -> Result<Vec<Tensor>, Stop> {
+    fn op(&mut self, op: &Op, mut args: Vec<Tensor>, span: Span) -> Result<Vec<Tensor>, Fault> {
         match op {
             Op::Scan(scan) => self.scan(scan, args, span),
             Op::Cond { then, otherwise } => {
@@ -147,11 +111,11 @@ impl Run<'_> {
                 }
                 Ok(rest)
             }
-            _ => prims::eval_owned(op, args).map_err(|kind| Stop::Fault(Fault { kind, span })),
+            _ => prims::eval_owned(op, args).map_err(|kind| Fault { kind, span }),
         }
     }
 
-    fn guard(&mut self, guard: &Guard, span: Span) -> Result<(), Stop> {
+    fn guard(&mut self, guard: &Guard, span: Span) -> Result<(), Fault> {
         match guard {
             Guard::Unconverged { solver } => {
                 if self.reported.insert(span) {
@@ -160,25 +124,14 @@ impl Run<'_> {
                 Ok(())
             }
             Guard::NotAtFixedPoint { solver } => {
-                Err(Stop::Fault(Fault { kind: FaultKind::Unconverged { solver: solver.to_string() }, span }))
+                Err(Fault { kind: FaultKind::Unconverged { solver: solver.to_string() }, span })
             }
         }
     }
 
-    fn scan(&mut self, scan: &Scan, mut args: Vec<Tensor>, span: Span) -> Result<Vec<Tensor>, Stop> {
-        let fault = |kind| Stop::Fault(Fault { kind, span });
-        let trips = match scan.trips {
-            Trips::All | Trips::Until => scan.cap,
-            Trips::Input => {
-                let count = args.pop().map_or(0, |count| count.as_slice::<i64>()[0]);
-                match usize::try_from(count) {
-                    Ok(trips) if trips <= scan.cap => trips,
-                    Ok(_) | Err(_) => {
-                        return Err(fault(FaultKind::IndexOutOfRange { index: count, size: scan.cap + 1, axis: 0 }));
-                    }
-                }
-            }
-        };
+    fn scan(&mut self, scan: &Scan, mut args: Vec<Tensor>, span: Span) -> Result<Vec<Tensor>, Fault> {
+        let fault = |kind| Fault { kind, span };
+        let trips = passes_of(scan, &mut args).map_err(fault)?;
         let stacked_ins = args.split_off(scan.consts + scan.carries);
         let mut carries = args.split_off(scan.consts);
         let consts = args;
@@ -224,45 +177,20 @@ impl Run<'_> {
         }
         Ok(outs)
     }
+}
 
-    /// Stops a watching run if the outputs are worse than the operands.
-    fn compare(&mut self, op: &Op, before: Worst, after: Worst, span: Span) -> Result<(), Stop> {
-        if after <= before || matches!(op, Op::Const(_)) {
-            return Ok(());
+/// The most passes that a loop may run. Takes the count off the operands, if it is one.
+fn passes_of(scan: &Scan, args: &mut Vec<Tensor>) -> Result<usize, FaultKind> {
+    match scan.trips {
+        Trips::All | Trips::Until => Ok(scan.cap),
+        Trips::Input => {
+            let count = args.pop().map_or(0, |count| count.as_slice::<i64>()[0]);
+            match usize::try_from(count) {
+                Ok(trips) if trips <= scan.cap => Ok(trips),
+                Ok(_) | Err(_) => Err(FaultKind::IndexOutOfRange { index: count, size: scan.cap + 1, axis: 0 }),
+            }
         }
-        self.origin = Some(Origin { span, op: prims::name(op), nan: after == Worst::Nan });
-        Err(Stop::Found)
     }
-}
-
-/// The worst number among some values.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Worst {
-    Finite,
-    Infinite,
-    Nan,
-}
-
-fn worst(values: &[Tensor]) -> Worst {
-    macro_rules! of {
-        ($data:expr) => {
-            $data.iter().fold(Worst::Finite, |worst, v| {
-                worst.max(if v.is_nan() {
-                    Worst::Nan
-                } else if v.is_infinite() {
-                    Worst::Infinite
-                } else {
-                    Worst::Finite
-                })
-            })
-        };
-    }
-    let each = values.iter().map(|value| match value {
-        Tensor::F32(_) => of!(value.as_slice::<f32>()),
-        Tensor::F64(_) => of!(value.as_slice::<f64>()),
-        Tensor::I64(_) | Tensor::Bool(_) | Tensor::Key(_) => Worst::Finite,
-    });
-    each.max().unwrap_or(Worst::Finite)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! Variables are numbered per Graph. `verify` checks all of this.
 
 use crate::source::Span;
+use dp_runtime::kernels::conv::Window;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 
@@ -313,6 +314,13 @@ pub enum Op {
     /// `[B..., M, K] x [B..., K, N] -> [B..., M, N]` with `batch` leading axes in common.
     Dot {
         batch: usize,
+    },
+    /// `[B..., N, C, H, W] x [B..., O, C, P, Q] -> [B..., N, O, Y, X]` with `batch` leading axes in common: for each
+    /// image n and channel o the sum over (c, t, u) of `k[o, c, t, u]` times the element of `x[n, c]` that the
+    /// window says (`Window::source`), where there is one. The kernel is not flipped.
+    Conv {
+        batch: usize,
+        window: Window,
     },
     /// Thin singular value decomposition of `[B..., m, n]`, k = min(m, n): `U [B..., m, k]`, `s [B..., k]` descending, `V [B..., n, k]`.
     /// Signs: the entry of largest magnitude in each column of U is positive.

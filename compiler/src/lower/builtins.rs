@@ -1,5 +1,8 @@
 //! Calls of the functions that the compiler knows: one arm for each row of `builtins`.
 
+mod draws;
+mod windows;
+
 use super::call::Arg;
 use super::network::first_layers;
 use super::value::{Func, Value, static_int};
@@ -320,6 +323,15 @@ impl<'s> Ctx<'s> {
                 let [x, q] = args.exactly(self)?;
                 self.quantile(&x, &q)
             }
+            Builtin::TopK | Builtin::KeepTop | Builtin::Cumprod | Builtin::Var | Builtin::Std => {
+                self.window_call(builtin, args)
+            }
+            Builtin::Pad | Builtin::Roll | Builtin::Resize2 => self.window_call(builtin, args),
+            Builtin::Conv1 | Builtin::Conv2 | Builtin::Conv1Adjoint | Builtin::Conv2Adjoint => {
+                self.window_call(builtin, args)
+            }
+            Builtin::PoolMax | Builtin::PoolMean | Builtin::PoolTop => self.window_call(builtin, args),
+            Builtin::Bernoulli | Builtin::Exponential | Builtin::Laplace => self.draw_call(builtin, args),
             Builtin::Zeros => self.filled(args, 0.0),
             Builtin::Ones => self.filled(args, 1.0),
             Builtin::Eye => {
@@ -519,16 +531,7 @@ impl<'s> Ctx<'s> {
                 self.draw_key()
             }
             Builtin::Grad | Builtin::ValueAndGrad => {
-                let wrt = match args.take("wrt") {
-                    Some(Value::Str(name)) => Some(vec![name]),
-                    Some(Value::Tuple(names)) => Some(
-                        names
-                            .iter()
-                            .filter_map(|n| if let Value::Str(name) = n { Some(name.clone()) } else { None })
-                            .collect(),
-                    ),
-                    _ => None,
-                };
+                let wrt = wrt_of(args);
                 let [func] = args.exactly(self)?;
                 Ok(Value::func(Func::Grad {
                     func: self.function(func)?,
@@ -545,8 +548,9 @@ impl<'s> Ctx<'s> {
                 Ok(Value::func(Func::Vjp(self.function(f)?)))
             }
             Builtin::Jacobian => {
+                let wrt = wrt_of(args);
                 let [f] = args.exactly(self)?;
-                Ok(Value::func(Func::Jacobian(self.function(f)?)))
+                Ok(Value::func(Func::Jacobian { func: self.function(f)?, wrt }))
             }
             Builtin::Hessian => {
                 let [f] = args.exactly(self)?;
@@ -556,6 +560,7 @@ impl<'s> Ctx<'s> {
                 let [f] = args.exactly(self)?;
                 Ok(Value::func(Func::Hvp(self.function(f)?)))
             }
+            Builtin::Prox => args.wrong(self, "`prox` is applied to a function where it stands"),
             Builtin::StopGradient => {
                 let [x] = args.exactly(self)?;
                 if matches!(x, Value::Int(_) | Value::Bool(_)) || !self.ty(&x)?.dtype.is_float() {
@@ -641,6 +646,8 @@ impl<'s> Ctx<'s> {
             Builtin::Image => self.effect("image"),
             Builtin::Files => self.effect("files"),
             Builtin::CheckGrad => self.effect("check_grad"),
+            Builtin::CheckProx => self.effect("check_prox"),
+            Builtin::ExplainLayer => self.effect("explain_layer"),
         }
     }
 
@@ -661,7 +668,8 @@ impl<'s> Ctx<'s> {
         self.op(Op::Select, &[positive, root, held])
     }
 
-    /// `x - max(x)` along an axis, and that maximum; the shift takes no part in derivatives.
+    /// `x - max(x)` along an axis, and that maximum; the shift takes no part in derivatives. An infinite maximum, whose
+    /// difference from itself would not be a number, shifts by 0.
     fn shifted(&mut self, x: &Value, axis: usize) -> Res<(Value, Value)> {
         let shape = self.shape(x)?;
         if shape[axis] == 0 {
@@ -669,6 +677,12 @@ impl<'s> Ctx<'s> {
         }
         let top = self.op(Op::ReduceMax { axes: vec![axis] }, std::slice::from_ref(x))?;
         let top = self.op(Op::StopGradient, &[top])?;
+        let size = self.op(Op::Abs, std::slice::from_ref(&top))?;
+        let reduced = self.shape(&top)?;
+        let (inf, zero) = (self.real_const(f64::INFINITY), self.real_const(0.0));
+        let (inf, zero) = (self.broadcast_to(&inf, &reduced)?, self.broadcast_to(&zero, &reduced)?);
+        let finite = self.op(Op::Lt, &[size, inf])?;
+        let top = self.op(Op::Select, &[finite, top, zero])?;
         let wide = self.keep_axis(&top, axis, &shape)?;
         let shifted = self.op(Op::Sub, &[x.clone(), wide])?;
         Ok((shifted, top))
@@ -758,5 +772,16 @@ impl<'s> Ctx<'s> {
         let result = body(self);
         self.draws = draws;
         result
+    }
+}
+
+/// The parameters that `wrt:` names.
+fn wrt_of(args: &mut Args) -> Option<Vec<Symbol>> {
+    match args.take("wrt")? {
+        Value::Str(name) => Some(vec![name]),
+        Value::Tuple(names) => Some(
+            names.iter().filter_map(|n| if let Value::Str(name) = n { Some(name.clone()) } else { None }).collect(),
+        ),
+        _ => None,
     }
 }

@@ -65,6 +65,11 @@ impl<'s> Ctx<'s> {
             values.push(Arg { name, value, each, span: arg.span });
         }
         self.span = span;
+        if let Value::Func(f) = &callee
+            && matches!(**f, Func::Builtin(crate::builtins::Builtin::Prox))
+        {
+            return self.prox_call(scope, &values);
+        }
         if open {
             let args = values
                 .into_iter()
@@ -232,7 +237,7 @@ impl<'s> Ctx<'s> {
                 Func::Pullback { graph, residuals, outputs, inputs } => {
                     self.call_pullback(graph, residuals, outputs, inputs, args)
                 }
-                Func::Jacobian(f) => self.call_jacobian(f, args),
+                Func::Jacobian { func, wrt } => self.call_jacobian(func, wrt.as_deref(), args),
                 Func::Hessian(f) => self.call_hessian(f, args),
                 Func::Hvp(f) => self.call_hvp(f, args),
                 Func::Solver { decl, scope } => {

@@ -306,14 +306,18 @@ impl<'s> Ctx<'s> {
         self.op(Op::Convert(real), &[same])
     }
 
-    /// `[out..., in...]` of a function of one array with one array as result.
-    pub(crate) fn call_jacobian(&mut self, f: &Value, args: Vec<Arg>) -> Res<Value> {
+    /// `[out..., in...]` of a function with one array as result, in one array or in several, as a tuple.
+    pub(crate) fn call_jacobian(&mut self, f: &Value, wrt: Option<&[Symbol]>, args: Vec<Arg>) -> Res<Value> {
         let args = self.positional(args)?;
-        self.jacobian(f, &args)
+        let active = self.active_args(f, wrt, args.len())?;
+        match active[..] {
+            [one] => self.jacobian(f, &args, one),
+            _ => Ok(Value::tuple(active.iter().map(|&i| self.jacobian(f, &args, i)).collect::<Res<Vec<_>>>()?)),
+        }
     }
 
-    pub(crate) fn jacobian(&mut self, f: &Value, args: &[Value]) -> Res<Value> {
-        let traced = self.trace_active(f, args, &[0])?;
+    pub(crate) fn jacobian(&mut self, f: &Value, args: &[Value], active: usize) -> Res<Value> {
+        let traced = self.trace_active(f, args, &[active])?;
         let outputs = traced.body.graph.result_types();
         let ([output], [input]) = (&outputs[..], &traced.inputs[..]) else {
             return fail("E0326", self.span, "a Jacobian is of one array in one array");
@@ -358,7 +362,7 @@ impl<'s> Ctx<'s> {
     pub(crate) fn call_hessian(&mut self, f: &Value, args: Vec<Arg>) -> Res<Value> {
         let args = self.positional(args)?;
         let gradient = Value::func(Func::Grad { func: f.clone(), wrt: None, with_value: false });
-        self.jacobian(&gradient, &args)
+        self.jacobian(&gradient, &args, 0)
     }
 
     /// `hvp(f)(x, v)`: the Hessian times a vector, forward over reverse.

@@ -104,7 +104,7 @@ impl Walk<'_> {
                 outputs: outputs.clone(),
                 inputs: inputs.clone(),
             },
-            Func::Jacobian(f) => Func::Jacobian(self.inner(f)?),
+            Func::Jacobian { func, wrt } => Func::Jacobian { func: self.inner(func)?, wrt: wrt.clone() },
             Func::Hessian(f) => Func::Hessian(self.inner(f)?),
             Func::Hvp(f) => Func::Hvp(self.inner(f)?),
             Func::Solver { decl, scope } => Func::Solver { decl: decl.clone(), scope: self.scope(scope)? },

@@ -141,7 +141,11 @@ pub enum Func {
         outputs: Value,
         inputs: Value,
     },
-    Jacobian(Value),
+    /// `jacobian(f, wrt: ...)`.
+    Jacobian {
+        func: Value,
+        wrt: Option<Vec<Symbol>>,
+    },
     Hessian(Value),
     Hvp(Value),
     Solver {
@@ -188,7 +192,7 @@ impl Func {
             Func::Jvp(_) => "`jvp(...)`".to_string(),
             Func::Vjp(_) => "`vjp(...)`".to_string(),
             Func::Pullback { .. } => "`vjp(...)(...)`".to_string(),
-            Func::Jacobian(_) => "`jacobian(...)`".to_string(),
+            Func::Jacobian { .. } => "`jacobian(...)`".to_string(),
             Func::Hessian(_) => "`hessian(...)`".to_string(),
             Func::Hvp(_) => "`hvp(...)`".to_string(),
             Func::Solver { decl, .. } => format!("solver `{}`", decl.name.text),
@@ -318,7 +322,17 @@ struct Node {
     names: RefCell<HashMap<Symbol, Value>>,
     /// `derivative f(...)` declared here, by the function's name.
     derivatives: RefCell<HashMap<Symbol, Rc<ast::Custom>>>,
+    /// `prox f(...)` declared here, or imported.
+    proxes: RefCell<Vec<ProxRule>>,
     parent: Option<Scope>,
+}
+
+/// A declared proximal operator.
+#[derive(Clone)]
+pub struct ProxRule {
+    pub rule: Rc<ast::Custom>,
+    /// Where it stands: there, its name means the function that it is about.
+    pub scope: Scope,
 }
 
 impl Default for Scope {
@@ -329,7 +343,12 @@ impl Default for Scope {
 
 impl Scope {
     pub fn new(parent: Option<Scope>) -> Scope {
-        Scope(Rc::new(Node { names: RefCell::default(), derivatives: RefCell::default(), parent }))
+        Scope(Rc::new(Node {
+            names: RefCell::default(),
+            derivatives: RefCell::default(),
+            proxes: RefCell::default(),
+            parent,
+        }))
     }
 
     /// A scope inside this one.
@@ -367,14 +386,34 @@ impl Scope {
         self.0.derivatives.borrow_mut().insert(custom.name.text.clone(), custom);
     }
 
+    /// The rule for a function. A function of the same name that is defined further out has its own, which is not for this
+    /// one.
     pub fn find_derivative(&self, name: &str) -> Option<Rc<ast::Custom>> {
         let mut scope = self;
         loop {
             if let Some(custom) = scope.0.derivatives.borrow().get(name) {
                 return Some(custom.clone());
             }
+            if scope.0.names.borrow().contains_key(name) {
+                return None;
+            }
             scope = scope.0.parent.as_ref()?;
         }
+    }
+
+    /// Declares a proximal operator here.
+    pub fn bind_prox(&self, rule: ProxRule) {
+        self.0.proxes.borrow_mut().push(rule);
+    }
+
+    /// The proximal operators declared in this very scope, in order.
+    pub fn proxes_here(&self) -> Vec<ProxRule> {
+        self.0.proxes.borrow().clone()
+    }
+
+    /// Forgets the rule for a function that is defined anew.
+    pub fn unbind_derivative(&self, name: &str) {
+        self.0.derivatives.borrow_mut().remove(name);
     }
 
     /// The scope around this one.
@@ -392,8 +431,15 @@ impl Scope {
         Scope(Rc::new(Node {
             names: RefCell::new(self.0.names.borrow().clone()),
             derivatives: RefCell::new(self.0.derivatives.borrow().clone()),
+            proxes: RefCell::new(self.0.proxes.borrow().clone()),
             parent,
         }))
+    }
+
+    /// Makes this scope's own names those of a copy that was taken before.
+    pub fn restore(&self, copy: &Scope) {
+        self.0.names.replace(copy.0.names.borrow().clone());
+        self.0.derivatives.replace(copy.0.derivatives.borrow().clone());
     }
 
     /// A copy of this scope's own names, sharing parents: what a failed entry must not change.
@@ -421,10 +467,8 @@ impl Leaves {
                 Func::User { scope, .. } | Func::Lambda { scope, .. } => self.within_scope(scope, seen),
                 Func::Solver { scope, .. } | Func::Template { scope, .. } => self.within_scope(scope, seen),
                 Func::Partial { func, args } => self.within(func, seen) || self.within_args(args, seen),
-                Func::Grad { func, .. } => self.within(func, seen),
-                Func::Jvp(f) | Func::Vjp(f) | Func::Jacobian(f) | Func::Hessian(f) | Func::Hvp(f) => {
-                    self.within(f, seen)
-                }
+                Func::Grad { func, .. } | Func::Jacobian { func, .. } => self.within(func, seen),
+                Func::Jvp(f) | Func::Vjp(f) | Func::Hessian(f) | Func::Hvp(f) => self.within(f, seen),
                 Func::Pullback { residuals, .. } => residuals.iter().any(|v| self.within(v, seen)),
                 Func::SolverForm(form) => self.within_form(form, seen),
                 Func::Builtin(_) | Func::Native(_) => false,

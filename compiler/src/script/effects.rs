@@ -75,6 +75,14 @@ impl Script<'_> {
                 self.picture(builtin, all)
             }
             Builtin::CheckGrad => self.check_grad(all),
+            Builtin::CheckProx => {
+                all.done("check_prox(f, v, t)")?;
+                self.check_prox(all.positional, span)
+            }
+            Builtin::ExplainLayer => {
+                all.done("explain_layer(relu, W, b)")?;
+                self.explain_layer(&all.positional, span)
+            }
             other => fail("E0331", span, format!("internal error: {other:?} is no effect")),
         }
     }

@@ -261,7 +261,7 @@ fn arrange<'s>(pieces: &[Piece<'s>], by_indentation: bool, diagnostics: &mut Vec
 }
 
 /// N2: the token before the newline wants more.
-fn wants_more(token: Token) -> bool {
+pub fn wants_more(token: Token) -> bool {
     match token {
         Token::Comma | Token::Eq | Token::Assign | Token::Arrow | Token::Colon | Token::Dot => true,
         Token::LParen | Token::LBracket | Token::LBrace => true,

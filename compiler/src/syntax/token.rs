@@ -6,6 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, Span};
 use logos::Logos;
 use std::fmt;
+use std::ops::Range;
 
 /// A token. `Word`, `RecordBrace` and `End` are made by `layout`, all others by the lexer.
 #[derive(Logos, Clone, Copy, PartialEq, Debug)]
@@ -174,6 +175,8 @@ macro_rules! words {
         pub enum Word { $($variant),* }
 
         impl Word {
+            pub const ALL: &[Word] = &[$(Word::$variant),*];
+
             /// The soft word of this spelling.
             pub fn find(text: &str) -> Option<Word> {
                 match text {
@@ -331,9 +334,20 @@ impl fmt::Display for Token<'_> {
 /// All tokens of a text with their spans, in order, newlines and comments included. Reports what is no token
 /// (E0202), misspelled numbers (E0203) and strings (E0204); the tokens are usable all the same.
 pub fn lex<'s>(file: FileId, text: &'s str, diagnostics: &mut Vec<Diagnostic>) -> Vec<(Token<'s>, Span)> {
-    let mut tokens = Vec::with_capacity(text.len() / 3);
+    lex_part(file, text, 0..text.len(), diagnostics)
+}
+
+/// The same for a part of a text, which begins and ends between tokens.
+pub fn lex_part<'s>(
+    file: FileId,
+    text: &'s str,
+    part: Range<usize>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<(Token<'s>, Span)> {
+    let mut tokens = Vec::with_capacity(part.len() / 3);
     let mut unknown: Option<Span> = None;
-    for (token, range) in Token::lexer(text).spanned() {
+    for (token, range) in Token::lexer(&text[part.clone()]).spanned() {
+        let range = part.start + range.start..part.start + range.end;
         let span = Span::new(file, range.start, range.end);
         let slice = &text[range];
         let token = match token {

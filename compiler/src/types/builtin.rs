@@ -3,6 +3,7 @@
 mod given;
 mod reduction;
 mod shape;
+mod windows;
 
 use super::Ctx;
 use super::call::Arg;
@@ -52,6 +53,11 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
         Builtin::Sum | Builtin::Prod | Builtin::Mean | Builtin::All | Builtin::Any => {
             reduction::reduce(ctx, builtin, given)
         }
+        Builtin::Var | Builtin::Std => match reduction::reduce(ctx, Builtin::Mean, given)? {
+            Ty::Array(array) => Some(Ty::shaped(Kind::Real, array.dims)),
+            other => Some(other),
+        },
+        Builtin::TopK | Builtin::KeepTop => windows::largest(ctx, builtin, given),
         Builtin::Sumsq | Builtin::Norm | Builtin::Norm1 => {
             given.count(ctx, 1..=1, &[])?;
             given.array(ctx, 0, NUMBERS)?;
@@ -62,9 +68,12 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             given.array(ctx, 0, given::NUMBERS_OR_BOOLS)?;
             Some(Ty::int())
         }
-        Builtin::Argmax | Builtin::Argmin | Builtin::Logsumexp | Builtin::Softmax | Builtin::Cumsum => {
-            reduction::along_axis(ctx, builtin, given)
-        }
+        Builtin::Argmax
+        | Builtin::Argmin
+        | Builtin::Logsumexp
+        | Builtin::Softmax
+        | Builtin::Cumsum
+        | Builtin::Cumprod => reduction::along_axis(ctx, builtin, given),
         Builtin::Sort | Builtin::Argsort => {
             given.count(ctx, 1..=1, &[])?;
             let array = given.array(ctx, 0, NUMBERS)?;
@@ -117,6 +126,13 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             Some(Ty::shaped(Kind::Real, index.dims.map(|dims| [dims, vec![classes]].concat())))
         }
         Builtin::Gather => shape::gather(ctx, given),
+        Builtin::Pad => windows::pad(ctx, given),
+        Builtin::Roll => windows::roll(ctx, given),
+        Builtin::Conv1 | Builtin::Conv2 | Builtin::Conv1Adjoint | Builtin::Conv2Adjoint => {
+            windows::conv(ctx, builtin, given)
+        }
+        Builtin::PoolMax | Builtin::PoolMean | Builtin::PoolTop => windows::pool(ctx, builtin, given),
+        Builtin::Resize2 => windows::resize(ctx, given),
         Builtin::Opnorm => {
             given.count(ctx, 1..=1, &[])?;
             let matrix = given.array(ctx, 0, NUMBERS)?;
@@ -125,7 +141,18 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
         }
         Builtin::Svd => svd(ctx, given),
         Builtin::Solve => solve(ctx, given),
-        Builtin::Normal | Builtin::Uniform | Builtin::Rademacher => {
+        Builtin::Bernoulli => {
+            given.count(ctx, 0..=usize::MAX, &["p", "key"])?;
+            given.drawn(ctx)?;
+            if let Some(p) = given.named("p")
+                && !matches!(p.ty, Ty::Unknown | Ty::Array(Array { kind: Kind::Real | Kind::Int, .. }))
+            {
+                given.wrong(ctx, p, "a probability after `p:`");
+                return None;
+            }
+            Some(Ty::shaped(Kind::Bool, given.sizes(ctx, 0)?))
+        }
+        Builtin::Normal | Builtin::Uniform | Builtin::Rademacher | Builtin::Exponential | Builtin::Laplace => {
             given.count(ctx, 0..=usize::MAX, &["key"])?;
             given.drawn(ctx)?;
             Some(Ty::shaped(Kind::Real, given.sizes(ctx, 0)?))
@@ -179,6 +206,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
         }
         Builtin::Grad | Builtin::ValueAndGrad | Builtin::Jvp | Builtin::Vjp => None,
         Builtin::Jacobian | Builtin::Hessian | Builtin::Hvp => None,
+        Builtin::Prox => None,
         Builtin::StopGradient => {
             given.count(ctx, 1..=1, &[])?;
             Some(given.args[0].ty.clone())
@@ -205,7 +233,11 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             given.count(ctx, 1..=1, given::ANY_NAME)?;
             Some(Ty::List(Ty::Str.into()))
         }
-        Builtin::CheckGrad => {
+        Builtin::ExplainLayer => {
+            given.effect(ctx)?;
+            None
+        }
+        Builtin::CheckGrad | Builtin::CheckProx => {
             if let Some(function) = given.args.first()
                 && !function.ty.is_unknown()
                 && !fit::is_function(&function.ty)

@@ -9,7 +9,8 @@ use super::report;
 use super::report::Operand;
 use super::scope::{Scope, similar};
 use super::ty::{Array, Kind, Param, Record, Sig, Ty};
-use super::{Ctx, builtin, derivative, function};
+use super::{Ctx, builtin, derivative, function, prox};
+use crate::builtins::Builtin;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -76,6 +77,9 @@ pub fn call(ctx: &mut Ctx, scope: &Scope, func: &Expr, args: &[ast::Arg], span: 
         && let Some(operator) = derivative::operator(builtin)
     {
         return derivative::derive(ctx, scope, operator, args, span);
+    }
+    if matches!(callee, Ty::Builtin(Builtin::Prox)) {
+        return prox::operator(ctx, scope, args, span);
     }
     let args = arguments(ctx, scope, args);
     if let Some(generator) = args.iter().find(|arg| arg.generator)

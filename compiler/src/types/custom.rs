@@ -10,8 +10,15 @@ use crate::syntax::ast::{Custom, CustomKind, Name};
 /// The rule's names against the function's parameters, and its body.
 pub fn check(ctx: &mut Ctx, rule: &Custom) {
     let Some(var) = lookup(ctx, &Scope::default(), &rule.name.text, rule.name.span) else { return };
+    if rule.kind == CustomKind::Prox {
+        super::prox::settle(ctx, rule, var.span);
+    }
     let sig = match &var.ty {
         Ty::Fn(sig) => Some(sig.clone()),
+        Ty::Lambda(lambda) if rule.kind == CustomKind::Prox => {
+            count_lambda(ctx, rule, lambda.params.len());
+            None
+        }
         // A function of any shape, or one that is not known.
         Ty::Builtin(_) | Ty::Unknown => None,
         ty => {
@@ -53,7 +60,12 @@ pub fn check(ctx: &mut Ctx, rule: &Custom) {
             CustomKind::Prox => param(0),
             CustomKind::Derivative => sig.result.clone(),
         };
-        if let Some(misfit) = super::fit::fill_misfit(ctx, &declared, &actual) {
+        let misfit = match rule.kind {
+            // The nearest point to an array is an array.
+            CustomKind::Prox => super::fit::misfit(ctx, &declared, &actual),
+            CustomKind::Derivative => super::fit::fill_misfit(ctx, &declared, &actual),
+        };
+        if let Some(misfit) = misfit {
             let what = match rule.kind {
                 CustomKind::Prox => {
                     format!("the proximal operator of `{}` is {declared}, like its first argument", sig_name(sig))
@@ -69,6 +81,25 @@ pub fn check(ctx: &mut Ctx, rule: &Custom) {
             let value = super::function::value_of(&rule.body);
             ctx.report(Diagnostic::error(code, value.span, format!("{what}, but this is {actual}")));
         }
+    }
+}
+
+/// A function without declared types has as many arguments as the rule names.
+fn count_lambda(ctx: &mut Ctx, rule: &Custom, params: usize) {
+    if rule.args.len() != params {
+        let (name, named) = (&rule.name.text, rule.args.len());
+        let message = format!("`{name}` has {params} parameters, but {named} are named here");
+        ctx.report(Diagnostic::error("E0322", rule.name.span, message));
+    }
+    step_alone(ctx, rule);
+}
+
+/// `prox f(v; t)`: after the semicolon stands the step.
+fn step_alone(ctx: &mut Ctx, rule: &Custom) {
+    if rule.kind == CustomKind::Prox && rule.after.len() != 1 {
+        let span = rule.after.iter().map(|name| name.span).reduce(|a, b| a.to(b)).unwrap_or(rule.name.span);
+        let message = "after the `;` of a proximal operator stands its step alone";
+        ctx.report(Diagnostic::error("E0322", span, message));
     }
 }
 
@@ -93,11 +124,8 @@ fn count(ctx: &mut Ctx, rule: &Custom, sig: &Sig) {
                 format!("`{name}` has {reals} parameters with a tangent, but {} are named here", rule.after.len());
             ctx.report(Diagnostic::error("E0322", span(&rule.after), message));
         }
-        CustomKind::Prox if rule.after.len() != 1 => {
-            let message = "after the `;` of a proximal operator stands its step alone";
-            ctx.report(Diagnostic::error("E0322", span(&rule.after), message));
-        }
-        CustomKind::Derivative | CustomKind::Prox => {}
+        CustomKind::Prox => step_alone(ctx, rule),
+        CustomKind::Derivative => {}
     }
 }
 

@@ -150,9 +150,9 @@ pub fn apply(ctx: &mut Ctx, derived: &Derived, args: &[Arg], span: Span) -> Ty {
             if lifted(function, args) {
                 return Ty::Unknown;
             }
-            match argument_types(args).first() {
-                Some(x) => outer(&value, x),
-                None => Ty::Unknown,
+            match gradient(ctx, derived, args) {
+                Ty::Tuple(types) => Ty::tuple(types.iter().map(|x| outer(&value, x)).collect()),
+                x => outer(&value, &x),
             }
         }
         Operator::Hessian => {
@@ -184,8 +184,11 @@ fn lifted(function: &Ty, args: &[Arg]) -> bool {
     let scalar = |ty: &Ty| ty.as_array().is_some_and(|array| array.dims.as_ref().is_some_and(Vec::is_empty));
     match function {
         Ty::Fn(sig) => sig.params.iter().zip(args).any(|(param, arg)| scalar(&param.ty) && !scalar(&arg.ty)),
+        Ty::Problem(problem) => {
+            problem.sig.params.iter().zip(args).any(|(param, arg)| scalar(&param.ty) && !scalar(&arg.ty))
+        }
         Ty::Lambda(lambda) => lambda.params.iter().any(|param| param.ty.is_some()),
-        Ty::Network(_) | Ty::Solver(_) | Ty::Problem(_) | Ty::Template(_) | Ty::Derived(_) => false,
+        Ty::Network(_) | Ty::Solver(_) | Ty::Template(_) | Ty::Derived(_) => false,
         Ty::Builtin(_) | Ty::Array(_) | Ty::Str | Ty::Tuple(_) | Ty::Record(_) | Ty::List(_) | Ty::Unknown => true,
     }
 }

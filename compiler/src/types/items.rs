@@ -7,7 +7,7 @@ use super::expr::{condition, is_static, range, synth};
 use super::scope::{Found, Global, Role, Scope, Var};
 use super::statement::lets;
 use super::ty::{Array, Kind, Ty};
-use super::{custom, function, solver};
+use super::{custom, function, method, prox, solver};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -32,7 +32,7 @@ pub enum Definition {
     Problem(Rc<ast::Problem>),
     Solver(Rc<ast::Solver>),
     Network(Rc<ast::Network>),
-    Method,
+    Method(Rc<ast::Method>),
 }
 
 /// Checks all items and adds their names to the environment.
@@ -79,7 +79,11 @@ fn declare(ctx: &mut Ctx, items: &[ast::Item]) {
             ItemKind::Problem(problem) => Some((&problem.name, Definition::Problem(problem.clone()))),
             ItemKind::Solver(solver) => Some((&solver.name, Definition::Solver(solver.clone()))),
             ItemKind::Network(network) => Some((&network.name, Definition::Network(network.clone()))),
-            ItemKind::Method(method) => Some((&method.name, Definition::Method)),
+            ItemKind::Method(method) => Some((&method.name, Definition::Method(method.clone()))),
+            ItemKind::Custom(custom) => {
+                prox::declare(ctx, custom);
+                None
+            }
             _ => None,
         };
         if let Some((name, definition)) = definition {
@@ -163,7 +167,7 @@ fn define(ctx: &mut Ctx, scope: &Scope, definition: &Definition) -> Ty {
         Definition::Problem(problem) => solver::define_problem(ctx, scope, problem),
         Definition::Solver(inner) => solver::define_solver(ctx, scope, inner),
         Definition::Network(network) => solver::define_network(ctx, scope, network),
-        Definition::Method => Ty::Unknown,
+        Definition::Method(inner) => method::define(ctx, scope, inner),
     }
 }
 
@@ -200,7 +204,7 @@ fn local_items(ctx: &mut Ctx, scope: &Scope, items: &[ast::Item]) {
             ItemKind::Network(inner) => {
                 local(&inner.name, ctx.definition(|ctx| solver::define_network(ctx, &scope, inner)))
             }
-            ItemKind::Method(inner) => local(&inner.name, Ty::Unknown),
+            ItemKind::Method(inner) => local(&inner.name, ctx.definition(|ctx| method::define(ctx, &scope, inner))),
             ItemKind::Custom(rule) => {
                 custom::check(ctx, rule);
                 Vec::new()

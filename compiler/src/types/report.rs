@@ -78,6 +78,7 @@ pub fn show(expr: &Expr) -> Option<String> {
     match &expr.kind {
         ExprKind::Int(value) => Some(value.to_string()),
         ExprKind::Real(_, text) => Some(text.to_string()),
+        ExprKind::Str(text) => Some(format!("{text:?}")),
         ExprKind::Name(name) => Some(name.to_string()),
         ExprKind::Previous(name) => Some(format!("previous {}", name.text)),
         ExprKind::Transpose(base) => Some(format!("{}'", show_operand(base)?)),

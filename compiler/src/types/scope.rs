@@ -126,13 +126,44 @@ pub struct Global {
 #[derive(Clone, Debug, Default)]
 pub struct Env {
     pub(super) globals: HashMap<Symbol, Global>,
+    /// Declared proximal operators, by the function's name.
+    pub(super) proxes: HashMap<Symbol, super::prox::Rule>,
     pub(super) next_id: u32,
+    /// Names that exist though nothing of them was checked.
+    others: Rc<[&'static str]>,
 }
 
 impl Env {
     /// An environment in which only the built-in names are known.
     pub fn new() -> Env {
         Env::default()
+    }
+
+    /// Names that exist though nothing of them is checked here: messages may suggest them.
+    pub fn suggest(&mut self, names: impl Iterator<Item = &'static str>) {
+        self.others = names.collect();
+    }
+
+    /// Dimension names made from here on are different from those of another environment.
+    pub fn count_from(&mut self, other: &Env) {
+        self.next_id = self.next_id.max(other.next_id);
+    }
+
+    /// Takes over what a name means in another environment.
+    pub fn copy_name(&mut self, from: &Env, name: &Symbol) {
+        if let Some(global) = from.globals.get(name) {
+            self.globals.insert(name.clone(), global.clone());
+        }
+    }
+
+    /// The names that are defined, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &Symbol> {
+        self.globals.keys()
+    }
+
+    /// Where a top-level name was defined.
+    pub fn place_of_name(&self, name: &str) -> Option<Span> {
+        self.globals.get(name).map(|global| global.span).filter(|span| !span.is_none())
     }
 
     /// The type of a top-level name, as shown to the user.
@@ -222,6 +253,7 @@ fn known_names(ctx: &Ctx, scope: &Scope) -> Vec<Symbol> {
     names.extend(ctx.env.globals.keys().cloned());
     names.extend(builtins::ROWS.iter().map(|row| Symbol::from(row.name)));
     names.extend(builtins::CONSTANTS.iter().map(|name| Symbol::from(*name)));
+    names.extend(ctx.env.others.iter().map(|name| Symbol::from(*name)));
     names.sort();
     names
 }

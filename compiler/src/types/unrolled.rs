@@ -38,6 +38,8 @@ fn solver_call<'a>(
     match &callee {
         Ty::Solver(solver) => Some((callee.clone(), Some(solver.clone()), args)),
         Ty::Unknown => Some((Ty::Unknown, None, args)),
+        // A function that was passed may be a solver; lowering knows.
+        Ty::Fn(sig) if sig.name.is_none() => Some((Ty::Unknown, None, args)),
         _ => {
             let message = format!("`{word}` takes a call of a solver, but this calls {callee}");
             ctx.report(Diagnostic::error("E0323", func.span, message));

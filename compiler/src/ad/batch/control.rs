@@ -1,6 +1,6 @@
 //! Loops, conditions and calls over all lanes.
 
-use super::{Batching, Lane, Value, batch_into, call_varies, results_vary, scan_varies, tangent_flags};
+use super::{Batching, Lane, Value, batch_into, call_varies, mask, results_vary, scan_varies, tangent_flags};
 use crate::ad::flow;
 use crate::ir::graph::{CallRule, Graph, Op, Scan, Trips, Type, Var};
 use dp_runtime::tensor::DType;
@@ -48,6 +48,10 @@ pub fn batch_scan(cx: &mut Batching, scan: &Scan, args: &[Value]) -> Vec<Value> 
             }
         }
     }
+    let active = cx.active.map(|active| {
+        new_args.push(active);
+        inner.b.param(lanes_type(DType::Bool))
+    });
     let mut counts = None;
     if varies.trips && scan.trips == Trips::Input {
         counts = Some(inner.b.param(lanes_type(DType::I64)));
@@ -70,7 +74,11 @@ pub fn batch_scan(cx: &mut Batching, scan: &Scan, args: &[Value]) -> Vec<Value> 
         let done = inner.b.param(lanes_type(DType::Bool));
         let passes = inner.b.param(lanes_type(DType::I64));
         stopped = Some((done, passes));
-        new_args.push(cx.b.zeros(&lanes_type(DType::Bool)));
+        // A lane that does not take part has stopped before it begins: it might never meet its rule.
+        new_args.push(match cx.active {
+            Some(active) => cx.b.op(Op::Not, &[active]),
+            None => cx.b.zeros(&lanes_type(DType::Bool)),
+        });
         new_args.push(cx.b.zeros(&lanes_type(DType::I64)));
     }
     let carries = new_args.len() - consts;
@@ -107,7 +115,6 @@ pub fn batch_scan(cx: &mut Batching, scan: &Scan, args: &[Value]) -> Vec<Value> 
     };
 
     // The body.
-    let values = batch_into(&mut inner, body, &params);
     let running = match (counts, stopped) {
         (Some(counts), _) => {
             let counter = inner.b.op(Op::Broadcast { shape: vec![cx.size], axes: Vec::new() }, &[counter_var]);
@@ -116,6 +123,11 @@ pub fn batch_scan(cx: &mut Batching, scan: &Scan, args: &[Value]) -> Vec<Value> 
         (None, Some((done, _))) => Some(inner.b.op(Op::Not, &[done])),
         (None, None) => None,
     };
+    inner.active = match (active, running) {
+        (Some(active), Some(running)) => Some(inner.b.op(Op::And, &[active, running])),
+        (active, running) => active.or(running),
+    };
+    let values = batch_into(&mut inner, body, &params);
     let mut results = Vec::new();
     for (i, &value) in values[..scan.carries].iter().enumerate() {
         results.push(match running {
@@ -180,12 +192,14 @@ fn swap_leading(cx: &mut Batching, x: Var) -> Var {
     cx.b.permute(x, &perm)
 }
 
-/// One predicate: a condition over all lanes. A predicate a lane: both sides, and a selection.
+/// One predicate: a condition over all lanes. A predicate a lane: both sides, each for the lanes that take it, and a
+/// selection.
 pub fn batch_cond(cx: &mut Batching, then: &Rc<Graph>, otherwise: &Rc<Graph>, args: &[Value]) -> Vec<Value> {
     let Value::Same(pred) = args[0] else {
         let mask = cx.mapped(args[0]);
-        let yes = batch_into(cx, then, &args[1..]);
-        let no = batch_into(cx, otherwise, &args[1..]);
+        let rest = cx.b.op(Op::Not, &[mask]);
+        let yes = batch_side(cx, then, mask, &args[1..]);
+        let no = batch_side(cx, otherwise, rest, &args[1..]);
         let mut values = Vec::new();
         for (yes, no) in yes.into_iter().zip(no) {
             let yes = cx.mapped(yes);
@@ -204,6 +218,7 @@ pub fn batch_cond(cx: &mut Batching, then: &Rc<Graph>, otherwise: &Rc<Graph>, ar
             Value::Index { .. } => {}
         }
     }
+    new_args.extend(cx.active);
     let [then, otherwise] = [then, otherwise].map(|side| {
         let mut inner = cx.inner();
         let mut params = Vec::new();
@@ -214,11 +229,24 @@ pub fn batch_cond(cx: &mut Batching, then: &Rc<Graph>, otherwise: &Rc<Graph>, ar
                 Value::Index { scale, offset } => Value::Index { scale, offset },
             });
         }
+        inner.active = cx.active.map(|active| inner.b.param(cx.b.ty(active).clone()));
         let values = batch_into(&mut inner, side, &params);
         finish_with(inner, values, &mapped)
     });
     let outs = cx.b.emit(Op::Cond { then, otherwise }, &new_args);
     with_flags(outs, &mapped)
+}
+
+/// A side of a condition, for the lanes in `mask`.
+fn batch_side(cx: &mut Batching, side: &Graph, mask: Var, args: &[Value]) -> Vec<Value> {
+    let around = cx.active;
+    cx.active = Some(match around {
+        Some(active) => cx.b.op(Op::And, &[active, mask]),
+        None => mask,
+    });
+    let values = batch_into(cx, side, args);
+    cx.active = around;
+    values
 }
 
 /// A body whose results have the leading axis where `mapped` says so.
@@ -237,6 +265,7 @@ fn with_flags(outs: Vec<Var>, mapped: &[bool]) -> Vec<Value> {
 /// A call of the batched body, with the batched derivative.
 pub fn batch_call(cx: &mut Batching, body: &Rc<Graph>, rule: &CallRule, args: &[Value]) -> Vec<Value> {
     let flags: Vec<bool> = args.iter().map(|v| !v.is_same()).collect();
+    let active = cx.active.filter(|_| mask::can_fault(body, rule));
     let (mapped, rule) = match rule {
         CallRule::Inline => return batch_into(cx, body, args),
         CallRule::Recompute => (results_vary(body, &flags), CallRule::Recompute),
@@ -244,22 +273,31 @@ pub fn batch_call(cx: &mut Batching, body: &Rc<Graph>, rule: &CallRule, args: &[
             let mapped = call_varies(body, tangent, &flags);
             let floats = body.results.iter().zip(&mapped).filter(|(r, _)| body.ty(**r).dtype.is_float());
             let tangent_mapped: Vec<bool> = floats.map(|(_, &m)| m).collect();
-            let tangent = batch_whole(cx, tangent, &tangent_flags(body, &flags, &mapped), &tangent_mapped);
+            let at = active.map(|_| args.len());
+            let tangent = batch_whole(cx, tangent, &tangent_flags(body, &flags, &mapped), &tangent_mapped, at);
             (mapped, CallRule::Tangent(tangent))
         }
     };
-    let body = batch_whole(cx, body, &flags, &mapped);
-    let vars: Vec<Var> = args.iter().map(|&v| cx.plain(v).0).collect();
+    let body = batch_whole(cx, body, &flags, &mapped, active.map(|_| args.len()));
+    let mut vars: Vec<Var> = args.iter().map(|&v| cx.plain(v).0).collect();
+    vars.extend(active);
     let outs = cx.b.emit(Op::Call { body, rule }, &vars);
     with_flags(outs, &mapped)
 }
 
-/// A Graph of its own, its parameters mapped by `flags`, its results by `mapped`.
-fn batch_whole(cx: &Batching, graph: &Graph, flags: &[bool], mapped: &[bool]) -> Rc<Graph> {
+/// A Graph of its own, its parameters mapped by `flags`, its results by `mapped`. The lanes that take part come as a
+/// parameter at `active`, if it is given.
+fn batch_whole(cx: &Batching, graph: &Graph, flags: &[bool], mapped: &[bool], active: Option<usize>) -> Rc<Graph> {
     let mut inner = cx.inner();
     let mut params = Vec::new();
-    for (&p, &flag) in graph.params.iter().zip(flags) {
+    for (i, (&p, &flag)) in graph.params.iter().zip(flags).enumerate() {
+        if active == Some(i) {
+            inner.active = Some(inner.b.param(Type::new(DType::Bool, &[cx.size])));
+        }
         params.push(inner.param(graph.ty(p), if flag { Lane::Mapped } else { Lane::Same }));
+    }
+    if active == Some(graph.params.len()) {
+        inner.active = Some(inner.b.param(Type::new(DType::Bool, &[cx.size])));
     }
     let values = batch_into(&mut inner, graph, &params);
     finish_with(inner, values, mapped)

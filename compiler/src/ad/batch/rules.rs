@@ -1,6 +1,6 @@
 //! The batched form of each operation without sub-Graphs.
 
-use super::{Batching, Value};
+use super::{Batching, Value, convolution};
 use crate::ir::builder::Builder;
 use crate::ir::graph::{Op, Scan, Trips, Type, Var};
 use crate::prims;
@@ -53,6 +53,7 @@ pub fn batch_op(cx: &mut Batching, op: &Op, args: &[Value]) -> Vec<Value> {
         }
         Op::Update => update(cx, args),
         Op::Dot { batch } => vec![Value::Mapped(dot(cx, *batch, args))],
+        Op::Conv { batch, window } => vec![Value::Mapped(convolution::conv(cx, *batch, window, args))],
         Op::Solve => vec![Value::Mapped(solve(cx, args))],
         Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => {
             panic!("internal error: control has batching rules of its own")

@@ -93,7 +93,7 @@ fn check_eqn(graph: &Graph, eqn: &Eqn, args: &[Kind]) -> Result<Vec<Kind>, NotLi
         (Kind::Known, Kind::Known) => Some(Kind::Known),
     };
     let kind = match &eqn.op {
-        Op::Mul | Op::MulZ | Op::Dot { .. } => product(args[0], args[1]),
+        Op::Mul | Op::MulZ | Op::Dot { .. } | Op::Conv { .. } => product(args[0], args[1]),
         Op::Div if args[1] == Kind::Linear => None,
         Op::Div => Some(args[0]),
         Op::Solve if args[0] == Kind::Linear => None,

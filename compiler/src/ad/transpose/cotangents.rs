@@ -13,6 +13,8 @@ pub enum Part {
     Outer { batch: usize, a: Var, b: Var },
     /// `u` added at indices, as in `Op::ScatterAdd`.
     Scatter { u: Var, indices: Vec<Var> },
+    /// `u` from `start` on along `axis`, zeros elsewhere.
+    Slice { u: Var, axis: usize, start: usize },
 }
 
 /// The contributions so far to the cotangent of each variable.
@@ -55,6 +57,7 @@ impl Cotangents {
 pub fn sum_parts(b: &mut Builder, parts: Vec<Part>, ty: &Type) -> Option<Var> {
     let mut total: Option<Var> = None;
     let mut scatters = Vec::new();
+    let mut slices = Vec::new();
     for part in parts {
         let term = match part {
             Part::Whole(var) => var,
@@ -66,7 +69,17 @@ pub fn sum_parts(b: &mut Builder, parts: Vec<Part>, ty: &Type) -> Option<Var> {
                 scatters.push((u, indices));
                 continue;
             }
+            Part::Slice { u, axis, start } => {
+                slices.push((axis, start, u));
+                continue;
+            }
         };
+        total = Some(match total {
+            Some(total) => b.add(total, term),
+            None => term,
+        });
+    }
+    for term in joined(b, slices, ty) {
         total = Some(match total {
             Some(total) => b.add(total, term),
             None => term,
@@ -82,6 +95,48 @@ pub fn sum_parts(b: &mut Builder, parts: Vec<Part>, ty: &Type) -> Option<Var> {
         total = Some(b.op(Op::ScatterAdd, &operands));
     }
     total
+}
+
+/// Slices as whole arrays: those that do not overlap are joined to one, so that n slices cost one array, not n.
+fn joined(b: &mut Builder, mut slices: Vec<(usize, usize, Var)>, ty: &Type) -> Vec<Var> {
+    slices.sort_by_key(|&(axis, start, _)| (axis, start));
+    // Layers: an axis, where the last piece ends, and the pieces.
+    let mut layers: Vec<(usize, usize, Vec<(usize, Var)>)> = Vec::new();
+    for (axis, start, u) in slices {
+        let end = start + b.shape(u)[axis];
+        match layers.iter_mut().find(|layer| layer.0 == axis && layer.1 <= start) {
+            Some(layer) => {
+                layer.1 = end;
+                layer.2.push((start, u));
+            }
+            None => layers.push((axis, end, vec![(start, u)])),
+        }
+    }
+    let mut whole = Vec::new();
+    for (axis, end, pieces) in layers {
+        let first = pieces[0].0;
+        let mut at = first;
+        let mut parts = Vec::new();
+        for (start, u) in pieces {
+            if start > at {
+                let mut shape = ty.shape.clone();
+                shape[axis] = start - at;
+                parts.push(b.zeros(&Type::new(ty.dtype, &shape)));
+            }
+            at = start + b.shape(u)[axis];
+            parts.push(u);
+        }
+        let row = if parts.len() == 1 { parts[0] } else { b.op(Op::Concat { axis }, &parts) };
+        if (first, end) == (0, ty.shape[axis]) {
+            whole.push(row);
+            continue;
+        }
+        let mut low = vec![0; ty.rank()];
+        let mut high = low.clone();
+        (low[axis], high[axis]) = (first, ty.shape[axis] - end);
+        whole.push(b.op(Op::Pad { low, high, interior: vec![0; ty.rank()] }, &[row]));
+    }
+    whole
 }
 
 /// Swaps the last two axes, undoing an earlier swap where there was one.

@@ -1,7 +1,7 @@
 //! The transpose of each operation that may occur in a tangent Graph.
 
-use super::At;
 use super::cotangents::{Part, transposed};
+use super::{At, convolution};
 use crate::ad::rules::arrays::spread;
 use crate::ir::graph::{Op, Type, Var};
 use crate::prims;
@@ -80,6 +80,11 @@ pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
             }
             let taken: Vec<usize> = at.b.shape(ct).to_vec();
             debug_assert!(stop.len() == taken.len());
+            let partial: Vec<usize> = (0..shape.len()).filter(|&i| taken[i] != shape[i]).collect();
+            if let ([axis], true) = (&partial[..], stride.iter().all(|&s| s == 1)) {
+                at.cts.add_part(at.eqn.args[0], Part::Slice { u: ct, axis: *axis, start: start[*axis] });
+                return;
+            }
             let interior: Vec<usize> = stride.iter().map(|s| s - 1).collect();
             let high = (0..shape.len()).map(|i| shape[i] - (start[i] + (taken[i] - 1) * stride[i] + 1)).collect();
             let ct = at.b.op(Op::Pad { low: start.clone(), high, interior }, &[ct]);
@@ -123,7 +128,9 @@ pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
             at.give(0, ct);
             give_gathered(at, ct);
         }
+        // The part's cotangent is read before its place is cleared, so that the clearing can be done in place.
         Op::Update => {
+            give_gathered(at, ct);
             if at.is_linear(0) {
                 let ty = operand_type(at, 1);
                 let mut operands = vec![ct, at.b.zeros(&ty)];
@@ -131,7 +138,6 @@ pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
                 let kept = at.b.op(Op::Update, &operands);
                 at.give(0, kept);
             }
-            give_gathered(at, ct);
         }
         Op::Sum { axes } => {
             let shape = operand_type(at, 0).shape;
@@ -153,6 +159,7 @@ pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
             };
             at.cts.add_part(at.eqn.args[linear], Part::Outer { batch: *batch, a, b });
         }
+        Op::Conv { batch, window } => convolution::transpose_conv(at, *batch, window, ct),
         // x = A^-1 b: ct_b = A'^-1 ct.
         Op::Solve => {
             let matrix = at.known(0);
@@ -168,12 +175,12 @@ pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
 }
 
 /// The operand of a bilinear operation that is linear.
-fn one_linear(at: &At) -> usize {
+pub(super) fn one_linear(at: &At) -> usize {
     assert!(!(at.is_linear(0) && at.is_linear(1)), "internal error: a product of two linear values");
     usize::from(at.is_linear(1))
 }
 
-fn operand_type(at: &At, i: usize) -> Type {
+pub(super) fn operand_type(at: &At, i: usize) -> Type {
     at.graph.ty(at.eqn.args[i]).clone()
 }
 

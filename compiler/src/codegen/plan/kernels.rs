@@ -5,8 +5,8 @@ use super::{Home, Operand, Planner, Scalar, Step, as_view};
 use crate::codegen::view::View;
 use crate::ir::graph::{Eqn, Op, Type, Var};
 use dp_runtime::abi::{FoldBy, Kernel};
-use dp_runtime::kernels::is_standard;
 use dp_runtime::kernels::walk::collapse;
+use dp_runtime::kernels::{conv, is_standard};
 use dp_runtime::tensor::{DType, Tensor};
 
 /// An operand with its element kind and shape.
@@ -79,6 +79,14 @@ impl Planner {
                 let mut operands = ins(scope, &eqn.args);
                 operands.push(self.out(scope, eqn.outs[0]));
                 self.call(Kernel::Dot { batch: *batch }, operands, number, steps);
+            }
+            Op::Conv { batch, window } => {
+                let plan = conv::Plan::new(*window, &types[0].shape, &types[1].shape, types[0].dtype.size());
+                let room = Type::new(types[0].dtype, &[plan.scratch()]);
+                let mut operands = ins(scope, &eqn.args);
+                operands.push(self.out(scope, eqn.outs[0]));
+                operands.push((Operand::View(self.buffer(&room)), room.dtype, room.shape));
+                self.call(Kernel::Conv { batch: *batch, plan: plan.into() }, operands, number, steps);
             }
             Op::Sort => self.standard_call(scope, eqn, types, Kernel::Sort, number, steps),
             Op::Svd => self.standard_call(scope, eqn, types, Kernel::Svd, number, steps),

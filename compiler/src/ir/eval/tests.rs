@@ -157,6 +157,29 @@ fn the_first_nan_is_found_where_it_arises() {
 }
 
 #[test]
+fn what_a_selection_throws_away_is_not_blamed() {
+    // where(x > 0, log(x), 0) / y: at x = -1 the logarithm is NaN and not taken; only the division makes an infinity.
+    let mut b = Builder::default();
+    let x = b.param(Type::scalar(DType::F64));
+    let y = b.param(Type::scalar(DType::F64));
+    let (zero, one) = (b.scalar(DType::F64, 0.0), b.scalar(DType::F64, 1.0));
+    b.span = place(1);
+    let log = b.op(Op::Log, &[x]);
+    let positive = b.op(Op::Lt, &[zero, x]);
+    let kept = b.select(positive, log, zero);
+    let sum = b.add(kept, one);
+    b.span = place(2);
+    let quotient = b.div(sum, y);
+    let graph = b.finish(vec![quotient]);
+    let found = |x: f64, y: f64| first_nan(&graph, &[Tensor::scalar(x), Tensor::scalar(y)]);
+    assert_eq!(found(-1.0, 1.0), None);
+    assert_eq!(found(-1.0, 0.0), Some(Origin { span: place(2), op: "div", nan: false }));
+    assert_eq!(found(f64::NAN, 0.0), Some(Origin { span: place(2), op: "div", nan: false }));
+    assert_eq!(found(0.0, 0.0), Some(Origin { span: place(2), op: "div", nan: false }));
+    assert_eq!(found(2.0, 3.0), None);
+}
+
+#[test]
 fn a_value_may_be_an_operand_twice_and_a_result_twice() {
     let twice = graph("graph(x: f64[3]) { y: f64[3] = add(x, x) z: f64[3] = mul(y, y) return z, z, x }");
     let results = eval(&twice, &[vector(&[1.0, 2.0, 3.0])]).expect("no fault");

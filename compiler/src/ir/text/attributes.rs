@@ -2,6 +2,7 @@
 
 use crate::ir::graph::{CallRule, Graph, Guard, Op, Scan, Trips};
 use crate::prims;
+use dp_runtime::kernels::conv::Window;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 
@@ -48,6 +49,21 @@ pub fn attributes(op: &Op) -> Attributes {
         | Op::Any { axes } => vec![("axes", List(axes.clone()))],
         Op::CumSum { axis, reverse } => vec![("axis", Number(*axis)), ("reverse", flag(*reverse))],
         Op::Dot { batch } => vec![("batch", Number(*batch))],
+        Op::Conv { batch, window } => {
+            let pair = |pair: [usize; 2]| List(pair.to_vec());
+            // Places before the first element, and places left out there: one of the two is 0.
+            let low = window.low.map(|low| low.max(0).unsigned_abs());
+            let skip = window.low.map(|low| low.min(0).unsigned_abs());
+            vec![
+                ("batch", Number(*batch)),
+                ("stride", pair(window.stride)),
+                ("dilation", pair(window.dilation)),
+                ("spread", pair(window.spread)),
+                ("low", pair(low)),
+                ("skip", pair(skip)),
+                ("size", pair(window.size)),
+            ]
+        }
         Op::Normal { shape, dtype } | Op::Uniform { shape, dtype } => {
             vec![("shape", List(shape.clone())), ("kind", kind(dtype))]
         }
@@ -149,6 +165,13 @@ impl Read<'_> {
         }
     }
 
+    /// A row and a column, of a size that computes.
+    fn pair(&self, key: &str) -> Result<[usize; 2], String> {
+        let list = self.list(key)?;
+        let pair = <[usize; 2]>::try_from(list).map_err(|_| self.wrong(key))?;
+        if pair.iter().any(|&n| n > isize::MAX as usize / 2) { Err(self.wrong(key)) } else { Ok(pair) }
+    }
+
     fn word(&self, key: &str) -> Result<&str, String> {
         match self.attribute(key)? {
             Attribute::Word(word) => Ok(word),
@@ -213,6 +236,17 @@ impl Read<'_> {
             "any" => Op::Any { axes: self.list("axes")? },
             "cum_sum" => Op::CumSum { axis: self.number("axis")?, reverse: self.flag("reverse")? },
             "dot" => Op::Dot { batch: self.number("batch")? },
+            "conv" => {
+                let (low, skip) = (self.pair("low")?, self.pair("skip")?);
+                let window = Window {
+                    stride: self.pair("stride")?,
+                    dilation: self.pair("dilation")?,
+                    spread: self.pair("spread")?,
+                    low: [0, 1].map(|i| low[i] as isize - skip[i] as isize),
+                    size: self.pair("size")?,
+                };
+                Op::Conv { batch: self.number("batch")?, window }
+            }
             "normal" => Op::Normal { shape: self.list("shape")?, dtype: self.kind("kind")? },
             "uniform" => Op::Uniform { shape: self.list("shape")?, dtype: self.kind("kind")? },
             "split" => Op::Split { n: self.number("n")? },

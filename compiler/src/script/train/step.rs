@@ -420,9 +420,9 @@ fn interrupted(script: &mut Script, plan: &Plan, name: &str, now: &Standings) ->
     Box::new(diagnostic)
 }
 
-/// Writes a checkpoint; false if the script has no folder.
+/// Writes a checkpoint; false if the script has no folder or no name for it.
 fn save(script: &mut Script, name: &str, now: &Standings) -> Res<bool> {
-    let Some(files) = script.sandbox else { return Ok(false) };
+    let Some(files) = script.sandbox.filter(|_| !script.checkpoints.is_empty()) else { return Ok(false) };
     match checkpoint::save(files, name, &checkpoint_of(script, now)) {
         Ok(()) => Ok(true),
         Err(e) => fail("E0705", crate::source::Span::NONE, format!("the checkpoint could not be written: {e}")),

@@ -80,7 +80,7 @@ pub fn along_axis(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> 
     Some(match builtin {
         Builtin::Argmax | Builtin::Argmin => Ty::shaped(Kind::Int, rest),
         Builtin::Logsumexp => Ty::shaped(Kind::Real, rest),
-        Builtin::Cumsum => Ty::shaped(array.kind, array.dims),
+        Builtin::Cumsum | Builtin::Cumprod => Ty::shaped(array.kind, array.dims),
         _ => Ty::shaped(Kind::Real, array.dims),
     })
 }
