@@ -467,3 +467,17 @@ fn files_of_a_folder_are_loaded_one_after_another() {
     folder.file("data/d.csv", "7,x\n");
     expect(&folder, "run all.dp", 1, &["data/c.csv"], &["E0806", "d.csv", "line 1, field 2", "`x`"]);
 }
+
+#[test]
+fn parameters_of_instances_are_saved_and_loaded() {
+    let folder = Folder::new("instances");
+    folder.file(
+        "save.dp",
+        "network two(x: real[3]) -> real[3] {\n    param a = dense(3, 3), b = dense(3, 3)\n    b(tanh(a(x)))\n}\n\
+         save(\"two.safetensors\", two.params)\nsave(\"two.npz\", two.params)\n\
+         let stored = load(\"two.safetensors\")\nlet packed = load(\"two.npz\")\nnetwork again = at(two, stored)\n\
+         assert all(again([1, 2, 3]) == two([1, 2, 3]))\nassert all(at(two, packed)([1, 2, 3]) == two([1, 2, 3]))\n\
+         assert all(stored.a.W == two.a.W)\nprint size(flat(stored))\n",
+    );
+    expect(&folder, "run save.dp", 0, &["24\n"], &[]);
+}
