@@ -351,14 +351,22 @@ fn an_interrupted_training_goes_on_with_the_same_bits() {
     assert_eq!(left.len(), 2, "files are left behind: {left:?}");
 }
 
-/// Interrupts a run after its first line of output, in training if it is not too slow.
+/// Interrupts a run in training. A busy machine may take long to begin it: it is tried with longer waits.
 #[cfg(unix)]
 fn interrupted(folder: &Folder, words: &str) -> Said {
-    let mut child = start(folder, words);
-    wait_for_line(&mut child);
-    std::thread::sleep(Duration::from_millis(1500));
-    signal(&child);
-    said(child.wait_with_output().expect("dp ends"))
+    let mut last = None;
+    for seconds in [1, 3, 9, 20] {
+        let mut child = start(folder, words);
+        wait_for_line(&mut child);
+        std::thread::sleep(Duration::from_secs(seconds));
+        signal(&child);
+        let said = said(child.wait_with_output().expect("dp ends"));
+        if said.err.contains("after step") {
+            return said;
+        }
+        last = Some(said);
+    }
+    last.expect("there was an attempt")
 }
 
 #[cfg(unix)]

