@@ -13,7 +13,6 @@ use dp_compiler::driver::{self, DeriveOptions, Options};
 use dp_compiler::run::Timings;
 use dp_compiler::source::SourceMap;
 use dp_compiler::syntax;
-use dp_runtime::plot::{diagram, raster};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,7 +30,6 @@ Examples:
   dp check *.dp                               look for mistakes without running anything
   dp test std examples                        run the tests in these folders
   dp fmt lista.dp                             write a file in the common form
-  dp graph lista.dp net -o net.svg            draw a network
   dp explain E0301                            what a message means";
 
 /// Objectives become solvers, solvers become networks: a compiler for differentiable programs.
@@ -87,19 +85,6 @@ enum Command {
         /// Files, or folders with `.dp` files.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
-    },
-    /// Draw a network or a solver of a script: its layers with their shapes, and what is learned.
-    Graph {
-        /// The script, whose definitions are evaluated with the defaults of its arguments.
-        file: PathBuf,
-        /// The name of a network, of a part of one (`net.part`), or of a solver.
-        name: String,
-        /// Write a picture to this file, .svg or .png, or Mermaid's text to any other; without it the text is shown.
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-        /// A size for a dimension that only a call would tell, such as h=64.
-        #[arg(long, value_name = "NAME=N", value_parser = arguments::named_size)]
-        size: Vec<(String, i64)>,
     },
     /// Derive a solver from an objective, and write it as source.
     Derive {
@@ -167,9 +152,6 @@ fn command() -> ExitCode {
         (Some(Command::Check { files }), _) => check(&files, &mut terminal),
         (Some(Command::Test { paths }), _) => test(&paths, &cli.settings, &mut terminal),
         (Some(Command::Fmt { check, paths }), _) => format(check, &paths, &mut terminal),
-        (Some(Command::Graph { file, name, output, size }), _) => {
-            graph(&file, &name, output.as_deref(), &size, &cli.settings, &mut terminal)
-        }
         (Some(Command::Derive { file, problem, by, form, explain }), _) => {
             let options =
                 DeriveOptions { problem, method: by, layer: form.is_some(), explain, color: terminal.colors_output() };
@@ -388,38 +370,6 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn graph(
-    file: &Path,
-    name: &str,
-    output: Option<&Path>,
-    sizes: &[(String, i64)],
-    settings: &Settings,
-    terminal: &mut Terminal,
-) -> End {
-    let drawn = match driver::graph::draw(file, name, sizes, &settings.options()) {
-        Ok(drawn) => drawn,
-        Err(outcome) => return finish(&outcome, terminal),
-    };
-    let Some(output) = output else {
-        terminal.print(&diagram::mermaid(&drawn));
-        return End::Good;
-    };
-    let ending = output.extension().map(|e| e.to_string_lossy().to_lowercase());
-    let bytes = match ending.as_deref() {
-        Some("svg") => diagram::svg(&drawn).map(String::into_bytes),
-        Some("png") => diagram::svg(&drawn).and_then(|svg| raster::png(&svg)),
-        _ => Ok(diagram::mermaid(&drawn).into_bytes()),
-    };
-    let written = bytes.and_then(|bytes| std::fs::write(output, bytes).map_err(|e| e.to_string()));
-    match written {
-        Ok(()) => End::Good,
-        Err(problem) => {
-            terminal.error(&format!("`{}`: {problem}", output.display()));
-            End::Failed
-        }
-    }
 }
 
 fn derive(file: &Path, options: &DeriveOptions, terminal: &mut Terminal) -> End {

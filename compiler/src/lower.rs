@@ -16,7 +16,6 @@ mod expr;
 mod loops;
 mod network;
 mod ops;
-pub mod outline;
 pub mod problem;
 pub mod prox;
 mod reduce;

@@ -19,7 +19,7 @@ mod index;
 mod items;
 mod keys;
 mod method;
-pub mod names;
+mod names;
 mod operator;
 mod prox;
 mod report;

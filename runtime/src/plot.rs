@@ -6,7 +6,6 @@
 
 mod axis;
 pub mod colours;
-pub mod diagram;
 pub mod gallery;
 pub mod heatmap;
 pub mod raster;

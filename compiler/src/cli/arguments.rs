@@ -113,13 +113,6 @@ fn size(text: &str) -> Result<u64, String> {
     Ok(bytes as u64)
 }
 
-/// `NAME=N`.
-pub fn named_size(text: &str) -> Result<(String, i64), String> {
-    let (name, size) = text.split_once('=').ok_or("write NAME=N, such as h=64")?;
-    let size = size.trim().parse::<i64>().ok().filter(|n| *n >= 0).ok_or("a size is a whole number")?;
-    Ok((name.trim().to_string(), size))
-}
-
 /// What stood after `dp run FILE`, less dp's own options.
 #[derive(Debug, Default, PartialEq)]
 pub struct Arguments {

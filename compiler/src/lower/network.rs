@@ -249,14 +249,14 @@ impl<'s> Ctx<'s> {
 
 /// The scope in which a call of a network binds its parameters. An instance's scope fixes names of dimensions, which a
 /// call must not bind anew.
-pub(super) fn body_scope(decl: &ast::Network, scope: &Scope) -> Scope {
+fn body_scope(decl: &ast::Network, scope: &Scope) -> Scope {
     match decl.template {
         Some(_) => scope.snapshot(),
         None => scope.inner(),
     }
 }
 
-pub(super) fn copy(net: &Net) -> Net {
+fn copy(net: &Net) -> Net {
     Net {
         name: net.name.clone(),
         id: net.id,
