@@ -173,6 +173,11 @@ fn tests_of_scripts() {
     assert!(!both.out.contains("not shown"));
     expect(&folder, "test b.dp", 0, &["1 passed, 0 failed"], &[]);
     expect(&folder, "test none", 2, &[], &["none"]);
+    // A script that has one is run in its quick form, unless it is asked for in full.
+    folder.file("claim.dp", "arg quick: bool = false\nassert quick or abs(uniform()) < 2\nassert quick\n");
+    expect(&folder, "test claim.dp", 0, &["0 passed, 0 failed"], &[]);
+    expect(&folder, "test --full claim.dp", 1, &["script", "seconds", "FAILED", "0 passed, 2 failed"], &["E0509"]);
+    expect(&folder, "test --full b.dp", 0, &["script", "seconds", "holds", "2 passed, 0 failed"], &[]);
 }
 
 #[test]

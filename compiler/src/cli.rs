@@ -16,6 +16,7 @@ use dp_compiler::syntax;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 use terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -74,6 +75,9 @@ enum Command {
     },
     /// Run the `test` items of files, or of all `.dp` files in folders.
     Test {
+        /// Run scripts that have an argument `quick` in full, every script with two seeds, and end with a table of them.
+        #[arg(long)]
+        full: bool,
         #[arg(default_value = ".")]
         paths: Vec<PathBuf>,
     },
@@ -150,7 +154,7 @@ fn command() -> ExitCode {
         (Some(Command::Run { file, .. }), _) => run(&file, &arguments, cli.settings, &mut terminal),
         (Some(Command::Repl { file }), _) => session::run(file.as_deref(), &cli.settings, &mut terminal),
         (Some(Command::Check { files }), _) => check(&files, &mut terminal),
-        (Some(Command::Test { paths }), _) => test(&paths, &cli.settings, &mut terminal),
+        (Some(Command::Test { full, paths }), _) => test(full, &paths, &cli.settings, &mut terminal),
         (Some(Command::Fmt { check, paths }), _) => format(check, &paths, &mut terminal),
         (Some(Command::Derive { file, problem, by, form, explain }), _) => {
             let options =
@@ -260,41 +264,63 @@ fn check(files: &[PathBuf], terminal: &mut Terminal) -> End {
     End::Failed
 }
 
-fn test(paths: &[PathBuf], settings: &Settings, terminal: &mut Terminal) -> End {
+fn test(full: bool, paths: &[PathBuf], settings: &Settings, terminal: &mut Terminal) -> End {
     let Some(files) = collect_all(paths, terminal) else {
         return End::WrongUse;
     };
     dp_runtime::interrupt::install();
     let (mut passed, mut failed) = (0, 0);
+    let mut rows = Vec::new();
     for file in files {
-        let options = Options { run_tests: true, ..settings.options() };
-        let mut quiet = terminal.quiet();
-        let outcome = driver::run_file(&file, &options, &mut quiet);
-        let errors = finish(&outcome, terminal) != End::Good;
-        if errors {
-            failed += 1;
-            terminal.print(&format!("FAILED  {}\n", file.display()));
-        }
-        for result in &outcome.tests {
-            let verdict = match &result.failure {
-                None => "ok",
-                Some(_) => "FAILED",
-            };
-            terminal.print(&format!("{verdict:6}  {}: {}\n", file.display(), result.name));
-            match &result.failure {
-                None => passed += 1,
-                Some(diagnostic) => {
-                    failed += 1;
-                    terminal.diagnostic(&outcome.sources, diagnostic);
+        for options in runs_of(&file, full, settings) {
+            let mut quiet = terminal.quiet();
+            let start = Instant::now();
+            let outcome = driver::run_file(&file, &options, &mut quiet);
+            let good = finish(&outcome, terminal) == End::Good;
+            if !good {
+                failed += 1;
+                terminal.print(&format!("FAILED  {}\n", file.display()));
+            }
+            for result in &outcome.tests {
+                let verdict = match &result.failure {
+                    None => "ok",
+                    Some(_) => "FAILED",
+                };
+                terminal.print(&format!("{verdict:6}  {}: {}\n", file.display(), result.name));
+                match &result.failure {
+                    None => passed += 1,
+                    Some(diagnostic) => {
+                        failed += 1;
+                        terminal.diagnostic(&outcome.sources, diagnostic);
+                    }
                 }
             }
+            if dp_runtime::interrupt::requested() {
+                return End::Interrupted;
+            }
+            let verdict = if good { "holds" } else { "FAILED" };
+            let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
+            rows.push(vec![file.display().to_string(), options.seed.to_string(), verdict.to_string(), seconds]);
         }
-        if dp_runtime::interrupt::requested() {
-            return End::Interrupted;
-        }
+    }
+    if full {
+        terminal.print(&dp_runtime::table::format_table(&["script", "seed", "claims", "seconds"], &rows));
     }
     terminal.print(&format!("{passed} passed, {failed} failed\n"));
     if failed == 0 { End::Good } else { End::Failed }
+}
+
+/// How a script is run by `dp test`: once in its quick form if it has one, or in full with two seeds.
+fn runs_of(file: &Path, full: bool, settings: &Settings) -> Vec<Options> {
+    let options = || Options { run_tests: true, ..settings.options() };
+    if full {
+        let seed = options().seed;
+        return vec![options(), Options { seed: seed.wrapping_add(1), ..options() }];
+    }
+    // A script that does not parse is told of when it runs.
+    let known = driver::script_args(file).unwrap_or_default();
+    let quick = known.iter().filter(|arg| arg.name == "quick").map(|_| ("quick".to_string(), "true".to_string()));
+    vec![Options { args: quick.collect(), ..options() }]
 }
 
 fn format(check: bool, paths: &[PathBuf], terminal: &mut Terminal) -> End {
