@@ -544,7 +544,7 @@ fn run_program(from: &Text, options: &Options, out: &mut dyn Sink) -> Outcome {
 fn is_effect(e: &ast::Expr) -> bool {
     match &e.kind {
         ast::ExprKind::Call { func, .. } => {
-            matches!(&func.kind, ast::ExprKind::Name(name) if matches!(&**name, "save" | "plot"))
+            matches!(&func.kind, ast::ExprKind::Name(name) if matches!(&**name, "save" | "plot" | "scatter" | "hist" | "heatmap" | "image"))
         }
         _ => false,
     }

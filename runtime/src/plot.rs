@@ -98,6 +98,8 @@ const FINE: i32 = 8;
 /// The picture's size.
 const WIDTH: i32 = 640;
 const HEIGHT: i32 = 420;
+/// The legend has at most this many entries.
+const MOST_NAMED: usize = 10;
 /// Line widths and text sizes, in units of the picture.
 const TEXT: i32 = 14;
 const TITLE: i32 = 16;
@@ -113,6 +115,16 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(110, 110, 110),
     RGBColor(0, 0, 0),
 ];
+/// The colour of a curve. More curves than there are colours are a family, such as a parameter's copies in each layer: their
+/// colours run evenly through the sequential map.
+fn colour_of(i: usize, curves: usize) -> RGBColor {
+    if curves <= COLOURS.len() {
+        return COLOURS[i % COLOURS.len()];
+    }
+    let [r, g, b] = colours::family(i as f64 / (curves - 1) as f64);
+    RGBColor(r, g, b)
+}
+
 const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(225, 225, 225);
 const FAINT_GRID: RGBColor = RGBColor(241, 241, 241);
@@ -239,7 +251,7 @@ fn draw(
     let mut pixels = Vec::new();
     for (i, curve) in plot.curves.iter().enumerate() {
         if curve.mark == Mark::Bars {
-            let colour = COLOURS[i % COLOURS.len()];
+            let colour = colour_of(i, plot.curves.len());
             let several = plot.curves.len() > 1;
             for (edges, &y) in curve.x.windows(2).zip(&curve.y) {
                 if !axis::drawable(y, plot.log_y) || edges.iter().any(|&x| !axis::drawable(x, plot.log_x)) || y == 0.0 {
@@ -254,7 +266,7 @@ fn draw(
             continue;
         }
         let runs = runs(plot, curve, at_x, at_y);
-        draw_curve(&area, &runs, curve.mark, COLOURS[i % COLOURS.len()])?;
+        draw_curve(&area, &runs, curve.mark, colour_of(i, plot.curves.len()))?;
         pixels.extend(runs.into_iter().flatten());
     }
     line(&area, vec![(left, top), (left, bottom), (right, bottom)], INK, 1.2)?;
@@ -337,9 +349,14 @@ fn draw_curve(
 
 /// The names of the curves, in the corner where fewest points are.
 fn legend(area: &Area<'_>, plot: &Plot, frame: Frame, pixels: &[(i32, i32)]) -> Result<(), Box<dyn std::error::Error>> {
-    let named: Vec<(usize, &Curve)> = plot.curves.iter().enumerate().filter(|(_, c)| !c.label.is_empty()).collect();
+    let mut named: Vec<(usize, &Curve)> = plot.curves.iter().enumerate().filter(|(_, c)| !c.label.is_empty()).collect();
     if named.is_empty() {
         return Ok(());
+    }
+    // Of a large family some members are named.
+    if named.len() > MOST_NAMED {
+        let kept = |i: usize| i * (named.len() - 1) / 4;
+        named = (0..5).map(|i| named[kept(i)]).collect();
     }
     let row = (TEXT + 5) * FINE;
     let longest = named.iter().map(|(_, c)| text_width(&c.label, TEXT)).max().unwrap_or(0);
@@ -361,7 +378,7 @@ fn legend(area: &Area<'_>, plot: &Plot, frame: Frame, pixels: &[(i32, i32)]) -> 
     for (place, (i, curve)) in named.into_iter().enumerate() {
         let middle = y + 3 * FINE + row * place as i32 + row / 2;
         let sample = vec![(x + 8 * FINE, middle), (x + 28 * FINE, middle)];
-        let colour = COLOURS[i % COLOURS.len()];
+        let colour = colour_of(i, plot.curves.len());
         if curve.mark == Mark::Bars {
             let half = 4 * FINE;
             let corners = [(x + 8 * FINE, middle - half), (x + 28 * FINE, middle + half)];

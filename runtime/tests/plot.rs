@@ -1,6 +1,9 @@
 //! Plots: what is drawn, and odd input.
 
-use dp_runtime::plot::{Curve, Mark, Plot, svg};
+use dp_runtime::plot::gallery::{self, Gallery};
+use dp_runtime::plot::heatmap::{self, Heatmap};
+use dp_runtime::plot::terminal::{self, Room};
+use dp_runtime::plot::{Curve, Mark, Plot, number_of_bins, raster, svg};
 
 fn example() -> Plot {
     let ista = (0..100).map(|k| 0.95f64.powi(k)).collect();
@@ -97,4 +100,101 @@ fn any_numbers_and_texts_can_be_plotted() {
             }
         }
     }
+}
+
+#[test]
+fn a_histogram_counts_every_finite_number_once() {
+    let values = [0.0, 0.1, 0.5, 0.99, 1.0, f64::NAN, 2.0, -1.0];
+    let bars = Curve::histogram("h", &values, (0.0, 1.0), 4);
+    assert_eq!((bars.x.len(), bars.y.clone()), (5, vec![2.0, 0.0, 1.0, 2.0]));
+    let text = svg(&Plot { curves: vec![bars.clone()], ..Plot::default() }).expect("drawable");
+    assert_eq!(text.matches("fill=\"#0072B2\"").count(), 3, "the bars that are not empty: {text}");
+    assert!(svg(&Plot { curves: vec![Curve { y: vec![1.0; 5], ..bars }], ..Plot::default() }).is_err());
+    let many: Vec<f64> = (0..1000).map(f64::from).collect();
+    assert_eq!(number_of_bins(&many), 10);
+    assert_eq!((number_of_bins(&[]), number_of_bins(&[1.0, 1.0])), (5, 20));
+}
+
+#[test]
+fn a_family_of_curves_has_a_range_of_colours_and_a_short_legend() {
+    let curves: Vec<Curve> = (1..=16).map(|k| Curve::of(&format!("layer {k}"), vec![f64::from(k), 0.0])).collect();
+    let text = svg(&Plot { curves, ..Plot::default() }).expect("drawable");
+    assert_eq!(text.matches("layer ").count(), 5);
+    assert!(text.contains("layer 1\n") && text.contains("layer 16\n"), "the first and the last: {text}");
+}
+
+#[test]
+fn maps_show_their_cells_and_range() {
+    let map = Heatmap {
+        title: "weights".into(),
+        rows: 2,
+        columns: 3,
+        values: vec![-1.0, 0.0, 1.0, f64::NAN, 0.5, -0.5],
+        ..Heatmap::default()
+    };
+    let text = heatmap::svg(&map).expect("drawable");
+    assert_eq!(text.matches("<image").count(), 2, "the cells and the bar");
+    assert!(text.contains("weights") && text.contains("data:image/png;base64,"));
+    assert_eq!(heatmap::svg(&map).expect("drawable"), text);
+    for wrong in [
+        Heatmap { rows: 0, columns: 3, values: vec![], ..map.clone() },
+        Heatmap { rows: 2, columns: 2, ..map.clone() },
+        Heatmap { values: vec![f64::NAN; 6], ..map.clone() },
+    ] {
+        assert!(heatmap::svg(&wrong).is_err());
+    }
+    let shown = terminal::heatmap(&map, Room::default()).expect("drawable");
+    assert!(shown.contains("2 by 3, from -1 to 1"), "{shown}");
+}
+
+#[test]
+fn galleries_lay_images_out_in_rows() {
+    let values: Vec<f64> = (0..6 * 4 * 4).map(|i| f64::from(i % 16) / 15.0).collect();
+    let six = Gallery { labels: vec!["first".into()], columns: 3, ..Gallery::of(&values, (4, 4), 1, false) };
+    assert_eq!((six.images.len(), six.images[0][15], six.images[0][0]), (6, [255; 3], [0; 3]));
+    let text = gallery::svg(&six).expect("drawable");
+    assert_eq!(text.matches("<image").count(), 6);
+    assert!(text.contains("first"));
+    // Colours: planes one after another.
+    let colour = Gallery::of(&[1.0, 0.0, 0.5], (1, 1), 3, false);
+    assert_eq!(colour.images, vec![vec![[255, 0, 128]]]);
+    // Each with its own scale.
+    let own = Gallery::of(&[5.0, 6.0, 7.0, 9.0], (1, 2), 1, true);
+    assert_eq!(own.images, vec![vec![[0; 3], [255; 3]]; 2]);
+    assert!(gallery::svg(&Gallery::default()).is_err());
+    // Black, white, the white between images, black, white.
+    assert_eq!(terminal::gallery(&own, Room::default()).expect("drawable"), " ██ █\n");
+}
+
+#[test]
+fn png_pictures_have_text_without_fonts_of_the_system() {
+    let with = raster::png(&svg(&example()).expect("drawable")).expect("drawable");
+    assert!(with.starts_with(b"\x89PNG"));
+    let tensor = dp_runtime::io::png::decode(&with).expect("a picture");
+    assert_eq!(tensor.shape(), [3, 840, 1280]);
+    // The title leaves dark pixels in the strip above the axes.
+    let dark = |picture: &[u8]| {
+        let tensor = dp_runtime::io::png::decode(picture).expect("a picture");
+        tensor.to_f64_vec()[..1280 * 30].iter().filter(|v| **v < 0.5).count()
+    };
+    let without = raster::png(&svg(&Plot { title: String::new(), ..example() }).expect("drawable")).expect("drawable");
+    assert!(dark(&with) > 200 && dark(&without) < 20, "{} {}", dark(&with), dark(&without));
+    assert!(raster::png("no drawing").is_err());
+}
+
+#[test]
+fn plots_in_text_have_axes_curves_and_a_legend() {
+    let text = terminal::plot(&example(), Room::default()).expect("drawable");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.iter().all(|l| l.chars().count() <= 74), "{text}");
+    for part in ["Convergence", "10⁻³ ┤", "└──", "a ISTA   b LISTA   c measured", "iteration"] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)));
+    let coloured = terminal::plot(&example(), Room { colour: true, ..Room::default() }).expect("drawable");
+    assert!(coloured.contains("\u{1b}[38;2;0;114;178m"));
+    // A falling line begins in the first row.
+    let fall = Plot { curves: vec![Curve::of("", (0..100).map(|i| -f64::from(i)).collect())], ..Plot::default() };
+    let text = terminal::plot(&fall, Room { columns: 40, rows: 8, colour: false }).expect("drawable");
+    assert!(text.lines().next().is_some_and(|l| l.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))), "{text}");
 }

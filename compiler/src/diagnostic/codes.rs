@@ -588,7 +588,7 @@ pub const ROWS: &[Row] = &[
     Row {
         code: Code("E0806"),
         title: "a file that cannot be read or written",
-        explanation: "Files are `.npy`, `.csv`, `.png` or `.safetensors`. A file that is damaged, cut off, longer \
+        explanation: "Files are `.npy`, `.npz`, `.csv`, `.png`, `.safetensors` or IDX, also with `.gz`. A file that is damaged, cut off, longer \
             than it says or of another kind is refused; so is a path that leads out of the allowed folders. Files \
             that exist are replaced only with `--overwrite`.",
     },

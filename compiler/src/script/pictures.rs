@@ -154,8 +154,13 @@ fn curves(args: &mut Args) -> Res<Plot> {
             }
         }
     }
+    // One name for many curves is that of a family.
+    let family = labels.len() == 1 && rows.len() > 1;
     for (i, ys) in rows.into_iter().enumerate() {
-        let label = labels.get(i).cloned().unwrap_or_default();
+        let label = match family {
+            true => format!("{} {}", labels[0], i + 1),
+            false => labels.get(i).cloned().unwrap_or_default(),
+        };
         figure.curves.push(match &abscissa {
             Some(x) if x.len() != ys.len() => {
                 return fail("E0412", args.span, format!("`x:` has {} points, a curve has {}", x.len(), ys.len()));

@@ -76,6 +76,11 @@ impl Scale {
     }
 }
 
+/// The colour of a member of a family of curves, from 0 to 1. The brightest yellow is left out: it cannot be seen on white.
+pub fn family(at: f64) -> Rgb {
+    between(&SEQUENTIAL, 0.92 * at)
+}
+
 /// The least and greatest finite numbers; 0 and 1 if there are none.
 pub fn range(values: &[f64]) -> (f64, f64) {
     let finite = values.iter().copied().filter(|v| v.is_finite());

@@ -48,7 +48,10 @@ impl Gallery {
         if self.columns > 0 {
             return self.columns.min(n);
         }
-        // As wide as 1.5 times its height.
+        // A few stand in one row; of many the whole is 1.5 times as wide as high.
+        if n as f64 * self.width as f64 <= 5.0 * self.height as f64 {
+            return n;
+        }
         let shape = self.height as f64 / self.width.max(1) as f64;
         ((n as f64 * shape * 1.5).sqrt().ceil() as usize).clamp(1, n)
     }

@@ -4,7 +4,7 @@ use super::axis::{self, Axis, Tick};
 use super::colours::{Rgb, Scale};
 use super::gallery::Gallery;
 use super::heatmap::Heatmap;
-use super::{Axes, COLOURS, Mark, Plot, axes};
+use super::{Axes, Mark, Plot, axes, colour_of};
 use crate::table::format_number;
 
 /// How much room there is, and whether colours are shown.
@@ -53,14 +53,17 @@ impl Canvas {
         }
     }
 
-    fn row(&self, row: usize, colour: bool) -> String {
+    /// A row as text, in colours if there are `curves` to be told apart by them; `letters` stand over the dots.
+    fn row(&self, row: usize, curves: Option<usize>, letters: &[(usize, usize, char)]) -> String {
         let mut text = String::new();
-        for &(bits, curve) in &self.cells[row * self.columns..(row + 1) * self.columns] {
+        for (column, &(bits, curve)) in self.cells[row * self.columns..(row + 1) * self.columns].iter().enumerate() {
             let c = char::from_u32(0x2800 + u32::from(bits)).unwrap_or(' ');
-            match (colour, bits) {
-                (_, 0) => text.push(' '),
-                (true, _) => text.push_str(&coloured(c, curve)),
-                (false, _) => text.push(c),
+            let letter = letters.iter().find(|(x, y, _)| (*x, *y) == (column, row));
+            match (letter, curves, bits) {
+                (Some((_, _, letter)), ..) => text.push(*letter),
+                (None, _, 0) => text.push(' '),
+                (None, Some(curves), _) => text.push_str(&coloured(c, curve, curves)),
+                (None, None, _) => text.push(c),
             }
         }
         text
@@ -68,8 +71,8 @@ impl Canvas {
 }
 
 /// A character in the colour of a curve.
-fn coloured(c: char, curve: usize) -> String {
-    let colour = COLOURS[curve % COLOURS.len()];
+fn coloured(c: char, curve: usize, curves: usize) -> String {
+    let colour = colour_of(curve, curves);
     format!("\x1b[38;2;{};{};{}m{c}\x1b[0m", colour.0, colour.1, colour.2)
 }
 
@@ -90,6 +93,9 @@ pub fn plot(plot: &Plot, room: Room) -> Result<String, String> {
             ((1.0 - y_axis.position(y)) * (4 * rows - 1) as f64).round() as i32,
         )
     };
+    // Without colours a letter at its end names a curve.
+    let mut letters: Vec<(usize, usize, char)> = Vec::new();
+    let lettered = !room.colour && (2..=26).contains(&plot.curves.len());
     for (i, curve) in plot.curves.iter().enumerate() {
         let shown = |x: f64, y: f64| axis::drawable(x, plot.log_x) && axis::drawable(y, plot.log_y);
         if curve.mark == Mark::Bars {
@@ -113,8 +119,14 @@ pub fn plot(plot: &Plot, room: Room) -> Result<String, String> {
                 (_, None) => {}
             }
             last = here;
+            if let (true, Some((x, y))) = (lettered && !curve.label.is_empty(), here) {
+                let place = (x.max(0) as usize / 2, y.max(0) as usize / 4, (b'a' + i as u8) as char);
+                letters.retain(|(_, _, c)| *c != place.2);
+                letters.push(place);
+            }
         }
     }
+    let curves = room.colour.then_some(plot.curves.len());
     let mut text = String::new();
     if !plot.title.is_empty() {
         text += &format!("{:margin$}  {}\n", "", plot.title);
@@ -126,7 +138,7 @@ pub fn plot(plot: &Plot, room: Room) -> Result<String, String> {
         let label = y_ticks.iter().find(|t| at(x_ticks.first().map_or(1.0, |t| t.value), t.value).1 / 4 == row as i32);
         let mark = if label.is_some() { '┤' } else { '│' };
         let label = label.map_or("", |t| &t.label);
-        text += format!("{label:>margin$} {mark}{}", canvas.row(row, room.colour)).trim_end();
+        text += format!("{label:>margin$} {mark}{}", canvas.row(row, curves, &letters)).trim_end();
         text.push('\n');
     }
     text += &format!("{:margin$} └{}\n", "", "─".repeat(columns));
@@ -137,10 +149,14 @@ pub fn plot(plot: &Plot, room: Room) -> Result<String, String> {
     }
     let names = plot.curves.iter().enumerate().filter(|(_, c)| !c.label.is_empty());
     let legend: Vec<String> = names
-        .map(|(i, c)| if room.colour { format!("{} {}", coloured('■', i), c.label) } else { c.label.clone() })
+        .map(|(i, c)| match curves {
+            Some(curves) => format!("{} {}", coloured('■', i, curves), c.label),
+            None if lettered && c.mark != Mark::Bars => format!("{} {}", (b'a' + i as u8) as char, c.label),
+            None => c.label.clone(),
+        })
         .collect();
     if !legend.is_empty() {
-        text += &format!("{:margin$}  {}\n", "", legend.join(if room.colour { "   " } else { ", " }));
+        text += &format!("{:margin$}  {}\n", "", legend.join("   "));
     }
     Ok(text)
 }
