@@ -388,3 +388,17 @@ fn a_training_is_not_resumed_with_other_settings() {
     let again = interrupted(&folder, "run training.dp --resume --steps 100000000 --rate 0.5");
     assert!(again.status == Some(130) && again.err.contains("after step"), "{:?} {}", again.status, again.err);
 }
+
+#[test]
+fn parameters_of_instances_are_saved_and_loaded() {
+    let folder = Folder::new("instances");
+    folder.file(
+        "save.dp",
+        "network two(x: real[3]) -> real[3] {\n    param a = dense(3, 3), b = dense(3, 3)\n    b(tanh(a(x)))\n}\n\
+         save(\"two.safetensors\", two.params)\nsave(\"two.npz\", two.params)\n\
+         let stored = load(\"two.safetensors\")\nlet packed = load(\"two.npz\")\nnetwork again = at(two, stored)\n\
+         assert all(again([1, 2, 3]) == two([1, 2, 3]))\nassert all(at(two, packed)([1, 2, 3]) == two([1, 2, 3]))\n\
+         assert all(stored.a.W == two.a.W)\nprint size(flat(stored))\n",
+    );
+    expect(&folder, "run save.dp", 0, &["24\n"], &[]);
+}

@@ -20,6 +20,22 @@ pub enum Builtin {
     Erf,
     Atan,
     Atan2,
+    Log2,
+    Log10,
+    Cbrt,
+    Asin,
+    Acos,
+    Sinh,
+    Cosh,
+    Asinh,
+    Acosh,
+    Atanh,
+    Hypot,
+    Erfc,
+    Lgamma,
+    Digamma,
+    /// `polygamma(n, x)`, n a static int: the derivative of order n of `digamma`.
+    Polygamma,
     /// Also on int.
     Abs,
     Sign,
@@ -99,6 +115,18 @@ pub enum Builtin {
     Opnorm,
     Svd,
     Solve,
+    /// `solve_lower(L, b)`, `solve_upper(U, b)`: with one triangle. `cholesky(A)`, `det(A)`, `slogdet(A)`: {sign, log}, `qr(A)`: {q, r},
+    /// `eigh(A)`: {w, v}.
+    SolveLower,
+    SolveUpper,
+    Cholesky,
+    Det,
+    Slogdet,
+    Qr,
+    Eigh,
+    /// `fft(z)`, `ifft(z)`, along the last axis or `axis: i`, of reals or of a record {re, im}; a record.
+    Fft,
+    Ifft,
     /// `normal(m, n, key: k)`, `uniform(m, n, key: k)` in [0, 1), `rademacher(m, n, key: k)` (-1 or 1), `permutation(n, key: k)`
     /// (int), `randint(m, n, below: b, key: k)`. At the top level `key:` may be left out.
     Normal,
@@ -173,6 +201,10 @@ rows! {
     "exp" Exp "exp(x)"; "expm1" Expm1 "expm1(x)"; "log" Log "log(x)"; "log1p" Log1p "log1p(x)"; "sqrt" Sqrt "sqrt(x)";
     "sin" Sin "sin(x)"; "cos" Cos "cos(x)"; "tan" Tan "tan(x)"; "tanh" Tanh "tanh(x)"; "sigmoid" Sigmoid "sigmoid(x)";
     "softplus" Softplus "softplus(x)"; "erf" Erf "erf(x)"; "atan" Atan "atan(x)"; "atan2" Atan2 "atan2(y, x)";
+    "log2" Log2 "log2(x)"; "log10" Log10 "log10(x)"; "cbrt" Cbrt "cbrt(x)"; "asin" Asin "asin(x)"; "acos" Acos "acos(x)";
+    "sinh" Sinh "sinh(x)"; "cosh" Cosh "cosh(x)"; "asinh" Asinh "asinh(x)"; "acosh" Acosh "acosh(x)"; "atanh" Atanh "atanh(x)";
+    "hypot" Hypot "hypot(a, b)"; "erfc" Erfc "erfc(x)"; "lgamma" Lgamma "lgamma(x)"; "digamma" Digamma "digamma(x)";
+    "polygamma" Polygamma "polygamma(n, x)";
     "abs" Abs "abs(x)"; "sign" Sign "sign(x)"; "floor" Floor "floor(x)"; "ceil" Ceil "ceil(x)"; "round" Round "round(x)";
     "max" Max "max(a, b), max(x), max(x, axis: i), max(e for i in n)"; "min" Min "min(a, b), min(x), min(x, axis: i), min(e for i in n)";
     "where" Where "where(mask, a, b)";
@@ -195,6 +227,9 @@ rows! {
     "pool_max" PoolMax "pool_max(x, p), pool_max(x, p, stride: s)"; "pool_mean" PoolMean "pool_mean(x, p), pool_mean(x, p, stride: s)";
     "pool_top" PoolTop "pool_top(x, p, k)"; "resize2" Resize2 "resize2(x, h, w), resize2(x, h, w, mode: \"nearest\")";
     "opnorm" Opnorm "opnorm(A)"; "svd" Svd "svd(A)"; "solve" Solve "solve(A, b)";
+    "solve_lower" SolveLower "solve_lower(L, b)"; "solve_upper" SolveUpper "solve_upper(U, b)"; "cholesky" Cholesky "cholesky(A)";
+    "det" Det "det(A)"; "slogdet" Slogdet "slogdet(A)"; "qr" Qr "qr(A)"; "eigh" Eigh "eigh(A)";
+    "fft" Fft "fft(z), fft(z, axis: i)"; "ifft" Ifft "ifft(z), ifft(z, axis: i)";
     "normal" Normal "normal(m, n, key: k)"; "uniform" Uniform "uniform(m, n, key: k)"; "rademacher" Rademacher "rademacher(m, n, key: k)";
     "permutation" Permutation "permutation(n, key: k)"; "randint" Randint "randint(m, n, below: b, key: k)";
     "bernoulli" Bernoulli "bernoulli(m, n, p: q, key: k)"; "exponential" Exponential "exponential(m, n, key: k)"; "laplace" Laplace "laplace(m, n, key: k)";

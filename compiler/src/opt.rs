@@ -53,6 +53,7 @@ pub fn can_fault(op: &Op) -> bool {
         Op::IntDiv | Op::Mod => true,
         elementwise if prims::is_elementwise(elementwise) => false,
         Op::Gather | Op::ScatterAdd | Op::Update | Op::Solve => true,
+        Op::Cholesky | Op::TriangularSolve { .. } | Op::SpectralQuotient(_) => true,
         Op::Guard(Guard::Unconverged { .. } | Guard::NotAtFixedPoint { .. }) => true,
         Op::Scan(scan) => scan.trips == Trips::Input || graph_can_fault(&scan.body),
         Op::Cond { then, otherwise } => graph_can_fault(then) || graph_can_fault(otherwise),

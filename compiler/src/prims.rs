@@ -10,6 +10,8 @@ pub mod sums;
 pub mod value;
 
 pub mod control;
+pub mod decompositions;
+pub mod elementary;
 pub mod convolution;
 pub mod elementwise;
 pub mod indexing;
@@ -18,6 +20,7 @@ pub mod products;
 pub mod random;
 pub mod reductions;
 pub mod structure;
+pub mod transforms;
 
 use crate::ir::graph::{Op, Type};
 use dp_runtime::fault::FaultKind;
@@ -36,6 +39,8 @@ pub enum Family {
     Product,
     /// Decompositions and linear systems.
     Linalg,
+    /// Fourier transforms.
+    Transform,
     Random,
     /// Loops, branches, calls, guards.
     Control,
@@ -112,6 +117,19 @@ table! {
     Op::Softplus => elementwise::SOFTPLUS,
     Op::Erf => elementwise::ERF,
     Op::Atan => elementwise::ATAN,
+    Op::Log2 => elementary::LOG2,
+    Op::Log10 => elementary::LOG10,
+    Op::Cbrt => elementary::CBRT,
+    Op::Asin => elementary::ASIN,
+    Op::Acos => elementary::ACOS,
+    Op::Sinh => elementary::SINH,
+    Op::Cosh => elementary::COSH,
+    Op::Asinh => elementary::ASINH,
+    Op::Acosh => elementary::ACOSH,
+    Op::Atanh => elementary::ATANH,
+    Op::Erfc => elementary::ERFC,
+    Op::Lgamma => elementary::LGAMMA,
+    Op::Polygamma { .. } => elementary::POLYGAMMA,
     Op::Floor => elementwise::FLOOR,
     Op::Ceil => elementwise::CEIL,
     Op::Round => elementwise::ROUND,
@@ -125,6 +143,7 @@ table! {
     Op::Max => elementwise::MAX,
     Op::Min => elementwise::MIN,
     Op::Atan2 => elementwise::ATAN2,
+    Op::Hypot => elementary::HYPOT,
     Op::IntDiv => elementwise::INT_DIV,
     Op::Mod => elementwise::MOD,
 
@@ -167,6 +186,15 @@ table! {
     Op::Conv { .. } => convolution::CONV,
     Op::Svd => linalg::SVD,
     Op::Solve => linalg::SOLVE,
+    Op::Cholesky => decompositions::CHOLESKY,
+    Op::TriangularSolve { .. } => decompositions::TRIANGULAR_SOLVE,
+    Op::Det => decompositions::DET,
+    Op::SlogDet => decompositions::SLOGDET,
+    Op::Qr => decompositions::QR,
+    Op::Eigh => decompositions::EIGH,
+    Op::SpectralQuotient(_) => decompositions::SPECTRAL_QUOTIENT,
+
+    Op::Fft { .. } => transforms::FFT,
 
     Op::Normal { .. } => random::NORMAL,
     Op::Uniform { .. } => random::UNIFORM,

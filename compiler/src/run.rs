@@ -217,7 +217,9 @@ pub fn fault_message(fault: &Fault, span: Span) -> Diagnostic {
             Diagnostic::error("E0502", place, fault.kind.to_string()).note("indices start at 0")
         }
         FaultKind::DivisionByZero => Diagnostic::error("E0501", place, fault.kind.to_string()),
-        FaultKind::Singular => Diagnostic::error("E0505", place, fault.kind.to_string()),
+        FaultKind::Singular | FaultKind::NotPositiveDefinite => {
+            Diagnostic::error("E0505", place, fault.kind.to_string())
+        }
         FaultKind::Interrupted => Diagnostic::error("E0506", place, "interrupted"),
         FaultKind::Unconverged { solver } => Diagnostic::error(
             "E0507",

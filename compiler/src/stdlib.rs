@@ -11,6 +11,8 @@ use std::ops::Range;
 pub const MODULES: &[(&str, &str)] = &[
     ("prelude", include_str!("../../std/prelude.dp")),
     ("linalg", include_str!("../../std/linalg.dp")),
+    ("krylov", include_str!("../../std/krylov.dp")),
+    ("fourier", include_str!("../../std/fourier.dp")),
     ("losses", include_str!("../../std/losses.dp")),
     ("layers", include_str!("../../std/layers.dp")),
     ("optim", include_str!("../../std/optim.dp")),

@@ -6,10 +6,13 @@
 //! `extern "C"` function: the kernels index only by layouts and checked indices, and an abort is what a bug gets.
 
 use crate::fault::FaultKind;
+use crate::fft;
 use crate::kernels::index::Access;
 use crate::kernels::standard::{self, Decompose};
-use crate::kernels::{Layout, Real, conv, copy, dot, index, order, reduce, walk};
+use crate::kernels::{Layout, Real, conv, copy, decompose, dot, index, order, reduce, walk};
 use crate::lanes::{F32Lane, F64Lane};
+use crate::linalg;
+use crate::linalg::spectral::Spectral;
 use crate::math;
 use crate::random;
 use crate::tensor::DType;
@@ -82,6 +85,22 @@ pub enum Kernel {
     Svd,
     /// a, b -> x
     Solve,
+    /// a -> l
+    Cholesky,
+    /// t, b -> x
+    TriangularSolve { lower: bool },
+    /// a -> out
+    Det,
+    /// a -> signs, logarithms
+    SlogDet,
+    /// a -> q, r
+    Qr,
+    /// a -> values, vectors
+    Eigh,
+    /// values, x -> out
+    SpectralQuotient { by: Spectral },
+    /// x -> out
+    Fft { inverse: bool },
 }
 
 /// What a reduction other than a sum computes.
@@ -322,6 +341,25 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 DType::F64 => solve::<f64>(layouts, at)?,
                 DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
+            Kernel::Fft { inverse } => {
+                let n = matrices(&layouts[0]).1;
+                match dtype {
+                    DType::F32 => fft::fft::<f32>(input(layouts, at, 0), n, *inverse, output(layouts, at, 1)),
+                    DType::F64 => fft::fft::<f64>(input(layouts, at, 0), n, *inverse, output(layouts, at, 1)),
+                    DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+                }
+            }
+            Kernel::Cholesky
+            | Kernel::TriangularSolve { .. }
+            | Kernel::Det
+            | Kernel::SlogDet
+            | Kernel::Qr
+            | Kernel::Eigh
+            | Kernel::SpectralQuotient { .. } => match dtype {
+                DType::F32 => decomposed::<f32>(kernel, layouts, at)?,
+                DType::F64 => decomposed::<f64>(kernel, layouts, at)?,
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
         }
     }
     Ok(())
@@ -452,4 +490,29 @@ unsafe fn solve<T: Decompose>(layouts: &[Layout], at: &[*mut u8]) -> Result<(), 
             output(layouts, at, 2),
         )
     }
+}
+
+/// The kernels of `decompose`.
+unsafe fn decomposed<T: linalg::Real>(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(), FaultKind> {
+    // A quotient's matrix is its second operand.
+    let (count, m, n) = matrices(&layouts[usize::from(matches!(kernel, Kernel::SpectralQuotient { .. }))]);
+    unsafe {
+        let a = input::<T>(layouts, at, 0);
+        match kernel {
+            Kernel::Cholesky => decompose::cholesky((count, n), a, output(layouts, at, 1))?,
+            Kernel::TriangularSolve { lower } => {
+                let sizes = matrices(&layouts[1]);
+                decompose::triangular_solve(*lower, sizes, a, input(layouts, at, 1), output(layouts, at, 2))?;
+            }
+            Kernel::Det => decompose::det((count, n), a, output(layouts, at, 1)),
+            Kernel::SlogDet => decompose::slogdet((count, n), a, output(layouts, at, 1), output(layouts, at, 2)),
+            Kernel::Qr => decompose::qr((count, m, n), a, output(layouts, at, 1), output(layouts, at, 2)),
+            Kernel::Eigh => decompose::eigh((count, n), a, output(layouts, at, 1), output(layouts, at, 2)),
+            Kernel::SpectralQuotient { by } => {
+                decompose::spectral_quotients(*by, (count, m, n), a, input(layouts, at, 1), output(layouts, at, 2))?;
+            }
+            other => wrong_kind(other, layouts[0].dtype),
+        }
+    }
+    Ok(())
 }

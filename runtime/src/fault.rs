@@ -11,6 +11,8 @@ pub enum FaultKind {
     DivisionByZero,
     /// A singular matrix was to be solved with.
     Singular,
+    /// A matrix whose Cholesky factor was wanted is not positive definite.
+    NotPositiveDefinite,
     /// The user asked to stop.
     Interrupted,
     /// A solver did not converge where its derivative needs a fixed point.
@@ -29,6 +31,7 @@ impl fmt::Display for FaultKind {
             }
             FaultKind::DivisionByZero => write!(f, "integer division by zero"),
             FaultKind::Singular => write!(f, "the matrix is singular"),
+            FaultKind::NotPositiveDefinite => write!(f, "the matrix is not positive definite"),
             FaultKind::Interrupted => write!(f, "interrupted"),
             FaultKind::Unconverged { solver } => write!(f, "solver `{solver}` did not converge"),
             FaultKind::Degenerate { what } => write!(f, "{what}"),

@@ -11,6 +11,7 @@
 
 pub mod conv;
 pub mod copy;
+pub mod decompose;
 pub mod dot;
 pub mod index;
 pub mod matvec;

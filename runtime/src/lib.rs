@@ -4,6 +4,7 @@
 pub mod abi;
 pub mod checkpoint;
 pub mod fault;
+pub mod fft;
 pub mod interrupt;
 pub mod io;
 pub mod kernels;

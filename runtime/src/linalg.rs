@@ -2,9 +2,16 @@
 //!
 //! On one kind of processor the bits are always the same; between kinds they agree to rounding.
 
+pub mod spectral;
+
 use crate::fault::FaultKind;
+use crate::math::scalar::log_f64;
+use faer::linalg::solvers::PartialPivLu;
+use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::traits::RealField;
-use faer::{Mat, MatRef, Par};
+use faer::{Mat, MatRef, Par, Side};
+use std::cmp::Ordering;
+use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// The thin singular value decomposition `a = u diag(s) v^T` of an `m` by `n` matrix in row-major order.
 ///
@@ -42,23 +49,46 @@ pub fn solve_f32(a: &[f32], b: &[f32], n: usize, p: usize) -> Result<Vec<f32>, F
 }
 
 /// An element kind: faer's arithmetic, and what it does not give in this form.
-trait Real: RealField + Copy + PartialOrd + std::ops::Neg<Output = Self> {
+pub trait Real:
+    RealField
+    + Copy
+    + PartialOrd
+    + Neg<Output = Self>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+{
     const ZERO: Self;
+    const HALF: Self;
     const NAN: Self;
+    /// The distance from 1 to the next number.
+    const EPSILON: Self;
     fn size(self) -> Self;
     fn finite(self) -> bool;
+    /// The nearest number of this kind.
+    fn of(value: f64) -> Self;
+    fn wide(self) -> f64;
 }
 
 macro_rules! real {
     ($ty:ty) => {
         impl Real for $ty {
             const ZERO: $ty = 0.0;
+            const HALF: $ty = 0.5;
+            const EPSILON: $ty = <$ty>::EPSILON;
             const NAN: $ty = <$ty>::NAN;
             fn size(self) -> $ty {
                 self.abs()
             }
             fn finite(self) -> bool {
                 self.is_finite()
+            }
+            fn of(value: f64) -> $ty {
+                value as $ty
+            }
+            fn wide(self) -> f64 {
+                self.into()
             }
         }
     };
@@ -83,14 +113,7 @@ fn svd<T: Real>(a: &[T], m: usize, n: usize) -> (Vec<T>, Vec<T>, Vec<T>) {
     };
     let (mut u, mut v) = (row_major(u.as_ref()), row_major(v.as_ref()));
     for j in 0..k {
-        let mut largest = T::ZERO;
-        for i in 0..m {
-            let entry = u[i * k + j];
-            if entry.size() > largest.size() {
-                largest = entry;
-            }
-        }
-        if largest < T::ZERO {
+        if largest(&u, k, j) < T::ZERO {
             u.iter_mut().skip(j).step_by(k).for_each(|entry| *entry = -*entry);
             v.iter_mut().skip(j).step_by(k).for_each(|entry| *entry = -*entry);
         }
@@ -122,4 +145,192 @@ fn solve<T: Real>(a: &[T], b: &[T], n: usize, p: usize) -> Result<Vec<T>, FaultK
     let mut x = MatRef::from_row_major_slice(b, n, p).to_owned();
     faer::linalg::solvers::SolveCore::solve_in_place_with_conj(&factors, faer::Conj::No, x.as_mut());
     Ok(row_major(x.as_ref()))
+}
+
+/// In 64 bits: the decompositions from here on work in 64 bits for both kinds, which is more accurate and less code.
+fn wide<T: Real>(a: &[T]) -> Vec<f64> {
+    a.iter().map(|v| v.wide()).collect()
+}
+
+fn narrow<T: Real>(a: &[f64]) -> Vec<T> {
+    a.iter().map(|&v| T::of(v)).collect()
+}
+
+/// The symmetric part `(a + a^T) / 2` of a square matrix; `None` where an element is not finite.
+fn symmetric_part(a: &[f64], n: usize) -> Option<Mat<f64>> {
+    assert_eq!(a.len(), n * n, "elements of a {n} by {n} matrix");
+    if !a.iter().all(|v| v.is_finite()) {
+        return None;
+    }
+    Some(Mat::from_fn(n, n, |i, j| 0.5 * a[i * n + j] + 0.5 * a[j * n + i]))
+}
+
+/// The lower triangular `l` with a positive diagonal and `l l^T` the symmetric part of `a`, `n` by `n` in row-major order.
+///
+/// A matrix with a NaN or an infinity gives NaN in the lower triangle.
+///
+/// # Errors
+/// `NotPositiveDefinite` when a pivot is not positive.
+///
+/// # Panics
+/// If `a` has not `n * n` elements.
+pub fn cholesky<T: Real>(a: &[T], n: usize) -> Result<Vec<T>, FaultKind> {
+    Ok(narrow(&cholesky_f64(&wide(a), n)?))
+}
+
+fn cholesky_f64(a: &[f64], n: usize) -> Result<Vec<f64>, FaultKind> {
+    faer::set_global_parallelism(Par::Seq);
+    let lower = |factor: &dyn Fn(usize, usize) -> f64| {
+        (0..n * n).map(|at| if at % n <= at / n { factor(at / n, at % n) } else { 0.0 }).collect()
+    };
+    let Some(matrix) = symmetric_part(a, n) else { return Ok(lower(&|_, _| f64::NAN)) };
+    match matrix.llt(Side::Lower) {
+        Ok(factors) => {
+            let l = factors.L();
+            Ok(lower(&|i, j| l[(i, j)]))
+        }
+        Err(_) => Err(FaultKind::NotPositiveDefinite),
+    }
+}
+
+/// Solves `t x = b` with the lower (or upper) triangle of `t`, `n` by `n`; `b` and the result are `n` by `p`, all in row-major
+/// order. What lies outside of the triangle is not read.
+///
+/// # Errors
+/// `Singular` when an element of the diagonal is 0.
+///
+/// # Panics
+/// If the slices have not `n * n` and `n * p` elements.
+pub fn triangular_solve<T: Real>(lower: bool, t: &[T], b: &[T], n: usize, p: usize) -> Result<Vec<T>, FaultKind> {
+    Ok(narrow(&triangular_solve_f64(lower, &wide(t), &wide(b), n, p)?))
+}
+
+fn triangular_solve_f64(lower: bool, t: &[f64], b: &[f64], n: usize, p: usize) -> Result<Vec<f64>, FaultKind> {
+    assert_eq!(t.len(), n * n, "elements of a {n} by {n} matrix");
+    assert_eq!(b.len(), n * p, "elements of a {n} by {p} matrix");
+    if n == 0 || p == 0 {
+        return Ok(Vec::new());
+    }
+    if (0..n).any(|i| t[i * n + i] == 0.0) {
+        return Err(FaultKind::Singular);
+    }
+    let matrix = MatRef::from_row_major_slice(t, n, n);
+    let mut x = MatRef::from_row_major_slice(b, n, p).to_owned();
+    if lower {
+        solve_lower_triangular_in_place(matrix, x.as_mut(), Par::Seq);
+    } else {
+        solve_upper_triangular_in_place(matrix, x.as_mut(), Par::Seq);
+    }
+    Ok(row_major(x.as_ref()))
+}
+
+/// The pivots of Gaussian elimination with row exchanges, and whether the exchanges are an odd permutation.
+fn pivots(a: &[f64], n: usize) -> (Vec<f64>, bool) {
+    assert_eq!(a.len(), n * n, "elements of a {n} by {n} matrix");
+    faer::set_global_parallelism(Par::Seq);
+    let factors: PartialPivLu<f64> = MatRef::from_row_major_slice(a, n, n).partial_piv_lu();
+    let upper = factors.U();
+    let values = (0..n).map(|i| upper[(i, i)]).collect();
+    let (forward, _) = factors.P().arrays();
+    let (mut seen, mut odd) = (vec![false; n], false);
+    for start in 0..n {
+        let mut at = start;
+        while !seen[at] {
+            seen[at] = true;
+            at = forward[at];
+            // A cycle of length c is c - 1 exchanges.
+            odd ^= at != start;
+        }
+    }
+    (values, odd)
+}
+
+/// The determinant of an `n` by `n` matrix in row-major order: the product of the pivots, which may overflow; 1 if n is 0.
+///
+/// # Panics
+/// If `a` has not `n * n` elements.
+pub fn det<T: Real>(a: &[T], n: usize) -> T {
+    let (pivots, odd) = pivots(&wide(a), n);
+    let product: f64 = pivots.into_iter().fold(1.0, |product, pivot| product * pivot);
+    T::of(if odd { -product } else { product })
+}
+
+/// The sign of the determinant (-1, 0, 1) and the logarithm of its size; 0 and minus infinity for a singular matrix.
+///
+/// # Panics
+/// If `a` has not `n * n` elements.
+pub fn slogdet<T: Real>(a: &[T], n: usize) -> (T, T) {
+    let (pivots, odd) = pivots(&wide(a), n);
+    let (mut sign, mut log) = (if odd { -1.0 } else { 1.0 }, 0.0);
+    for pivot in pivots {
+        match pivot.partial_cmp(&0.0) {
+            Some(Ordering::Less) => sign = -sign,
+            Some(Ordering::Equal) => return (T::ZERO, T::of(f64::NEG_INFINITY)),
+            Some(Ordering::Greater) => {}
+            None => return (T::NAN, T::NAN),
+        }
+        log += log_f64(pivot.abs());
+    }
+    (T::of(sign), T::of(log))
+}
+
+/// The thin decomposition `a = q r` of an `m` by `n` matrix: with `k = min(m, n)`, `q` is `m` by `k` with orthonormal columns, `r` is
+/// `k` by `n` and upper triangular with no negative diagonal element, all in row-major order.
+///
+/// A matrix with a NaN or an infinity gives NaN.
+///
+/// # Panics
+/// If `a` has not `m * n` elements.
+pub fn qr<T: Real>(a: &[T], m: usize, n: usize) -> (Vec<T>, Vec<T>) {
+    let (q, r) = qr_f64(&wide(a), m, n);
+    (narrow(&q), narrow(&r))
+}
+
+fn qr_f64(a: &[f64], m: usize, n: usize) -> (Vec<f64>, Vec<f64>) {
+    assert_eq!(a.len(), m * n, "elements of a {m} by {n} matrix");
+    let k = m.min(n);
+    if !a.iter().all(|v| v.is_finite()) {
+        return (vec![f64::NAN; m * k], vec![f64::NAN; k * n]);
+    }
+    faer::set_global_parallelism(Par::Seq);
+    let factors = MatRef::from_row_major_slice(a, m, n).qr();
+    let (mut q, upper) = (row_major(factors.compute_thin_Q().as_ref()), factors.thin_R());
+    let mut r: Vec<f64> = (0..k * n).map(|at| if at / n <= at % n { upper[(at / n, at % n)] } else { 0.0 }).collect();
+    for i in 0..k {
+        if r[i * n + i] < 0.0 {
+            r[i * n + i..(i + 1) * n].iter_mut().for_each(|entry| *entry = -*entry);
+            q.iter_mut().skip(i).step_by(k).for_each(|entry| *entry = -*entry);
+        }
+    }
+    (q, r)
+}
+
+/// The eigenvalues, ascending, and orthonormal eigenvectors (columns of an `n` by `n` matrix in row-major order) of the symmetric
+/// part of `a`. Signs are made unique as for the singular value decomposition. NaN for a matrix with a NaN or an infinity.
+///
+/// # Panics
+/// If `a` has not `n * n` elements.
+pub fn eigh<T: Real>(a: &[T], n: usize) -> (Vec<T>, Vec<T>) {
+    let (values, vectors) = eigh_f64(&wide(a), n);
+    (narrow(&values), narrow(&vectors))
+}
+
+fn eigh_f64(a: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
+    faer::set_global_parallelism(Par::Seq);
+    let decomposed = symmetric_part(a, n).and_then(|matrix| matrix.self_adjoint_eigen(Side::Lower).ok());
+    let Some(decomposed) = decomposed else { return (vec![f64::NAN; n], vec![f64::NAN; n * n]) };
+    let values = decomposed.S().column_vector().iter().copied().collect();
+    let mut vectors = row_major(decomposed.U());
+    for j in 0..n {
+        if largest(&vectors, n, j) < 0.0 {
+            vectors.iter_mut().skip(j).step_by(n).for_each(|entry| *entry = -*entry);
+        }
+    }
+    (values, vectors)
+}
+
+/// The first entry of largest size in column `j` of a matrix with rows of `k`.
+fn largest<T: Real>(matrix: &[T], k: usize, j: usize) -> T {
+    let column = matrix.iter().skip(j).step_by(k);
+    column.fold(T::ZERO, |largest, &entry| if entry.size() > largest.size() { entry } else { largest })
 }

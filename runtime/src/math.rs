@@ -15,16 +15,22 @@ use crate::lanes::Lanes;
 
 mod error_function;
 mod exponential;
+mod gamma;
+mod hyperbolic;
 mod logarithm;
 mod power;
+mod roots;
 pub mod scalar;
 mod trigonometric;
 
-pub use error_function::erf;
+pub use error_function::{erf, erfc};
 pub use exponential::{exp, expm1, sigmoid, softplus, tanh};
-pub use logarithm::{log, log1p};
+pub use gamma::{lgamma, polygamma};
+pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
+pub use logarithm::{log, log1p, log2, log10};
 pub use power::pow;
-pub use trigonometric::{atan, atan2, cos, sin, tan};
+pub use roots::{cbrt, hypot};
+pub use trigonometric::{acos, asin, atan, atan2, cos, sin, tan};
 
 /// `-1`, `0` or `1` with the sign of `x`; zeros keep their sign, NaN stays NaN.
 pub fn sign<L: Lanes>(l: &mut L, x: L::V) -> L::V {

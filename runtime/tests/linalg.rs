@@ -98,3 +98,88 @@ fn solve_refuses_a_singular_matrix_and_passes_nan_on() {
     let x = solve_f64(&[1.0, 0.0, 0.0, 1.0], &[f64::NAN, 1.0], 2, 1).expect("not singular");
     assert!(x[0].is_nan());
 }
+
+#[test]
+fn cholesky_factors_the_symmetric_part() {
+    for n in [1, 2, 5, 40] {
+        let x = matrix(n as u64, n * n);
+        let mut a = product(&transposed(&x, n, n), &x, n, n, n);
+        (0..n).for_each(|i| a[i * n + i] += 1.0);
+        let l = cholesky(&a, n).expect("positive definite");
+        assert_close(&product(&l, &transposed(&l, n, n), n, n, n), &a, 1e-11);
+        assert!((0..n).all(|i| l[i * n + i] > 0.0 && (i + 1..n).all(|j| l[i * n + j] == 0.0)));
+        // An antisymmetric part is not seen.
+        if n > 1 {
+            a[1] += 0.5;
+            a[n] -= 0.5;
+            assert_close(&cholesky(&a, n).expect("positive definite"), &l, 1e-12);
+        }
+    }
+    assert_eq!(cholesky(&[1.0, 2.0, 2.0, 1.0], 2), Err(FaultKind::NotPositiveDefinite));
+    assert_eq!(cholesky::<f64>(&[], 0), Ok(vec![]));
+    assert!(cholesky(&[f64::NAN, 0.0, 0.0, 1.0], 2).expect("no fault")[0].is_nan());
+}
+
+#[test]
+fn triangular_systems_read_their_triangle() {
+    for (n, p) in [(1, 1), (4, 2), (30, 3)] {
+        let mut t = matrix(n as u64 + 50, n * n);
+        (0..n).for_each(|i| t[i * n + i] += 5.0);
+        let b = matrix(7, n * p);
+        for lower in [true, false] {
+            let kept = |i: usize, j: usize| if lower { j <= i } else { j >= i };
+            let full: Vec<f64> = (0..n * n).map(|at| if kept(at / n, at % n) { t[at] } else { 0.0 }).collect();
+            let x = triangular_solve(lower, &t, &b, n, p).expect("regular");
+            assert_close(&product(&full, &x, n, n, p), &b, 1e-11);
+        }
+    }
+    assert_eq!(triangular_solve(true, &[1.0, 0.0, 1.0, 0.0], &[1.0, 1.0], 2, 1), Err(FaultKind::Singular));
+}
+
+#[test]
+fn determinants_are_those_of_known_matrices() {
+    assert_eq!(det(&[1.0, 2.0, 3.0, 4.0], 2), -2.0);
+    assert_eq!(det::<f64>(&[], 0), 1.0);
+    assert_eq!(slogdet::<f64>(&[], 0), (1.0, 0.0));
+    // A cyclic exchange of three rows is even, of four odd.
+    for (n, sign) in [(3, 1.0), (4, -1.0)] {
+        let cyclic: Vec<f64> = (0..n * n).map(|at| if (at / n + 1) % n == at % n { 2.0 } else { 0.0 }).collect();
+        assert_eq!(det(&cyclic, n), sign * 2f64.powi(n as i32));
+        let (s, log) = slogdet(&cyclic, n);
+        assert!(s == sign && (log - n as f64 * std::f64::consts::LN_2).abs() < 1e-14);
+    }
+    // Vandermonde: the product of differences.
+    let points = [0.5, -1.0, 2.0, 3.0];
+    let powers: Vec<f64> = (0..16).map(|at| f64::powi(points[at / 4], (at % 4) as i32)).collect();
+    let expected: f64 = (0..4).flat_map(|i| (0..i).map(move |j| points[i] - points[j])).product();
+    assert!((det(&powers, 4) - expected).abs() < 1e-12 * expected.abs());
+    assert_eq!(slogdet(&[1.0, 2.0, 2.0, 4.0], 2), (0.0, f64::NEG_INFINITY));
+    assert!(det(&[f64::NAN, 0.0, 0.0, 1.0], 2).is_nan() && slogdet(&[f64::NAN, 0.0, 0.0, 1.0], 2).1.is_nan());
+}
+
+#[test]
+fn qr_gives_back_the_matrix_with_a_unique_triangle() {
+    for (m, n) in [(1, 1), (3, 3), (5, 2), (2, 5), (40, 17), (0, 3), (3, 0)] {
+        let a = matrix((m * 100 + n) as u64, m * n);
+        let k = m.min(n);
+        let (q, r) = qr(&a, m, n);
+        assert_close(&product(&q, &r, m, k, n), &a, 1e-12);
+        assert_close(&product(&transposed(&q, m, k), &q, k, m, k), &identity(k), 1e-13);
+        assert!((0..k).all(|i| r[i * n + i] >= 0.0 && (0..i).all(|j| r[i * n + j] == 0.0)));
+    }
+}
+
+#[test]
+fn eigh_gives_back_the_symmetric_part() {
+    for n in [1, 2, 3, 20, 60] {
+        let x = matrix(n as u64 + 9, n * n);
+        let a: Vec<f64> = (0..n * n).map(|at| (x[at] + x[at % n * n + at / n]) / 2.0).collect();
+        let (w, v) = eigh(&x, n);
+        assert!(w.windows(2).all(|w| w[0] <= w[1]));
+        let vw: Vec<f64> = v.iter().enumerate().map(|(at, x)| x * w[at % n]).collect();
+        assert_close(&product(&vw, &transposed(&v, n, n), n, n, n), &a, 1e-12);
+        assert_close(&product(&transposed(&v, n, n), &v, n, n, n), &identity(n), 1e-13);
+    }
+    assert_eq!(eigh(&[2.0, 0.0, 0.0, -1.0], 2).0, [-1.0, 2.0]);
+    assert!(eigh(&[f64::INFINITY, 0.0, 0.0, 1.0], 2).0[0].is_nan());
+}

@@ -49,6 +49,22 @@ fn functions_f64() -> Vec<(&'static str, Function<f64>, f64)> {
         ("atan", One(s::atan_f64), 1.0),
         ("atan2", Two(s::atan2_f64), 1.0),
         ("pow", Two(s::pow_f64), 1.5),
+        ("log2", One(s::log2_f64), 0.6),
+        ("log10", One(s::log10_f64), 0.6),
+        ("cbrt", One(s::cbrt_f64), 0.6),
+        ("asin", One(s::asin_f64), 1.0),
+        ("acos", One(s::acos_f64), 1.0),
+        ("sinh", One(s::sinh_f64), 1.0),
+        ("cosh", One(s::cosh_f64), 1.0),
+        ("asinh", One(s::asinh_f64), 1.0),
+        ("acosh", One(s::acosh_f64), 1.6),
+        ("atanh", One(s::atanh_f64), 1.0),
+        ("hypot", Two(s::hypot_f64), 0.6),
+        ("erfc", One(s::erfc_f64), 3.0),
+        ("lgamma", One(s::lgamma_f64), 3.0),
+        ("digamma", One(|x| s::polygamma_f64(0, x)), 1.5),
+        ("trigamma", One(|x| s::polygamma_f64(1, x)), 3.5),
+        ("tetragamma", One(|x| s::polygamma_f64(2, x)), 3.5),
     ]
 }
 
@@ -118,6 +134,11 @@ impl Stream {
     }
 }
 
+/// `digamma` of the argument that the row of the 32-bit function has after its rounding.
+fn wide_digamma(x: f64) -> f64 {
+    s::polygamma_f64(0, f64::from(2.0 + (x as f32).abs()))
+}
+
 #[test]
 fn f32_functions_stay_within_their_bounds() {
     // The 64-bit functions, whose own errors are some 1e-16, are the reference.
@@ -137,6 +158,22 @@ fn f32_functions_stay_within_their_bounds() {
         ("atan", One(s::atan_f32), One(s::atan_f64), f32::MAX, 4.0, 1.0),
         ("atan2", Two(s::atan2_f32), Two(s::atan2_f64), f32::MAX, 4.0, 1.0),
         ("pow", Two(s::pow_f32), Two(s::pow_f64), f32::MAX, 10.0, 1.0),
+        ("log2", One(s::log2_f32), One(s::log2_f64), f32::MAX, 3.0, 0.6),
+        ("log10", One(s::log10_f32), One(s::log10_f64), f32::MAX, 3.0, 0.6),
+        ("cbrt", One(s::cbrt_f32), One(s::cbrt_f64), f32::MAX, 8.0, 0.6),
+        ("asin", One(s::asin_f32), One(s::asin_f64), 1.0, 1.0, 1.0),
+        ("acos", One(s::acos_f32), One(s::acos_f64), 1.0, 1.0, 1.0),
+        ("sinh", One(s::sinh_f32), One(s::sinh_f64), 90.0, 3.0, 1.0),
+        ("cosh", One(s::cosh_f32), One(s::cosh_f64), 90.0, 3.0, 1.0),
+        ("asinh", One(s::asinh_f32), One(s::asinh_f64), f32::MAX, 4.0, 1.0),
+        ("acosh", One(s::acosh_f32), One(s::acosh_f64), f32::MAX, 4.0, 1.6),
+        ("atanh", One(s::atanh_f32), One(s::atanh_f64), 1.0, 1.0, 1.0),
+        ("hypot", Two(s::hypot_f32), Two(s::hypot_f64), f32::MAX, 4.0, 1.0),
+        ("erfc", One(s::erfc_f32), One(s::erfc_f64), 9.0, 4.0, 4.5),
+        ("lgamma", One(|x| s::lgamma_f32(x.abs())), One(|x| s::lgamma_f64(x.abs())), f32::MAX, 8.0, 3.0),
+        // Right of the zero at 1.46.
+        ("digamma", One(|x| s::polygamma_f32(0, 2.0 + x.abs())), One(|x| wide_digamma(x)), f32::MAX, 8.0, 1.5),
+        ("trigamma", One(|x| s::polygamma_f32(1, x.abs())), One(|x| s::polygamma_f64(1, x.abs())), f32::MAX, 8.0, 4.5),
     ];
     let mut failures = Vec::new();
     for (name, narrow, wide, most, usual, bound) in rows {
@@ -233,7 +270,7 @@ const AWKWARD: [f64; 38] = [
 #[test]
 fn awkward_arguments_match_the_c_library() {
     type One64 = (&'static str, fn(f64) -> f64, fn(f64) -> f64, fn(f32) -> f32, fn(f32) -> f32);
-    let ones: [One64; 9] = [
+    let ones: [One64; 16] = [
         ("exp", s::exp_f64, f64::exp, s::exp_f32, f32::exp),
         ("expm1", s::expm1_f64, f64::exp_m1, s::expm1_f32, f32::exp_m1),
         ("log", s::log_f64, f64::ln, s::log_f32, f32::ln),
@@ -243,6 +280,13 @@ fn awkward_arguments_match_the_c_library() {
         ("tan", s::tan_f64, f64::tan, s::tan_f32, f32::tan),
         ("tanh", s::tanh_f64, f64::tanh, s::tanh_f32, f32::tanh),
         ("atan", s::atan_f64, f64::atan, s::atan_f32, f32::atan),
+        ("log2", s::log2_f64, f64::log2, s::log2_f32, f32::log2),
+        ("log10", s::log10_f64, f64::log10, s::log10_f32, f32::log10),
+        ("cbrt", s::cbrt_f64, f64::cbrt, s::cbrt_f32, f32::cbrt),
+        ("asin", s::asin_f64, f64::asin, s::asin_f32, f32::asin),
+        ("acos", s::acos_f64, f64::acos, s::acos_f32, f32::acos),
+        ("sinh", s::sinh_f64, f64::sinh, s::sinh_f32, f32::sinh),
+        ("cosh", s::cosh_f64, f64::cosh, s::cosh_f32, f32::cosh),
     ];
     for (name, ours, theirs, ours_32, theirs_32) in ones {
         let angles = matches!(name, "sin" | "cos" | "tan");
@@ -266,6 +310,8 @@ fn awkward_arguments_match_the_c_library() {
             assert!(alike(got, expected), "pow({a:e}, {b:e}) = {got:e}, expected {expected:e}");
             let (got, expected) = (s::atan2_f64(a, b), a.atan2(b));
             assert!(alike(got, expected), "atan2({a:e}, {b:e}) = {got:e}, expected {expected:e}");
+            let (got, expected) = (s::hypot_f64(a, b), a.hypot(b));
+            assert!(alike(got, expected), "hypot({a:e}, {b:e}) = {got:e}, expected {expected:e}");
             let (a, b) = (a as f32, b as f32);
             let (got, expected) = (s::pow_f32(a, b), a.powf(b));
             assert!(alike_f32(got, expected), "pow({a:e}, {b:e}) = {got:e}, expected {expected:e} in 32 bits");
@@ -296,6 +342,83 @@ fn limits_of_the_functions_of_networks() {
     for tiny in [5e-324, -5e-324, 1e-310] {
         assert!(alike(s::erf_f64(tiny), tiny * std::f64::consts::FRAC_2_SQRT_PI));
         assert_eq!(s::sign_f64(tiny), tiny.signum());
+    }
+}
+
+#[test]
+fn limits_of_the_inverse_hyperbolic_and_the_special_functions() {
+    let (inf, nan) = (f64::INFINITY, f64::NAN);
+    type Row = (&'static str, fn(f64) -> f64, Vec<(f64, f64)>);
+    let rows: Vec<Row> = vec![
+        (
+            "asinh",
+            s::asinh_f64,
+            vec![(inf, inf), (-inf, -inf), (-0.0, -0.0), (1e300, 691.4686750787736), (5e-324, 5e-324)],
+        ),
+        ("acosh", s::acosh_f64, vec![(inf, inf), (1.0, 0.0), (0.5, nan), (-inf, nan), (1e300, 691.4686750787736)]),
+        (
+            "atanh",
+            s::atanh_f64,
+            vec![(1.0, inf), (-1.0, -inf), (-0.0, -0.0), (1.5, nan), (-inf, nan), (5e-324, 5e-324)],
+        ),
+        ("erfc", s::erfc_f64, vec![(inf, 0.0), (-inf, 2.0), (0.0, 1.0), (-9.0, 2.0), (28.0, 0.0)]),
+        (
+            "lgamma",
+            s::lgamma_f64,
+            vec![(1.0, 0.0), (2.0, 0.0), (0.0, inf), (-0.0, inf), (-3.0, inf), (inf, inf), (-inf, inf)],
+        ),
+        (
+            "lgamma",
+            s::lgamma_f64,
+            vec![(0.5, 0.5723649429247001), (-0.5, 1.2655121234846454), (-1e-300, 690.7755278982137)],
+        ),
+        ("lgamma", s::lgamma_f64, vec![(101.0, 363.73937555556347), (2.55e305, 1.7906725941420033e308)]),
+        ("digamma", |x| s::polygamma_f64(0, x), vec![(0.0, -inf), (-0.0, inf), (-2.0, nan), (inf, inf), (-inf, nan)]),
+        (
+            "digamma",
+            |x| s::polygamma_f64(0, x),
+            vec![(1.0, -0.5772156649015329), (-0.5, 0.03648997397857652), (5e-324, -inf)],
+        ),
+        ("trigamma", |x| s::polygamma_f64(1, x), vec![(0.0, inf), (-2.0, inf), (inf, 0.0), (1.0, 1.6449340668482264)]),
+        (
+            "tetragamma",
+            |x| s::polygamma_f64(2, x),
+            vec![(0.0, -inf), (-0.0, inf), (-2.0, nan), (1.0, -2.4041138063191886)],
+        ),
+    ];
+    for (name, f, points) in rows {
+        for (x, expected) in points {
+            let got = f(x);
+            let close = (got - expected).abs() <= 4e-15 * expected.abs();
+            assert!(alike(got, expected) || close, "{name}({x:e}) = {got:e}, expected {expected:e}");
+        }
+        assert!(f(nan).is_nan(), "{name}(NaN)");
+    }
+    // Recurrences, to the left of 0 too.
+    let mut stream = Stream(5);
+    for _ in 0..1000 {
+        let x = stream.uniform(-6.0, 6.0);
+        if (x - x.round()).abs() < 0.01 {
+            continue;
+        }
+        let step = s::lgamma_f64(x + 1.0) - s::lgamma_f64(x) - s::log_f64(x.abs());
+        assert!(step.abs() < 1e-13, "lgamma at {x}: {step:e}");
+        for order in 0..5 {
+            let size: f64 = (1..=order).map(f64::from).product::<f64>() / x.powi(order + 1);
+            let size = if order % 2 == 0 { size } else { -size };
+            let (here, next) = (s::polygamma_f64(order as usize, x), s::polygamma_f64(order as usize, x + 1.0));
+            let scale = here.abs().max(next.abs()).max(size.abs()).max(1.0);
+            assert!((next - here - size).abs() < 1e-12 * scale, "polygamma({order}, {x})");
+        }
+    }
+    for k in -1074..1024 {
+        assert_eq!(s::log2_f64(2f64.powi(k)), f64::from(k), "log2 of 2^{k}");
+    }
+    for k in 0..23 {
+        assert_eq!(s::log10_f64(10f64.powi(k)), f64::from(k), "log10 of 10^{k}");
+    }
+    for k in -100..100 {
+        assert_eq!(s::cbrt_f64(f64::from(k * k * k)), f64::from(k), "cbrt of {k}^3");
     }
 }
 

@@ -2,11 +2,12 @@
 //! for operations without sub-Graphs. Every match is over all operations, so that a new one has to be thought of.
 
 pub mod arrays;
+mod decompositions;
 mod elementwise;
 
 use super::linearize::Lin;
 use crate::ir::graph::{Eqn, Op, Var};
-use crate::prims;
+use crate::prims::{self, Family};
 use dp_runtime::tensor::DType;
 
 /// The kind of an operation's derivative.
@@ -39,17 +40,20 @@ pub fn derivative(op: &Op) -> Derivative {
         Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } => Derivative::Linear,
         Op::Pad { .. } | Op::Concat { .. } | Op::Reverse { .. } => Derivative::Linear,
         Op::Gather | Op::ScatterAdd | Op::Update => Derivative::Linear,
-        Op::Sum { .. } | Op::CumSum { .. } => Derivative::Linear,
+        Op::Sum { .. } | Op::CumSum { .. } | Op::Fft { .. } => Derivative::Linear,
         Op::Guard(_) => Derivative::Custom,
         Op::Mul | Op::MulZ | Op::Dot { .. } | Op::Conv { .. } => Derivative::Bilinear,
         Op::Abs | Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Sqrt => Derivative::Partials,
         Op::Sin | Op::Cos | Op::Tan | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf | Op::Atan => {
             Derivative::Partials
         }
-        Op::Div | Op::Pow | Op::Atan2 => Derivative::Partials,
+        Op::Log2 | Op::Log10 | Op::Cbrt | Op::Asin | Op::Acos | Op::Sinh | Op::Cosh => Derivative::Partials,
+        Op::Asinh | Op::Acosh | Op::Atanh | Op::Erfc | Op::Lgamma | Op::Polygamma { .. } => Derivative::Partials,
+        Op::Div | Op::Pow | Op::Atan2 | Op::Hypot => Derivative::Partials,
         Op::Max | Op::Min => Derivative::Custom,
         Op::Prod { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } | Op::Sort => Derivative::Custom,
-        Op::Svd | Op::Solve => Derivative::Custom,
+        Op::Svd | Op::Solve | Op::Cholesky | Op::TriangularSolve { .. } => Derivative::Custom,
+        Op::Det | Op::SlogDet | Op::Qr | Op::Eigh | Op::SpectralQuotient(_) => Derivative::Custom,
         Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } => Derivative::Custom,
     }
 }
@@ -58,6 +62,7 @@ pub fn derivative(op: &Op) -> Derivative {
 pub fn can_fault(op: &Op) -> bool {
     match op {
         Op::IntDiv | Op::Mod | Op::Gather | Op::ScatterAdd | Op::Update | Op::Solve | Op::Guard(_) => true,
+        Op::Cholesky | Op::TriangularSolve { .. } | Op::SpectralQuotient(_) => true,
         Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } => true,
         _ => false,
     }
@@ -100,7 +105,10 @@ pub fn tangents(lin: &mut Lin, eqn: &Eqn, args: &[Var], outs: &[Var], dargs: &[O
             }
             vec![total]
         }
-        Derivative::Custom => arrays::tangents(lin, eqn, args, outs, dargs),
+        Derivative::Custom => match prims::row(&eqn.op).family {
+            Family::Linalg => decompositions::tangents(lin, &eqn.op, args, outs, dargs),
+            _ => arrays::tangents(lin, eqn, args, outs, dargs),
+        },
     }
 }
 

@@ -314,7 +314,8 @@ impl Applier<'_> {
             crate::types::names_in(&rule.body, &mut |name| {
                 uses += usize::from(name == &*rule.args[0].text);
                 let own = rule.args.iter().chain(&rule.after).any(|arg| &*arg.text == name);
-                clash |= !own && (self.hidden)(name);
+                let redefined = !self.catalogue.has_own_rule(declared) && self.catalogue.redefines(name);
+                clash |= !own && ((self.hidden)(name) || redefined);
             });
             let simple = !matches!(rule.body.kind, ExprKind::Block(_) | ExprKind::Loop(_) | ExprKind::If { .. });
             // A function of std that the problem hides is reached through `prox(f)`, which has the names of its own place.

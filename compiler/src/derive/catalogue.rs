@@ -11,6 +11,8 @@ use std::rc::Rc;
 pub struct Catalogue {
     functions: HashMap<Symbol, Rc<Fn>>,
     rules: HashMap<Symbol, Rc<Custom>>,
+    /// Functions whose rule a module or the script declares.
+    own_rules: HashSet<Symbol>,
     methods: HashMap<Symbol, Rc<Method>>,
     problems: HashMap<Symbol, Rc<Problem>>,
     /// Names that a module or the script defines, which hide what was defined before.
@@ -38,6 +40,9 @@ impl Catalogue {
                 }
                 ItemKind::Custom(rule) if rule.kind == CustomKind::Prox => {
                     self.rules.insert(rule.name.text.clone(), rule.clone());
+                    if own {
+                        self.own_rules.insert(rule.name.text.clone());
+                    }
                     continue;
                 }
                 ItemKind::Method(method) => {
@@ -87,6 +92,16 @@ impl Catalogue {
 
     pub fn rule(&self, name: &str) -> Option<&Rc<Custom>> {
         self.rules.get(name)
+    }
+
+    /// The rule of a function is the user's: the names in it mean what they mean to the user.
+    pub fn has_own_rule(&self, name: &str) -> bool {
+        self.own_rules.contains(name)
+    }
+
+    /// A function that the script or a module defines in the place of another of this name.
+    pub fn redefines(&self, name: &str) -> bool {
+        self.own.contains(name) && self.functions.contains_key(name)
     }
 
     pub fn method(&self, name: &str) -> Option<&Rc<Method>> {

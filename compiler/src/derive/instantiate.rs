@@ -680,7 +680,7 @@ impl Instance<'_, '_> {
         let Instance { site, taken, lets, values, stable, .. } = self;
         let own: HashSet<Symbol> = site.problem.params.iter().map(|param| param.name.text.clone()).collect();
         let catalogue = site.catalogue;
-        let hidden = |name: &str| own.contains(name) || (catalogue.defines(name) && catalogue.function(name).is_some());
+        let hidden = |name: &str| own.contains(name);
         let data = own.clone();
         let block_name = site.problem.over[block].name.text.clone();
         let mut name = |value: Expr| -> Expr {

@@ -343,12 +343,6 @@ pub const ROWS: &[Row] = &[
             that another one implies. The solver is derived all the same.",
     },
     Row {
-        code: Code("E0390"),
-        title: "not yet possible",
-        explanation: "The language has this, but this version of the compiler does not. It is listed among the known \
-            limits.",
-    },
-    Row {
         code: Code("E0401"),
         title: "operands of a primitive do not fit",
         explanation: "The shapes or kinds that a primitive operation was given do not fit it. The message names the \
@@ -462,9 +456,10 @@ pub const ROWS: &[Row] = &[
     Row {
         code: Code("E0505"),
         title: "a singular matrix",
-        explanation: "`solve(A, b)` needs a matrix that can be inverted: its rows are independent. Adding a small \
-            multiple of `eye(n)` makes a symmetric matrix regular. The derivative of `implicit` solves such a system \
-            too.",
+        explanation: "`solve(A, b)` needs a matrix that can be inverted: its rows are independent; so do the derivatives \
+            of `det`, `slogdet` and `qr`. `cholesky(A)` needs a positive definite one. Adding a small multiple of `eye(n)` \
+            makes a symmetric matrix regular, or positive definite if no eigenvalue is far below 0. The derivative of \
+            `implicit` solves such a system too.",
     },
     Row {
         code: Code("E0506"),
@@ -482,9 +477,10 @@ pub const ROWS: &[Row] = &[
     Row {
         code: Code("E0508"),
         title: "a derivative that does not exist",
-        explanation: "A decomposition was differentiated where it is not smooth: equal singular values have no \
-            separate singular vectors. Functions that do not depend on the choice, such as the largest value, are \
-            differentiable there.",
+        explanation: "A decomposition was differentiated where it is not smooth: equal singular values or eigenvalues have \
+            no separate vectors, and a singular value of zero leaves its vectors open. The values themselves are \
+            differentiable there, and functions that use only them. A function of the matrix that is smooth there all the \
+            same, such as the soft threshold of the singular values, needs a declared `derivative`.",
     },
     Row {
         code: Code("E0509"),

@@ -7,6 +7,7 @@
 
 use crate::source::Span;
 use dp_runtime::kernels::conv::Window;
+use dp_runtime::linalg::spectral::Spectral;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 
@@ -190,6 +191,24 @@ pub enum Op {
     Softplus,
     Erf,
     Atan,
+    Log2,
+    Log10,
+    Cbrt,
+    Asin,
+    Acos,
+    Sinh,
+    Cosh,
+    Asinh,
+    Acosh,
+    Atanh,
+    /// 1 - erf(x), accurate where it is small.
+    Erfc,
+    /// log |Gamma(x)|.
+    Lgamma,
+    /// The derivative of that order of digamma, the derivative of `Lgamma`.
+    Polygamma {
+        order: usize,
+    },
     Floor,
     Ceil,
     /// Ties to even.
@@ -206,6 +225,8 @@ pub enum Op {
     Max,
     Min,
     Atan2,
+    /// sqrt(a^2 + b^2)
+    Hypot,
     /// i64, rounding toward minus infinity; division by zero is a fault.
     IntDiv,
     /// i64, with the divisor's sign; division by zero is a fault.
@@ -327,6 +348,28 @@ pub enum Op {
     Svd,
     /// `solve(A, b)`: `[B..., n, n]`, `[B..., n, p]` -> `[B..., n, p]` by LU. A singular matrix is a fault.
     Solve,
+    /// The lower factor of the symmetric part of `[B..., n, n]`; a matrix that is not positive definite is a fault.
+    Cholesky,
+    /// `triangular_solve(T, b)` like `Solve`, reading one triangle of T only. A zero on its diagonal is a fault.
+    TriangularSolve {
+        lower: bool,
+    },
+    /// `[B..., n, n]` -> `[B...]`
+    Det,
+    /// `[B..., n, n]` -> signs `[B...]`, logarithms of sizes `[B...]`.
+    SlogDet,
+    /// `[B..., m, n]`, k = min(m, n) -> `Q [B..., m, k]`, `R [B..., k, n]` with a diagonal that is not negative.
+    Qr,
+    /// The symmetric part of `[B..., n, n]` -> eigenvalues `[B..., n]` ascending, eigenvectors `[B..., n, n]` (columns, signs as in `Svd`).
+    Eigh,
+    /// `spectral_quotient(s, X)`: `[B..., k]`, `[B..., r, k]` -> `[B..., r, k]`. Linear in X; differentiation introduces it. A quotient
+    /// that does not exist is a fault.
+    SpectralQuotient(Spectral),
+    /// Discrete Fourier transforms of `[B..., n, 2]`, complex numbers as pairs, with a plus in the exponent if `inverse`. Nothing is
+    /// divided by n, so that the transpose is the other direction.
+    Fft {
+        inverse: bool,
+    },
 
     /// Keys to draws: one key of any shape S gives floats of shape S ++ shape. Standard normal.
     Normal {

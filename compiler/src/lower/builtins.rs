@@ -1,5 +1,6 @@
 //! Calls of the functions that the compiler knows: one arm for each row of `builtins`.
 
+mod matrices;
 mod draws;
 mod windows;
 
@@ -12,6 +13,9 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::graph::Op;
 use crate::syntax::ast::{BinaryOp, Symbol};
 use dp_runtime::tensor::{DType, Tensor};
+
+/// The greatest order that `polygamma` takes: its code grows with the order.
+const MAX_POLYGAMMA: usize = 20;
 
 /// Arguments of one call: positional ones in order, named ones by name.
 struct Args {
@@ -200,10 +204,40 @@ impl<'s> Ctx<'s> {
             Builtin::Softplus => self.unary_real(Op::Softplus, args),
             Builtin::Erf => self.unary_real(Op::Erf, args),
             Builtin::Atan => self.unary_real(Op::Atan, args),
+            Builtin::Log2 => self.unary_real(Op::Log2, args),
+            Builtin::Log10 => self.unary_real(Op::Log10, args),
+            Builtin::Cbrt => self.unary_real(Op::Cbrt, args),
+            Builtin::Asin => self.unary_real(Op::Asin, args),
+            Builtin::Acos => self.unary_real(Op::Acos, args),
+            Builtin::Sinh => self.unary_real(Op::Sinh, args),
+            Builtin::Cosh => self.unary_real(Op::Cosh, args),
+            Builtin::Asinh => self.unary_real(Op::Asinh, args),
+            Builtin::Acosh => self.unary_real(Op::Acosh, args),
+            Builtin::Atanh => self.unary_real(Op::Atanh, args),
+            Builtin::Erfc => self.unary_real(Op::Erfc, args),
+            Builtin::Lgamma => self.unary_real(Op::Lgamma, args),
+            Builtin::Digamma => self.unary_real(Op::Polygamma { order: 0 }, args),
+            Builtin::Polygamma => {
+                let [n, x] = args.exactly(self)?;
+                let n = static_int(&n, self.span, "the order of `polygamma`")?;
+                let order = match usize::try_from(n) {
+                    Ok(order) if order <= MAX_POLYGAMMA => order,
+                    _ => {
+                        return args.wrong(self, &format!("the order of `polygamma` is 0 to {MAX_POLYGAMMA}, not {n}"));
+                    }
+                };
+                let x = self.to_real(&x)?;
+                self.op(Op::Polygamma { order }, &[x])
+            }
             Builtin::Atan2 => {
                 let [y, x] = args.exactly(self)?;
                 let (y, x) = (self.to_real(&y)?, self.to_real(&x)?);
                 self.elementwise(Op::Atan2, &y, &x, "`atan2`")
+            }
+            Builtin::Hypot => {
+                let [a, b] = args.exactly(self)?;
+                let (a, b) = (self.to_real(&a)?, self.to_real(&b)?);
+                self.elementwise(Op::Hypot, &a, &b, "`hypot`")
             }
             Builtin::Abs | Builtin::Sign => {
                 let [x] = args.exactly(self)?;
@@ -439,38 +473,18 @@ impl<'s> Ctx<'s> {
                 }
                 self.op(Op::Gather, &[x, i])
             }
-            Builtin::Opnorm => {
-                let [a] = args.exactly(self)?;
-                let a = self.to_real(&a)?;
-                if self.shape(&a)?.len() != 2 {
-                    return args.wrong(self, &format!("a matrix is needed, found {}", self.show(&a)));
-                }
-                let s = self.emit(Op::Svd, &[a])?.swap_remove(1);
-                if self.shape(&s)?[0] == 0 {
-                    return Ok(self.real_const(0.0));
-                }
-                self.take(&s, 0, 0)
-            }
-            Builtin::Svd => {
-                let [a] = args.exactly(self)?;
-                let a = self.to_real(&a)?;
-                if self.shape(&a)?.len() < 2 {
-                    return args.wrong(self, &format!("a matrix is needed, found {}", self.show(&a)));
-                }
-                let outs = self.emit(Op::Svd, &[a])?;
-                Ok(Value::Record(["u", "s", "v"].iter().map(|&n| Symbol::from(n)).zip(outs).collect()))
-            }
-            Builtin::Solve => {
-                let [a, b] = args.exactly(self)?;
-                let (a, b) = (self.to_real(&a)?, self.to_real(&b)?);
-                let (sa, sb) = (self.shape(&a)?, self.shape(&b)?);
-                if sa.len() != 2 || sa[0] != sa[1] || sb.is_empty() || sb.len() > 2 || sb[0] != sa[0] {
-                    return args.wrong(self, &format!("a square matrix and a vector or matrix with as many rows are needed, found {sa:?} and {sb:?}"));
-                }
-                let column = self.reshape(&b, &[sb[0], sb.get(1).copied().unwrap_or(1)])?;
-                let x = self.op(Op::Solve, &[a, column])?;
-                self.reshape(&x, &sb)
-            }
+            Builtin::Opnorm => self.opnorm(args),
+            Builtin::Svd => self.decomposed(Op::Svd, false, &["u", "s", "v"], args),
+            Builtin::Qr => self.decomposed(Op::Qr, false, &["q", "r"], args),
+            Builtin::Eigh => self.decomposed(Op::Eigh, true, &["w", "v"], args),
+            Builtin::Slogdet => self.decomposed(Op::SlogDet, true, &["sign", "log"], args),
+            Builtin::Cholesky => self.of_square(Op::Cholesky, args),
+            Builtin::Det => self.of_square(Op::Det, args),
+            Builtin::Solve => self.system(Op::Solve, args),
+            Builtin::SolveLower => self.system(Op::TriangularSolve { lower: true }, args),
+            Builtin::SolveUpper => self.system(Op::TriangularSolve { lower: false }, args),
+            Builtin::Fft => self.fourier(false, args),
+            Builtin::Ifft => self.fourier(true, args),
             Builtin::Normal => {
                 let shape = self.extents(&args.positional)?;
                 let dtype = self.real();

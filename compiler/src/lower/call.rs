@@ -649,7 +649,15 @@ impl<'s> Ctx<'s> {
                 "a call of a solver is needed here, such as `unroll ista(x, D, c) for 16`",
             );
         };
-        let callee = self.expr(scope, func)?;
+        let mut callee = self.expr(scope, func)?;
+        // A solver with open arguments: the call fills them.
+        let mut preset: Option<Vec<PartialArg>> = None;
+        if let Value::Func(f) = &callee
+            && let Func::Partial { func, args } = &**f
+        {
+            preset = Some(args.clone());
+            callee = func.clone();
+        }
         let (decl, decl_scope) = match &callee {
             Value::Func(f) => match &**f {
                 Func::Solver { decl, scope } => (decl.clone(), scope.clone()),
@@ -676,6 +684,17 @@ impl<'s> Ctx<'s> {
             bound.push(PartialArg { name, value });
         }
         self.span = span;
+        if let Some(preset) = preset {
+            let open = preset.iter().filter(|arg| arg.value.is_none()).count();
+            if open != bound.len() {
+                return fail("E0321", span, format!("{open} arguments are open, {} are given", bound.len()));
+            }
+            let mut given = bound.into_iter();
+            bound = preset
+                .into_iter()
+                .map(|arg| PartialArg { value: arg.value.or_else(|| given.next().and_then(|arg| arg.value)), ..arg })
+                .collect();
+        }
         // In the order of the parameters, defaults filled in.
         let mut slots: Vec<Option<PartialArg>> = vec![None; decl.params.len()];
         let mut next = 0;

@@ -616,7 +616,7 @@ fn identity(_: &Op, args: &[&Type]) -> Rule {
     Ok(vec![x.clone()])
 }
 
-fn float_unary(_: &Op, args: &[&Type]) -> Rule {
+pub(super) fn float_unary(_: &Op, args: &[&Type]) -> Rule {
     let [x] = shape::arity(args)?;
     shape::float(x)?;
     Ok(vec![x.clone()])
@@ -634,7 +634,7 @@ fn bool_unary(_: &Op, args: &[&Type]) -> Rule {
     Ok(vec![x.clone()])
 }
 
-fn float_binary(_: &Op, args: &[&Type]) -> Rule {
+pub(super) fn float_binary(_: &Op, args: &[&Type]) -> Rule {
     let [a, b] = shape::arity(args)?;
     shape::float(a)?;
     shape::same(a, b)?;

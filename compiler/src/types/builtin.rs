@@ -1,6 +1,7 @@
 //! The result types of the built-in functions, one arm for each.
 
 mod given;
+mod matrices;
 mod reduction;
 mod shape;
 mod windows;
@@ -41,9 +42,21 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
         Builtin::Tan | Builtin::Tanh | Builtin::Sigmoid | Builtin::Softplus | Builtin::Erf | Builtin::Atan => {
             elementwise(ctx, given, Some(Kind::Real))
         }
+        Builtin::Log2 | Builtin::Log10 | Builtin::Cbrt | Builtin::Asin | Builtin::Acos | Builtin::Sinh => {
+            elementwise(ctx, given, Some(Kind::Real))
+        }
+        Builtin::Cosh | Builtin::Asinh | Builtin::Acosh | Builtin::Atanh | Builtin::Erfc | Builtin::Lgamma => {
+            elementwise(ctx, given, Some(Kind::Real))
+        }
+        Builtin::Digamma => elementwise(ctx, given, Some(Kind::Real)),
+        Builtin::Polygamma => {
+            given.count(ctx, 2..=2, &[])?;
+            given.int(ctx, 0)?;
+            Some(Ty::shaped(Kind::Real, given.array(ctx, 1, NUMBERS)?.dims))
+        }
         Builtin::Abs | Builtin::Sign => elementwise(ctx, given, None),
         Builtin::Floor | Builtin::Ceil | Builtin::Round => elementwise(ctx, given, Some(Kind::Int)),
-        Builtin::Atan2 => {
+        Builtin::Atan2 | Builtin::Hypot => {
             given.count(ctx, 2..=2, &[])?;
             let dims = common_shape(ctx, given, 0, 1, NUMBERS)?;
             Some(Ty::shaped(Kind::Real, dims))
@@ -139,8 +152,13 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             rank(ctx, given, 0, &matrix, 2, "a matrix")?;
             Some(Ty::real())
         }
-        Builtin::Svd => svd(ctx, given),
-        Builtin::Solve => solve(ctx, given),
+        Builtin::Svd => matrices::svd(ctx, given),
+        Builtin::Solve | Builtin::SolveLower | Builtin::SolveUpper => matrices::solve(ctx, given),
+        Builtin::Cholesky => matrices::cholesky(ctx, given),
+        Builtin::Det | Builtin::Slogdet => matrices::determinant(ctx, builtin, given),
+        Builtin::Qr => matrices::qr(ctx, given),
+        Builtin::Eigh => matrices::eigh(ctx, given),
+        Builtin::Fft | Builtin::Ifft => matrices::fourier(ctx, given),
         Builtin::Bernoulli => {
             given.count(ctx, 0..=usize::MAX, &["p", "key"])?;
             given.drawn(ctx)?;
@@ -358,50 +376,6 @@ fn rank(ctx: &mut Ctx, given: &Given, i: usize, array: &Array, rank: usize, what
         }
         Some(_) | None => Some(()),
     }
-}
-
-fn svd(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
-    given.count(ctx, 1..=1, &[])?;
-    let matrix = given.array(ctx, 0, NUMBERS)?;
-    rank(ctx, given, 0, &matrix, 2, "a matrix")?;
-    let real = |dims: Option<Vec<Dim>>| Ty::shaped(Kind::Real, dims);
-    let (u, s, v) = match matrix.dims.as_deref() {
-        Some([m, n]) => {
-            let k = m.combine(n, Poly::lesser);
-            (Some(vec![m.clone(), k.clone()]), Some(vec![k.clone()]), Some(vec![n.clone(), k]))
-        }
-        Some(_) | None => (None, None, None),
-    };
-    Some(Ty::record(vec![("u".into(), real(u)), ("s".into(), real(s)), ("v".into(), real(v))], false))
-}
-
-fn solve(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
-    given.count(ctx, 2..=2, &[])?;
-    let matrix = given.array(ctx, 0, NUMBERS)?;
-    let right = given.array(ctx, 1, NUMBERS)?;
-    rank(ctx, given, 0, &matrix, 2, "a square matrix")?;
-    rank(ctx, given, 1, &right, 1, "a vector or a matrix on the right")?;
-    let (Some([n, columns]), Some(dims)) = (matrix.dims.as_deref(), right.dims.as_deref()) else {
-        return Some(Ty::any_rank(Kind::Real));
-    };
-    let (a, b) = (&given.args[0], &given.args[1]);
-    if ctx.differ(n, columns) {
-        let message =
-            format!("`solve` takes a square matrix, but {} was given: {n} and {columns} differ", a.operand.shown());
-        ctx.report(a.operand.label(Diagnostic::error("E0406", a.span, message)));
-        return None;
-    }
-    if dims.len() <= 2 && ctx.differ(n, &dims[0]) {
-        let message = format!(
-            "`solve` takes as many equations on the left as on the right, but these are {} and {}: {n} and {} differ",
-            a.operand.shown(),
-            b.operand.shown(),
-            dims[0]
-        );
-        ctx.report(b.operand.label(a.operand.label(Diagnostic::error("E0406", given.span, message))));
-        return None;
-    }
-    Some(Ty::array(Kind::Real, dims.to_vec()))
 }
 
 /// `at(net, p)` and `first(net, k)` are networks with the same signature.

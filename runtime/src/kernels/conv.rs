@@ -135,13 +135,13 @@ impl Plan {
 
 /// Lanes that fill eight registers four results at a time.
 fn widest(bytes: usize) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
-            return (128 / bytes).clamp(8, 32);
-        }
+    match instructions() {
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 => (128 / bytes).clamp(8, 32),
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2 => (64 / bytes).clamp(8, 16),
+        Instructions::Other => 8,
     }
-    (64 / bytes).clamp(8, 32)
 }
 
 fn alike(rows: &[Vec<(usize, usize)>], y: usize, window: &Window) -> bool {
@@ -223,46 +223,70 @@ struct Group<'a, T> {
 }
 
 impl<T: Real> Group<'_, T> {
+    /// Each set of instructions has its own code, each width a function: what is compiled stays small.
     unsafe fn run(&self) {
         #[cfg(target_arch = "x86_64")]
         {
-            if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
-                return unsafe { wide(self) };
+            // The widest lanes are of single precision; what is not reached is not compiled.
+            if const { size_of::<T>() == 4 } {
+                match (instructions(), self.plan.width) {
+                    (Instructions::Avx512, 32) => return unsafe { wide::<T, 32>(self) },
+                    (Instructions::Avx2, 16) => return unsafe { middle::<T, 16>(self) },
+                    _ => {}
+                }
             }
-            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                return unsafe { middle(self) };
+            match (instructions(), self.plan.width) {
+                (Instructions::Avx512, 16) => return unsafe { wide::<T, 16>(self) },
+                (Instructions::Avx512, _) => return unsafe { wide::<T, 8>(self) },
+                (Instructions::Avx2, _) => return unsafe { middle::<T, 8>(self) },
+                (Instructions::Other, _) => {}
             }
         }
-        unsafe { body(self) }
+        unsafe { body::<T, 8>(self) }
     }
+}
+
+/// What the processor has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Instructions {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Other,
+}
+
+fn instructions() -> Instructions {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
+            return Instructions::Avx512;
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            return Instructions::Avx2;
+        }
+    }
+    Instructions::Other
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-unsafe fn wide<T: Real>(group: &Group<T>) {
-    unsafe { body(group) }
+unsafe fn wide<T: Real, const W: usize>(group: &Group<T>) {
+    unsafe { body::<T, W>(group) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn middle<T: Real>(group: &Group<T>) {
-    unsafe { body(group) }
+unsafe fn middle<T: Real, const W: usize>(group: &Group<T>) {
+    unsafe { body::<T, W>(group) }
 }
 
 #[inline(always)]
-unsafe fn body<T: Real>(group: &Group<T>) {
+unsafe fn body<T: Real, const W: usize>(group: &Group<T>) {
     unsafe {
         match group.plan.way {
-            Way::Columns { margin, run } => match group.plan.width {
-                8 => columns::run::<T, 8>(group, margin, run),
-                16 => columns::run::<T, 16>(group, margin, run),
-                _ => columns::run::<T, 32>(group, margin, run),
-            },
-            Way::Channels { padded } => match group.plan.width {
-                8 => channels::run::<T, 8>(group, padded),
-                16 => channels::run::<T, 16>(group, padded),
-                _ => channels::run::<T, 32>(group, padded),
-            },
+            Way::Columns { margin, run } => columns::run::<T, W>(group, margin, run),
+            Way::Channels { padded } => channels::run::<T, W>(group, padded),
         }
     }
 }

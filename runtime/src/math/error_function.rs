@@ -1,6 +1,7 @@
-//! The error function: a polynomial below 1, and `1 - exp(-p(x))` above, with `p = -log(erfc)`.
+//! The error function: a polynomial below 1, and `1 - exp(-p(x))` above, with `p = -log(erfc)`; and its complement.
 
-use super::{constant, polynomial, sign_bit};
+use super::exponential::exp_parts;
+use super::{constant, polynomial, scale, sign_bit, two_product};
 use crate::lanes::Lanes;
 
 /// `erf(x) / x - 1` as a function of `x^2`, for `x` up to 1.
@@ -67,12 +68,55 @@ const FAR_32: [f64; 10] = [
     -7.845307550269354e-07,
 ];
 
+/// `(1 + 2 x) exp(x^2) erfc(x)` as a function of `(x - 3.75) / (x + 3.75)`, for `x` from 0 to where `erfc` underflows (Shepherd and
+/// Laframboise, Mathematics of Computation, 1981).
+const SCALED_64: [f64; 25] = [
+    1.2375126308378275,
+    -0.140240598585547,
+    0.003585415485463585,
+    0.08227673849014928,
+    -0.10880393014170066,
+    0.09230432116026979,
+    -0.05869339859071299,
+    0.028362277420142024,
+    -0.00974657954565951,
+    0.0017556258472444138,
+    0.00029371358233084476,
+    -0.0002901540780123272,
+    5.1649449014483214e-05,
+    2.238433845791525e-05,
+    -1.144508918264206e-05,
+    -9.740687075377099e-07,
+    1.7532453120585785e-06,
+    -5.596630948430843e-08,
+    -2.60291455488302e-07,
+    2.153569668180417e-08,
+    3.944768346709295e-08,
+    -2.4585396074749557e-09,
+    -5.144641751686032e-09,
+    -9.202661790573904e-11,
+    2.985385563655697e-10,
+];
+const SCALED_32: [f64; 13] = [
+    1.2375125885009766,
+    -0.1402405947446823,
+    0.003585569094866514,
+    0.08227654546499252,
+    -0.10880672931671143,
+    0.09230586141347885,
+    -0.05867435783147812,
+    0.02835916355252266,
+    -0.009807012043893337,
+    0.0017496097134426236,
+    0.00038676438271068037,
+    -0.00026415527099743485,
+    -1.0430953807372134e-05,
+];
+
 /// The error function `2/sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `x`.
 pub fn erf<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (one, size) = (l.splat(1.0), l.abs(x));
-    let z = l.mul(x, x);
-    let q = polynomial(l, z, &NEAR_64, &NEAR_32);
-    let near = l.fma(x, q, x);
+    let near = near_zero(l, x);
     let most = constant(l, 5.94, 4.0);
     let above = l.lt(most, size);
     let bounded = l.select(above, most, size);
@@ -85,4 +129,44 @@ pub fn erf<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let far = l.bit_or(far, sign);
     let is_far = l.lt(one, size);
     l.select(is_far, far, near)
+}
+
+/// The error function for `x` up to 1.
+fn near_zero<L: Lanes>(l: &mut L, x: L::V) -> L::V {
+    let z = l.mul(x, x);
+    let q = polynomial(l, z, &NEAR_64, &NEAR_32);
+    l.fma(x, q, x)
+}
+
+/// The complement `1 - erf(x)`, precise also where it is small.
+pub fn erfc<L: Lanes>(l: &mut L, x: L::V) -> L::V {
+    let (one, two) = (l.splat(1.0), l.splat(2.0));
+    let size = l.abs(x);
+    let most = constant(l, 27.5, 10.5);
+    let above = l.lt(most, size);
+    let bounded = l.select(above, most, size);
+    let centre = l.splat(3.75);
+    let (less, more) = (l.sub(bounded, centre), l.add(bounded, centre));
+    let t = l.div(less, more);
+    let scaled = polynomial(l, t, &SCALED_64, &SCALED_32);
+    let below = l.fma(two, bounded, one);
+    let scaled = l.div(scaled, below);
+    // The square needs its rounding error: the exponential multiplies it by up to 750.
+    let (square, square_low) = two_product(l, bounded, bounded);
+    let (minus, minus_low) = (l.neg(square), l.neg(square_low));
+    let (high, low, k) = exp_parts(l, minus, minus_low);
+    let e = l.add(high, low);
+    let product = l.mul(e, scaled);
+    let positive = scale(l, product, k);
+    let rest = l.sub(two, positive);
+    let zero = l.splat(0.0);
+    let negative = l.lt(x, zero);
+    let value = l.select(negative, rest, positive);
+    let near = near_zero(l, x);
+    let near = l.sub(one, near);
+    let limit = l.splat(0.4);
+    let is_near = l.lt(size, limit);
+    let value = l.select(is_near, near, value);
+    let number = l.eq(x, x);
+    l.select(number, value, x)
 }

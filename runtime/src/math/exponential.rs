@@ -21,7 +21,7 @@ const EXP_64: [f64; 11] = [
 const EXP_32: [f64; 5] = [0.5, 0.1666652113199234, 0.04166635498404503, 0.008368670009076595, 0.0013945510145276785];
 
 /// `x + x_low = k ln 2 + r + r_low`; `k` is an integer.
-fn reduce<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L::V, L::V) {
+pub(super) fn reduce<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L::V, L::V) {
     let inverse = l.splat(std::f64::consts::LOG2_E);
     let turns = l.mul(x, inverse);
     let k = l.round_even(turns);
@@ -77,7 +77,7 @@ fn exp_of_minus_abs<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
 }
 
 /// `unit * (exp(r + r_low) 2^k - 1)` as a value and its correction, where `m = unit * 2^k`.
-fn expm1_pair<L: Lanes>(l: &mut L, r: L::V, r_low: L::V, m: L::V, unit: f64) -> (L::V, L::V) {
+pub(super) fn expm1_pair<L: Lanes>(l: &mut L, r: L::V, r_low: L::V, m: L::V, unit: f64) -> (L::V, L::V) {
     let minus_unit = l.splat(-unit);
     let tail = exp_tail(l, r, r_low);
     let (offset, lost) = two_sum(l, m, minus_unit);

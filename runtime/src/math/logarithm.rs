@@ -1,7 +1,8 @@
-//! `log` and `log1p`: `x = 2^k (1 + f)` with `1 + f` in `[sqrt(1/2), sqrt(2))`, and `log(1 + f)` by the odd
+//! `log`, `log1p` and the logarithms to other bases: `x = 2^k (1 + f)` with `1 + f` in `[sqrt(1/2), sqrt(2))`, and `log(1 + f)` by the odd
 //! series in `s = f / (2 + f)`.
 
-use super::{by_width, constant, fast_two_sum, fraction_bits, one_bits, polynomial, two_sum};
+use super::power::{log_near_one, multiply_pairs};
+use super::{by_width, constant, fast_two_sum, fraction_bits, one_bits, polynomial, two_product, two_sum};
 use crate::lanes::Lanes;
 
 /// `(2 atanh(s) - 2 s) / s^3` as a function of `s^2`.
@@ -125,4 +126,41 @@ pub fn log1p<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     // Keeps -0.
     let at_zero = l.eq(x, zero);
     l.select(at_zero, x, value)
+}
+
+/// The logarithm to base 2, exact at the powers of two; NaN below 0.
+pub fn log2<L: Lanes>(l: &mut L, x: L::V) -> L::V {
+    let (k, m) = split(l, x);
+    let log = log_near_one(l, m);
+    let factor = (
+        constant(l, std::f64::consts::LOG2_E, 1.4426950216293335),
+        constant(l, 2.0355273740931033e-17, 1.9259629911266175e-08),
+    );
+    let (part, part_low) = multiply_pairs(l, log, factor);
+    let (sum, error) = two_sum(l, k, part);
+    let low = l.add(error, part_low);
+    let value = l.add(sum, low);
+    ends(l, x, x, value)
+}
+
+/// The logarithm to base 10; NaN below 0.
+pub fn log10<L: Lanes>(l: &mut L, x: L::V) -> L::V {
+    let (k, m) = split(l, x);
+    let log = log_near_one(l, m);
+    let factor = (
+        constant(l, std::f64::consts::LOG10_E, 0.4342944920063019),
+        constant(l, 1.098319650216765e-17, -1.0103050052231683e-08),
+    );
+    let (part, part_low) = multiply_pairs(l, log, factor);
+    let of_two = (
+        constant(l, std::f64::consts::LOG10_2, 0.3010300099849701),
+        constant(l, -2.8037281277851704e-18, -1.4320988897559699e-08),
+    );
+    let (whole, whole_error) = two_product(l, k, of_two.0);
+    let whole_low = l.fma(k, of_two.1, whole_error);
+    let (sum, error) = two_sum(l, whole, part);
+    let low = l.add(whole_low, part_low);
+    let low = l.add(error, low);
+    let value = l.add(sum, low);
+    ends(l, x, x, value)
 }

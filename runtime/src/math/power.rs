@@ -17,9 +17,8 @@ const TAIL_64: [f64; 7] = [
 ];
 const TAIL_32: [f64; 3] = [0.40000152587890625, 0.2854709029197693, 0.23419663310050964];
 
-/// The logarithm of a positive finite number as a pair, to about a 2000th of an ulp.
-fn log_pair<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
-    let (k, m) = split(l, x);
+/// The logarithm of a number in `[sqrt(1/2), sqrt(2))` as a pair, to about a 2000th of an ulp.
+pub(super) fn log_near_one<L: Lanes>(l: &mut L, m: L::V) -> (L::V, L::V) {
     let (zero, one, two) = (l.splat(0.0), l.splat(1.0), l.splat(2.0));
     let f = l.sub(m, one);
     let below = fast_two_sum(l, two, f);
@@ -42,7 +41,13 @@ fn log_pair<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
     let (a, a_error) = fast_two_sum(l, twice_s, v);
     let twice_s_low = l.add(s_low, s_low);
     let a_low = l.add(v_low, twice_s_low);
-    let a_low = l.add(a_error, a_low);
+    (a, l.add(a_error, a_low))
+}
+
+/// The logarithm of a positive finite number as a pair, to about a 2000th of an ulp.
+pub(super) fn log_pair<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
+    let (k, m) = split(l, x);
+    let (a, a_low) = log_near_one(l, m);
     let ln2_high = constant(l, 0.6931471805598903, 0.693145751953125);
     let ln2_low = constant(l, 5.497923018708371e-14, 1.428606765330187e-06);
     let whole = l.mul(k, ln2_high);
@@ -56,7 +61,7 @@ fn log_pair<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
 }
 
 /// The product of two pairs.
-fn multiply_pairs<L: Lanes>(l: &mut L, a: (L::V, L::V), b: (L::V, L::V)) -> (L::V, L::V) {
+pub(super) fn multiply_pairs<L: Lanes>(l: &mut L, a: (L::V, L::V), b: (L::V, L::V)) -> (L::V, L::V) {
     let (high, error) = two_product(l, a.0, b.0);
     let low = l.fma(a.0, b.1, error);
     let low = l.fma(a.1, b.0, low);

@@ -41,12 +41,35 @@ unary! {
     softplus, softplus_f64, softplus_f32;
     erf, erf_f64, erf_f32;
     atan, atan_f64, atan_f32;
+    log2, log2_f64, log2_f32;
+    log10, log10_f64, log10_f32;
+    cbrt, cbrt_f64, cbrt_f32;
+    asin, asin_f64, asin_f32;
+    acos, acos_f64, acos_f32;
+    sinh, sinh_f64, sinh_f32;
+    cosh, cosh_f64, cosh_f32;
+    asinh, asinh_f64, asinh_f32;
+    acosh, acosh_f64, acosh_f32;
+    atanh, atanh_f64, atanh_f32;
+    erfc, erfc_f64, erfc_f32;
+    lgamma, lgamma_f64, lgamma_f32;
     sign, sign_f64, sign_f32;
 }
 
 binary! {
     atan2, atan2_f64, atan2_f32;
+    hypot, hypot_f64, hypot_f32;
     pow, pow_f64, pow_f32;
     max, max_f64, max_f32;
     min, min_f64, min_f32;
+}
+
+/// `polygamma` of an f64.
+pub fn polygamma_f64(order: usize, x: f64) -> f64 {
+    super::polygamma(&mut F64Lane, order, x)
+}
+
+/// `polygamma` of an f32.
+pub fn polygamma_f32(order: usize, x: f32) -> f32 {
+    super::polygamma(&mut F32Lane, order, x)
 }

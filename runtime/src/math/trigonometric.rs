@@ -1,4 +1,4 @@
-//! Sine, cosine, tangent and arctangent.
+//! Sine, cosine, tangent and their inverses.
 //!
 //! Reduction by `pi/2` in three parts of full width (Cody and Waite 1980): with a fused multiply-add the
 //! first product is subtracted exactly, the second as a pair.
@@ -182,8 +182,9 @@ pub fn tan<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     keep_tiny(l, x, value)
 }
 
-/// The angle of the point `(x, y)` with `x, y >= 0`, not both 0 or infinite, as a value and its correction.
-fn first_quadrant<L: Lanes>(l: &mut L, y: L::V, x: L::V) -> (L::V, L::V) {
+/// The angle of the point `(x, y)` with `x, y >= 0`, not both 0 or infinite, as a value and its correction. `lows` are
+/// corrections of `y` and `x`.
+fn first_quadrant<L: Lanes>(l: &mut L, y: L::V, x: L::V, lows: Option<(L::V, L::V)>) -> (L::V, L::V) {
     // Rotated by 0, pi/4 or pi/2, so that the remaining tangent is at most tan(pi/8).
     let (steep, flat) = (l.splat(2.414_213_562_373_095), l.splat(0.414_213_562_373_095_03));
     let (steep_x, flat_x) = (l.mul(steep, x), l.mul(flat, x));
@@ -200,6 +201,19 @@ fn first_quadrant<L: Lanes>(l: &mut L, y: L::V, x: L::V) -> (L::V, L::V) {
     let below = l.select(far, y, below);
     let below_low = l.select(middle, sum_low, zero);
     let below_low = l.select(far, zero, below_low);
+    let (above_low, below_low) = match lows {
+        None => (above_low, below_low),
+        Some((y_low, x_low)) => {
+            let minus_x_low = l.neg(x_low);
+            let (difference_low, sum_low) = (l.sub(y_low, x_low), l.add(y_low, x_low));
+            let more = l.select(middle, difference_low, y_low);
+            let more = l.select(far, minus_x_low, more);
+            let above_low = l.add(above_low, more);
+            let more = l.select(middle, sum_low, x_low);
+            let more = l.select(far, y_low, more);
+            (above_low, l.add(below_low, more))
+        }
+    };
     let (t, t_low) = divide_pairs(l, (above, above_low), (below, below_low));
     let (quarter, quarter_low) = (
         constant(l, std::f64::consts::FRAC_PI_4, 0.7853981852531433),
@@ -227,7 +241,7 @@ pub fn atan<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let most = constant(l, 1e18, 1e9);
     let above = l.lt(most, size);
     let bounded = l.select(above, most, size);
-    let (high, low) = first_quadrant(l, bounded, one);
+    let (high, low) = first_quadrant(l, bounded, one, None);
     let value = l.add(high, low);
     let sign = sign_bit(l);
     let sign = l.bit_and(sign, x);
@@ -266,7 +280,7 @@ pub fn atan2<L: Lanes>(l: &mut L, y: L::V, x: L::V) -> L::V {
     let factor = l.select(is_large, down, one);
     let factor = l.select(is_small, up, factor);
     let (scaled_a, scaled_b) = (l.mul(a, factor), l.mul(b, factor));
-    let (high, low) = first_quadrant(l, scaled_a, scaled_b);
+    let (high, low) = first_quadrant(l, scaled_a, scaled_b, None);
     // A small angle is the quotient itself, also where scaling would have lost it.
     let quotient = l.div(a, b);
     let slight = constant(l, 1e-9, 1e-4);
@@ -275,10 +289,7 @@ pub fn atan2<L: Lanes>(l: &mut L, y: L::V, x: L::V) -> L::V {
     let low = l.select(is_slight, zero, low);
     let angle = l.add(high, low);
     // The left half plane: pi - angle.
-    let (pi, pi_low) = (
-        constant(l, std::f64::consts::PI, 3.1415927410125732),
-        constant(l, 1.2246467991473532e-16, -8.742277657347586e-08),
-    );
+    let (pi, pi_low) = half_turn(l);
     let minus_high = l.neg(high);
     let (mirrored, error) = fast_two_sum(l, pi, minus_high);
     let error = l.add(error, pi_low);
@@ -296,4 +307,63 @@ pub fn atan2<L: Lanes>(l: &mut L, y: L::V, x: L::V) -> L::V {
     let numbers = l.mask_and(x_number, y_number);
     let sum = l.add(x, y);
     l.select(numbers, value, sum)
+}
+
+/// `sqrt(1 - x^2)` for `|x| <= 1` as a value and its correction.
+fn other_leg<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
+    let (zero, one, two) = (l.splat(0.0), l.splat(1.0), l.splat(2.0));
+    let (square, square_low) = two_product(l, x, x);
+    let minus = l.neg(square);
+    let (rest, error) = fast_two_sum(l, one, minus);
+    let rest_low = l.sub(error, square_low);
+    let root = l.sqrt(rest);
+    // One step of Newton with the exact remainder.
+    let minus = l.neg(root);
+    let left = l.fma(minus, root, rest);
+    let left = l.add(left, rest_low);
+    let slope = l.mul(two, root);
+    let step = l.div(left, slope);
+    let positive = l.lt(zero, root);
+    (root, l.select(positive, step, zero))
+}
+
+/// The angle between `-pi/2` and `pi/2` whose sine is `x`; NaN beyond -1 and 1.
+pub fn asin<L: Lanes>(l: &mut L, x: L::V) -> L::V {
+    let (size, one, zero) = (l.abs(x), l.splat(1.0), l.splat(0.0));
+    let inside = l.le(size, one);
+    let bounded = l.select(inside, size, zero);
+    let (leg, leg_low) = other_leg(l, bounded);
+    let (high, low) = first_quadrant(l, bounded, leg, Some((zero, leg_low)));
+    let value = l.add(high, low);
+    let sign = sign_bit(l);
+    let sign = l.bit_and(sign, x);
+    let value = l.bit_xor(value, sign);
+    let value = keep_tiny(l, x, value);
+    let nan = l.splat(f64::NAN);
+    l.select(inside, value, nan)
+}
+
+/// The angle between 0 and `pi` whose cosine is `x`; NaN beyond -1 and 1.
+pub fn acos<L: Lanes>(l: &mut L, x: L::V) -> L::V {
+    let (size, one, zero) = (l.abs(x), l.splat(1.0), l.splat(0.0));
+    let inside = l.le(size, one);
+    let bounded = l.select(inside, size, zero);
+    let (leg, leg_low) = other_leg(l, bounded);
+    let (high, low) = first_quadrant(l, leg, bounded, Some((leg_low, zero)));
+    let angle = l.add(high, low);
+    let (pi, pi_low) = half_turn(l);
+    let minus_high = l.neg(high);
+    let (mirrored, error) = fast_two_sum(l, pi, minus_high);
+    let error = l.add(error, pi_low);
+    let error = l.sub(error, low);
+    let mirrored = l.add(mirrored, error);
+    let left = l.lt(x, zero);
+    let value = l.select(left, mirrored, angle);
+    let nan = l.splat(f64::NAN);
+    l.select(inside, value, nan)
+}
+
+/// `pi` as a value and its correction.
+fn half_turn<L: Lanes>(l: &mut L) -> (L::V, L::V) {
+    (constant(l, std::f64::consts::PI, 3.1415927410125732), constant(l, 1.2246467991473532e-16, -8.742277657347586e-08))
 }

@@ -5,7 +5,7 @@ coefficients for f64 and f32. A fit is a Remez exchange; coefficients are then r
 other, lowest power first, and the rest fitted again, so that rounding errors cancel.
 """
 import struct
-from mpmath import mp, mpf, matrix, lu_solve, exp, log, sin, cos, atan, atanh, erf, erfc, expm1, sqrt, pi, tan
+from mpmath import mp, mpf, matrix, lu_solve, exp, log, sin, cos, atan, atanh, erf, erfc, expm1, loggamma, psi, euler, sqrt, pi, tan
 
 mp.dps = 60
 
@@ -75,6 +75,14 @@ def fit(name, f, w, a, b, n, bits):
         print("   ", repr(float(c)) + ",")
 
 
+def fit_at_once(name, f, w, a, b, n, bits):
+    """Rounds all coefficients of one exchange, for intervals around 0, on which the rest of `fit` has no unique best."""
+    c, worst = remez(f, w, a, b, n)
+    print(f"// {name}, {bits} bits, on [{mp.nstr(mpf(a), 6)}, {mp.nstr(mpf(b), 6)}]: weighted error 2^{mp.nstr(log(worst, 2), 4)} before rounding")
+    for v in c:
+        print("   ", repr(float(rounded(v, bits))) + ",")
+
+
 def series(f, x, order):
     """f near zero by its Taylor series, where the closed form cancels."""
     return mp.polyval(mp.taylor(f, 0, order)[::-1], x)
@@ -120,6 +128,21 @@ def erfc_log(t):
     return -log(erfc(t))
 
 
+def erfc_scaled(t):
+    """`(1 + 2 x) exp(x^2) erfc(x)` with `t = (x - 3.75) / (x + 3.75)` (Shepherd and Laframboise 1981)."""
+    x = mpf('3.75') * (1 + t) / (1 - t)
+    return (1 + 2 * x) * exp(x * x) * erfc(x)
+
+
+def lgamma_q(u):
+    """`log Gamma(2 + u) / (u (1 + u))`."""
+    if abs(u) < tiny:
+        return psi(0, 2)
+    if abs(1 + u) < tiny:
+        return +euler
+    return loggamma(2 + u) / (u * (1 + u))
+
+
 half = log(mpf(2)) / 2 * mpf('1.0001')
 z_log = ((sqrt(mpf(2)) - 1) / (sqrt(mpf(2)) + 1)) ** 2 * mpf('1.001')
 z_trig = (pi / 4 * mpf('1.001')) ** 2
@@ -135,6 +158,8 @@ rows = {
     'atan': (atan_q, lambda z: z, eps, z_atan, 12, 5),
     'erf': (erf_q, lambda z: 1, eps, mpf(1), 13, 7),
     'erfc64': (erfc_log, lambda t: erfc(t), mpf(1), mpf('5.94'), 22, 0),
+    'erfc_scaled': (erfc_scaled, lambda t: 1 / erfc_scaled(t), mpf(-1), mpf('0.765'), 25, 13),
+    'lgamma': (lgamma_q, lambda u: 1 / lgamma_q(u), mpf(-1), mpf(1), 29, 13),
     'erfc32': (erfc_log, lambda t: erfc(t), mpf(1), mpf('4'), 0, 10),
 }
 
@@ -142,7 +167,8 @@ if __name__ == '__main__':
     import sys
     for name in sys.argv[1:] or rows:
         f, w, a, b, n64, n32 = rows[name]
+        method = fit_at_once if a < 0 < b and w(mpf(0)) != 0 else fit
         if n64:
-            fit(name, f, w, a, b, n64, 64)
+            method(name, f, w, a, b, n64, 64)
         if n32:
-            fit(name, f, w, a, b, n32, 32)
+            method(name, f, w, a, b, n32, 32)

@@ -64,6 +64,22 @@ rows = {
     'atan': (m.atan, mixed(('u', -5, 5), ('l', -40, 60, True), ('u', -1, 1))),
     'atan2': (m.atan2, lambda: (mixed(('u', -5, 5), ('l', -400, 400, True))(), mixed(('u', -5, 5), ('l', -400, 400, True))())),
     'pow': (lambda x, y: mpf(x) ** mpf(y), pow_arguments),
+    'log2': (lambda x: m.log(x) / m.log(2), mixed(('l', -1074, 1023.9, False), ('u', 0.5, 2), ('u', 0.99, 1.01))),
+    'log10': (m.log10, mixed(('l', -1074, 1023.9, False), ('u', 0.5, 2), ('u', 0.99, 1.01))),
+    'cbrt': (lambda x: m.sign(x) * m.cbrt(abs(x)), mixed(('l', -1074, 1023.9, True), ('u', -8, 8))),
+    'asin': (m.asin, mixed(('u', -1, 1), ('l', -40, 0, True), ('u', 0.99, 1), ('u', 0.4, 0.75))),
+    'acos': (m.acos, mixed(('u', -1, 1), ('l', -40, 0, True), ('u', 0.99, 1), ('u', 0.4, 0.75))),
+    'sinh': (m.sinh, mixed(('u', -710, 710), ('u', -2, 2), ('l', -40, 9, True))),
+    'cosh': (m.cosh, mixed(('u', -710, 710), ('u', -2, 2), ('l', -40, 9, True))),
+    'asinh': (m.asinh, mixed(('u', -4, 4), ('l', -40, 1023, True), ('l', -5, 40, True))),
+    'acosh': (m.acosh, mixed(('u', 1, 4), ('u', 1, 1.01), ('l', 0, 1023, False), ('l', 0, 40, False))),
+    'atanh': (m.atanh, mixed(('u', -1, 1), ('l', -40, 0, True), ('u', 0.99, 1))),
+    'hypot': (m.hypot, lambda: (log_uniform(-800, 1000), log_uniform(-800, 1000)) if random.random() < 0.2 else (random.uniform(-3, 3), log_uniform(-30, 5))),
+    'erfc': (m.erfc, mixed(('u', -6, 26), ('u', -1, 3), ('l', -40, 4, True))),
+    'lgamma': (m.loggamma, mixed(('u', 0, 4), ('u', 0.9, 2.1), ('u', 2.5, 30), ('l', -300, 1000, False), ('l', 0, 40, False))),
+    'digamma': (lambda x: m.psi(0, x), mixed(('u', 0, 1.4), ('u', 1.5, 12), ('l', -300, 1000, False), ('l', 0, 40, False))),
+    'trigamma': (lambda x: m.psi(1, x), mixed(('u', 0, 12), ('l', -300, 400, False), ('l', 0, 40, False))),
+    'tetragamma': (lambda x: m.psi(2, x), mixed(('u', 0, 12), ('l', -200, 200, False), ('l', 0, 40, False))),
 }
 
 if __name__ == '__main__':
@@ -76,7 +92,7 @@ if __name__ == '__main__':
             arguments = draw()
             if not isinstance(arguments, tuple):
                 arguments = (arguments,)
-            mp.prec = 1200 if name in ('exp', 'expm1', 'log1p', 'sigmoid', 'softplus', 'tanh') else 300
+            mp.prec = 1200 if name in ('sinh', 'asinh', 'atanh', 'exp', 'expm1', 'log1p', 'sigmoid', 'softplus', 'tanh') else 300
             v = f(*(mpf(a) for a in arguments))
             high = float(v)
             # Below the normal range a rounding unit is no measure of the method.

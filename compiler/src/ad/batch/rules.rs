@@ -17,6 +17,9 @@ pub fn batch_op(cx: &mut Batching, op: &Op, args: &[Value]) -> Vec<Value> {
         elementwise if prims::is_elementwise(elementwise) => everywhere(cx, op.clone(), args),
         // These act on trailing axes, or on each element of any leading axes.
         Op::Sort | Op::Svd | Op::Normal { .. } | Op::Uniform { .. } => everywhere(cx, op.clone(), args),
+        Op::Fft { .. } | Op::Cholesky | Op::Det | Op::SlogDet | Op::Qr | Op::Eigh | Op::SpectralQuotient(_) => {
+            everywhere(cx, op.clone(), args)
+        }
         Op::Split { .. } | Op::Permutation { .. } => everywhere(cx, op.clone(), args),
         Op::Broadcast { shape, axes } => {
             let op = Op::Broadcast { shape: before(cx.size, shape), axes: before(0, &shifted(axes)) };
@@ -54,7 +57,7 @@ pub fn batch_op(cx: &mut Batching, op: &Op, args: &[Value]) -> Vec<Value> {
         Op::Update => update(cx, args),
         Op::Dot { batch } => vec![Value::Mapped(dot(cx, *batch, args))],
         Op::Conv { batch, window } => vec![Value::Mapped(convolution::conv(cx, *batch, window, args))],
-        Op::Solve => vec![Value::Mapped(solve(cx, args))],
+        Op::Solve | Op::TriangularSolve { .. } => vec![Value::Mapped(solve(cx, op, args))],
         Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => {
             panic!("internal error: control has batching rules of its own")
         }
@@ -257,7 +260,7 @@ fn turned(b: &mut Builder, x: Var) -> Var {
 }
 
 /// One matrix for all lanes is factored once, the lanes becoming columns of the right side.
-fn solve(cx: &mut Batching, args: &[Value]) -> Var {
+fn solve(cx: &mut Batching, op: &Op, args: &[Value]) -> Var {
     if let Value::Same(matrix) = args[0] {
         let right = cx.mapped(args[1]);
         let shape = cx.b.shape(right).to_vec();
@@ -268,7 +271,7 @@ fn solve(cx: &mut Batching, args: &[Value]) -> Var {
         inward.extend([0, rank - 1]);
         let columns = cx.b.permute(right, &inward);
         let columns = cx.b.reshape(columns, &[leading, &[n, lanes * p]].concat());
-        let solution = cx.b.op(Op::Solve, &[matrix, columns]);
+        let solution = cx.b.op(op.clone(), &[matrix, columns]);
         let solution = cx.b.reshape(solution, &[leading, &[n, lanes, p]].concat());
         let mut outward = vec![rank - 2];
         outward.extend(0..rank - 2);
@@ -277,5 +280,5 @@ fn solve(cx: &mut Batching, args: &[Value]) -> Var {
     }
     let matrix = cx.mapped(args[0]);
     let right = cx.mapped(args[1]);
-    cx.b.op(Op::Solve, &[matrix, right])
+    cx.b.op(op.clone(), &[matrix, right])
 }

@@ -34,19 +34,6 @@ pub fn tangents(lin: &mut Lin, eqn: &Eqn, args: &[Var], outs: &[Var], dargs: &[O
             let dsorted = dargs[0].map(|dx| take_along_last(&mut lin.tangent, dx, order));
             vec![dsorted, None]
         }
-        // x = A^-1 b, so dx = A^-1 (db - dA x).
-        Op::Solve => {
-            let matrix = lin.capture(args[0]);
-            let rank = lin.primal.ty(args[0]).rank();
-            let moved = dargs[0].map(|da| {
-                let x = lin.capture(outs[0]);
-                let product = lin.tangent.op(Op::Dot { batch: rank - 2 }, &[da, x]);
-                lin.tangent.neg(product)
-            });
-            let rhs = lin.add(dargs[1], moved);
-            vec![rhs.map(|rhs| lin.tangent.op(Op::Solve, &[matrix, rhs]))]
-        }
-        Op::Svd => svd(lin, args, outs, dargs),
         other => panic!("internal error: no derivative of its own for {other:?}"),
     }
 }
@@ -82,7 +69,8 @@ fn extremum(lin: &mut Lin, op: &Op, args: &[Var], dargs: &[Option<Var>]) -> Opti
     }
 }
 
-fn weighted_sum(lin: &mut Lin, weight: Var, dx: Option<Var>, axes: &[usize]) -> Option<Var> {
+/// The sum of a weight times the tangent over axes.
+pub fn weighted_sum(lin: &mut Lin, weight: Var, dx: Option<Var>, axes: &[usize]) -> Option<Var> {
     let dx = dx?;
     let weight = lin.capture(weight);
     let product = lin.tangent.op(Op::MulZ, &[weight, dx]);
@@ -143,88 +131,4 @@ pub fn take_along_last(b: &mut Builder, x: Var, order: Var) -> Var {
 pub fn leading_indices(b: &mut Builder, order: Var) -> Vec<Var> {
     let shape = b.shape(order).to_vec();
     (0..shape.len().saturating_sub(1)).map(|axis| b.op(Op::Iota { shape: shape.clone(), axis }, &[])).collect()
-}
-
-/// Thin A = U diag(s) V'. With P = U' dA V and F_ij = 1/(s_j^2 - s_i^2), 0 on the diagonal:
-/// ds = diag P,
-/// dU = U (F * (P S + S P')) + (I - U U') dA V S^-1,
-/// dV = V (F * (S P + P' S)) + (I - V V') dA' U S^-1.
-/// (Townsend, "Differentiating the singular value decomposition", 2016.) With equal singular values U and V have no
-/// derivatives: they come out infinite, but do not touch the derivative of s.
-fn svd(lin: &mut Lin, args: &[Var], outs: &[Var], dargs: &[Option<Var>]) -> Vec<Option<Var>> {
-    let Some(da) = dargs[0] else { return vec![None; 3] };
-    let shape = lin.primal.shape(args[0]).to_vec();
-    let dtype = lin.primal.ty(args[0]).dtype;
-    let batch = shape.len() - 2;
-    let (m, n) = (shape[batch], shape[batch + 1]);
-    let k = m.min(n);
-    let mut square_shape = shape[..batch].to_vec();
-    square_shape.extend([k, k]);
-    let square = Type::new(dtype, &square_shape);
-
-    // Values: s over columns and rows, F, 1/s.
-    let p = &mut lin.primal;
-    let leading: Vec<usize> = (0..batch).collect();
-    let by_column: Vec<usize> = leading.iter().copied().chain([batch + 1]).collect();
-    let by_row: Vec<usize> = leading.iter().copied().chain([batch]).collect();
-    let s_column = p.broadcast(outs[1], &square_shape, &by_column);
-    let s_row = p.broadcast(outs[1], &square_shape, &by_row);
-    let sum = p.add(s_column, s_row);
-    let difference = p.sub(s_column, s_row);
-    let gap = p.mul(sum, difference);
-    let rows = p.op(Op::Iota { shape: square_shape.clone(), axis: batch }, &[]);
-    let columns = p.op(Op::Iota { shape: square_shape.clone(), axis: batch + 1 }, &[]);
-    let diagonal = p.op(Op::Eq, &[rows, columns]);
-    let zero = p.zeros(&square);
-    let one = p.fill(&square, 1.0);
-    let safe = p.select(diagonal, one, gap);
-    let inverse_gap = p.div(one, safe);
-    let f = p.select(diagonal, zero, inverse_gap);
-    let s_inverse = reciprocal(p, outs[1]);
-
-    let [u, v, s_column, s_row, f, s_inverse, diagonal] =
-        [outs[0], outs[2], s_column, s_row, f, s_inverse, diagonal].map(|var| lin.capture(var));
-    let t = &mut lin.tangent;
-    let dot = Op::Dot { batch };
-    let ut = t.transpose_last(u);
-    let vt = t.transpose_last(v);
-    let dav = t.op(dot.clone(), &[da, v]);
-    let pp = t.op(dot.clone(), &[ut, dav]);
-    let pt = t.transpose_last(pp);
-    let zero = t.zeros(&square);
-    let kept = t.select(diagonal, pp, zero);
-    let ds = t.sum(kept, &[batch + 1]);
-
-    // P S scales columns by s, S P scales rows.
-    let ps = t.op(Op::MulZ, &[s_column, pp]);
-    let spt = t.op(Op::MulZ, &[s_row, pt]);
-    let inner = t.add(ps, spt);
-    let inner = t.op(Op::MulZ, &[f, inner]);
-    let mut du = t.op(dot.clone(), &[u, inner]);
-    if m > k {
-        du = add_outside(t, du, u, ut, dav, s_inverse, batch);
-    }
-    let sp = t.op(Op::MulZ, &[s_row, pp]);
-    let pts = t.op(Op::MulZ, &[s_column, pt]);
-    let inner = t.add(sp, pts);
-    let inner = t.op(Op::MulZ, &[f, inner]);
-    let mut dv = t.op(dot.clone(), &[v, inner]);
-    if n > k {
-        let dat = t.transpose_last(da);
-        let datu = t.op(dot, &[dat, u]);
-        dv = add_outside(t, dv, v, vt, datu, s_inverse, batch);
-    }
-    vec![Some(du), Some(ds), Some(dv)]
-}
-
-/// `dq + (I - Q Q') y S^-1`.
-fn add_outside(t: &mut Builder, dq: Var, q: Var, qt: Var, y: Var, s_inverse: Var, batch: usize) -> Var {
-    let inside = t.op(Op::Dot { batch }, &[qt, y]);
-    let inside = t.op(Op::Dot { batch }, &[q, inside]);
-    let outside = t.sub(y, inside);
-    let shape = t.shape(outside).to_vec();
-    let axes: Vec<usize> = (0..batch).chain([batch + 1]).collect();
-    let scale = t.broadcast(s_inverse, &shape, &axes);
-    let scaled = t.op(Op::MulZ, &[scale, outside]);
-    t.add(dq, scaled)
 }

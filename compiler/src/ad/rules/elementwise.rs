@@ -50,13 +50,63 @@ pub fn partial(b: &mut Builder, op: &Op, i: usize, args: &[Var], y: Var) -> Var 
             b.mul(y, rest)
         }
         Op::Softplus => b.op(Op::Sigmoid, &[x]),
-        // 2/sqrt(pi) exp(-x^2)
-        Op::Erf => {
+        // 2/sqrt(pi) exp(-x^2), and minus that
+        Op::Erf | Op::Erfc => {
             let square = b.mul(x, x);
             let minus = b.neg(square);
             let bell = b.op(Op::Exp, &[minus]);
-            let factor = b.fill(&ty, std::f64::consts::FRAC_2_SQRT_PI);
+            let factor = std::f64::consts::FRAC_2_SQRT_PI;
+            let factor = b.fill(&ty, if matches!(op, Op::Erf) { factor } else { -factor });
             b.mul(factor, bell)
+        }
+        // 1/(x ln 2), 1/(x ln 10)
+        Op::Log2 | Op::Log10 => {
+            let factor = if matches!(op, Op::Log2) { std::f64::consts::LOG2_E } else { std::f64::consts::LOG10_E };
+            let factor = b.fill(&ty, factor);
+            b.div(factor, x)
+        }
+        // 1/(3 cbrt(x)^2)
+        Op::Cbrt => {
+            let square = b.mul(y, y);
+            let third = b.fill(&ty, 1.0 / 3.0);
+            b.div(third, square)
+        }
+        // 1/sqrt((1 - x)(1 + x)), and minus that
+        Op::Asin | Op::Acos => {
+            let product = one_less_square(b, x);
+            let root = b.op(Op::Sqrt, &[product]);
+            let one = b.fill(&ty, if matches!(op, Op::Asin) { 1.0 } else { -1.0 });
+            b.div(one, root)
+        }
+        Op::Sinh => b.op(Op::Cosh, &[x]),
+        Op::Cosh => b.op(Op::Sinh, &[x]),
+        // 1/sqrt(1 + x^2)
+        Op::Asinh => {
+            let one = b.fill(&ty, 1.0);
+            let root = b.op(Op::Hypot, &[one, x]);
+            b.div(one, root)
+        }
+        // 1/(sqrt(x - 1) sqrt(x + 1))
+        Op::Acosh => {
+            let less = add_const(b, x, -1.0);
+            let more = add_const(b, x, 1.0);
+            let (less, more) = (b.op(Op::Sqrt, &[less]), b.op(Op::Sqrt, &[more]));
+            let product = b.mul(less, more);
+            reciprocal(b, product)
+        }
+        // 1/((1 - x)(1 + x))
+        Op::Atanh => {
+            let product = one_less_square(b, x);
+            reciprocal(b, product)
+        }
+        Op::Lgamma => b.op(Op::Polygamma { order: 0 }, &[x]),
+        Op::Polygamma { order } => b.op(Op::Polygamma { order: order + 1 }, &[x]),
+        // a/hypot(a, b), 0 where both are 0
+        Op::Hypot => {
+            let quotient = b.div(args[i], y);
+            let zero = b.zeros(&ty);
+            let corner = b.op(Op::Eq, &[y, zero]);
+            b.select(corner, zero, quotient)
         }
         // 1/(1 + x^2)
         Op::Atan => {
@@ -104,6 +154,14 @@ pub fn reciprocal(b: &mut Builder, x: Var) -> Var {
     let ty = b.ty(x).clone();
     let one = b.fill(&ty, 1.0);
     b.div(one, x)
+}
+
+/// `(1 - x) (1 + x)`.
+fn one_less_square(b: &mut Builder, x: Var) -> Var {
+    let ty = b.ty(x).clone();
+    let one = b.fill(&ty, 1.0);
+    let (less, more) = (b.sub(one, x), b.add(one, x));
+    b.mul(less, more)
 }
 
 fn add_const(b: &mut Builder, x: Var, value: f64) -> Var {

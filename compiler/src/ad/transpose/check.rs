@@ -96,8 +96,8 @@ fn check_eqn(graph: &Graph, eqn: &Eqn, args: &[Kind]) -> Result<Vec<Kind>, NotLi
         Op::Mul | Op::MulZ | Op::Dot { .. } | Op::Conv { .. } => product(args[0], args[1]),
         Op::Div if args[1] == Kind::Linear => None,
         Op::Div => Some(args[0]),
-        Op::Solve if args[0] == Kind::Linear => None,
-        Op::Solve => Some(args[1]),
+        Op::Solve | Op::TriangularSolve { .. } | Op::SpectralQuotient(_) if args[0] == Kind::Linear => None,
+        Op::Solve | Op::TriangularSolve { .. } | Op::SpectralQuotient(_) => Some(args[1]),
         // All floating operands together.
         _ => {
             let mut floats = eqn.args.iter().zip(args).filter(|(v, _)| graph.ty(**v).dtype.is_float());
@@ -167,7 +167,8 @@ fn may_be_linear(op: &Op) -> bool {
         Derivative::Linear | Derivative::Bilinear => true,
         Derivative::Zero => false,
         Derivative::Partials | Derivative::Custom => match op {
-            Op::Div | Op::Solve | Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => true,
+            Op::Div | Op::Solve | Op::TriangularSolve { .. } | Op::SpectralQuotient(_) => true,
+            Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } | Op::Guard(_) => true,
             _ => false,
         },
     }

@@ -167,6 +167,22 @@ pub fn transpose_op(at: &mut At, op: &Op, ct: Var) {
             let ct = at.b.op(Op::Solve, &[turned, ct]);
             at.give(1, ct);
         }
+        Op::Fft { inverse } => {
+            let ct = at.b.op(Op::Fft { inverse: !inverse }, &[ct]);
+            at.give(0, ct);
+        }
+        // x = T^-1 b: ct_b = T'^-1 ct.
+        Op::TriangularSolve { lower } => {
+            let matrix = at.known(0);
+            let turned = at.b.transpose_last(matrix);
+            let ct = at.b.op(Op::TriangularSolve { lower: !lower }, &[turned, ct]);
+            at.give(1, ct);
+        }
+        Op::SpectralQuotient(by) => {
+            let values = at.known(0);
+            let ct = at.b.op(Op::SpectralQuotient(by.adjoint()), &[values, ct]);
+            at.give(1, ct);
+        }
         Op::Scan(_) | Op::Cond { .. } | Op::Guard(_) | Op::Call { .. } => {
             panic!("internal error: `{}` has a transpose of its own", prims::name(op))
         }

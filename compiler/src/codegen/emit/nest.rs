@@ -323,7 +323,10 @@ pub fn weight(op: &Op) -> usize {
     match op {
         Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Tanh | Op::Sigmoid | Op::Erf | Op::Atan => 30,
         Op::Sin | Op::Cos | Op::Tan | Op::Softplus | Op::Atan2 => 50,
-        Op::Pow => 90,
+        Op::Log2 | Op::Log10 | Op::Hypot | Op::Sinh | Op::Cosh => 60,
+        Op::Pow | Op::Cbrt | Op::Asin | Op::Acos | Op::Asinh | Op::Acosh | Op::Atanh | Op::Erfc => 100,
+        Op::Lgamma => 400,
+        Op::Polygamma { order } => 350 + 20 * order,
         Op::Max | Op::Min | Op::Sign | Op::MulZ => 7,
         Op::IntDiv | Op::Mod => 15,
         _ => 1,

@@ -91,6 +91,21 @@ impl Planner {
             Op::Sort => self.standard_call(scope, eqn, types, Kernel::Sort, number, steps),
             Op::Svd => self.standard_call(scope, eqn, types, Kernel::Svd, number, steps),
             Op::Solve => self.standard_call(scope, eqn, types, Kernel::Solve, number, steps),
+            Op::Cholesky => self.standard_call(scope, eqn, types, Kernel::Cholesky, number, steps),
+            Op::TriangularSolve { lower } => {
+                let kernel = Kernel::TriangularSolve { lower: *lower };
+                self.standard_call(scope, eqn, types, kernel, number, steps);
+            }
+            Op::Fft { inverse } => {
+                self.standard_call(scope, eqn, types, Kernel::Fft { inverse: *inverse }, number, steps);
+            }
+            Op::Det => self.standard_call(scope, eqn, types, Kernel::Det, number, steps),
+            Op::SlogDet => self.standard_call(scope, eqn, types, Kernel::SlogDet, number, steps),
+            Op::Qr => self.standard_call(scope, eqn, types, Kernel::Qr, number, steps),
+            Op::Eigh => self.standard_call(scope, eqn, types, Kernel::Eigh, number, steps),
+            Op::SpectralQuotient(by) => {
+                self.standard_call(scope, eqn, types, Kernel::SpectralQuotient { by: *by }, number, steps);
+            }
             Op::Normal { shape, .. } => {
                 let each = shape.iter().product();
                 self.standard_call(scope, eqn, types, Kernel::Normal { each }, number, steps);

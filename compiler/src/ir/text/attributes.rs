@@ -3,6 +3,7 @@
 use crate::ir::graph::{CallRule, Graph, Guard, Op, Scan, Trips};
 use crate::prims;
 use dp_runtime::kernels::conv::Window;
+use dp_runtime::linalg::spectral::Spectral;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 
@@ -15,6 +16,16 @@ pub enum Attribute {
     Text(String),
     Value(Tensor),
 }
+
+/// The printed words of what a spectral quotient divides by.
+const SPECTRAL: [(&str, Spectral); 6] = [
+    ("difference", Spectral::Difference),
+    ("difference_adjoint", Spectral::DifferenceAdjoint),
+    ("sum", Spectral::Sum),
+    ("sum_adjoint", Spectral::SumAdjoint),
+    ("value", Spectral::Value),
+    ("value_adjoint", Spectral::ValueAdjoint),
+];
 
 type Attributes = Vec<(&'static str, Attribute)>;
 
@@ -29,6 +40,13 @@ pub fn attributes(op: &Op) -> Attributes {
     match op {
         Op::Const(value) => vec![("value", Value(value.clone()))],
         Op::Convert(to) => vec![("to", kind(to))],
+        Op::Fft { inverse } => vec![("inverse", flag(*inverse))],
+        Op::TriangularSolve { lower } => vec![("lower", flag(*lower))],
+        Op::SpectralQuotient(by) => {
+            let word = SPECTRAL.iter().find(|(_, other)| other == by).map_or("", |(word, _)| word);
+            vec![("by", Word(word.to_string()))]
+        }
+        Op::Polygamma { order } => vec![("order", Number(*order))],
         Op::Broadcast { shape, axes } => vec![("shape", List(shape.clone())), ("axes", List(axes.clone()))],
         Op::Reshape { shape } => vec![("shape", List(shape.clone()))],
         Op::Permute { perm } => vec![("perm", List(perm.clone()))],
@@ -217,6 +235,14 @@ impl Read<'_> {
         }
         Ok(match self.name {
             "const" => Op::Const(self.value("value")?),
+            "triangular_solve" => Op::TriangularSolve { lower: self.flag("lower")? },
+            "spectral_quotient" => {
+                let word = self.word("by")?;
+                let by = SPECTRAL.iter().find(|(other, _)| *other == word).ok_or_else(|| self.wrong("by"))?;
+                Op::SpectralQuotient(by.1)
+            }
+            "fft" => Op::Fft { inverse: self.flag("inverse")? },
+            "polygamma" => Op::Polygamma { order: self.number("order")? },
             "convert" => Op::Convert(self.kind("to")?),
             "broadcast" => Op::Broadcast { shape: self.list("shape")?, axes: self.list("axes")? },
             "reshape" => Op::Reshape { shape: self.list("shape")? },

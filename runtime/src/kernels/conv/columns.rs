@@ -106,7 +106,8 @@ unsafe fn line<T: Real, const R: usize, const W: usize>(
                 m: m as isize,
             };
             let inside = phase.inner.0 <= tile.m && tile.m + W as isize <= phase.inner.1;
-            let sums = if inside {
+            // A single row is rare: it has no code of its own for the inside.
+            let sums = if R > 1 && inside {
                 unsafe { sum::<T, R, W, false>(group, phase, y, length, &tile) }
             } else {
                 unsafe { sum::<T, R, W, true>(group, phase, y, length, &tile) }
