@@ -142,6 +142,8 @@ impl World {
             resume: false,
             checkpoints: String::new(),
             args: Vec::new(),
+            given: Vec::new(),
+            log: None,
             precision_given: true,
             out: &mut out,
             trained: Vec::new(),

@@ -9,7 +9,7 @@ mod terminal;
 use arguments::{Arguments, Settings};
 use clap::{CommandFactory, Parser, Subcommand};
 use dp_compiler::diagnostic::codes;
-use dp_compiler::driver::{self, Options};
+use dp_compiler::driver::{self, DeriveOptions, Options};
 use dp_compiler::run::Timings;
 use dp_compiler::source::SourceMap;
 use dp_compiler::syntax;
@@ -26,6 +26,7 @@ Examples:
   dp run examples/lista.dp --epochs 5         with a value for its `arg epochs`
   dp run examples/lista.dp --help             the arguments that it has
   dp run --precision f32 --seed 7 lista.dp    in single precision, with other random numbers
+  dp derive lista.dp lasso --explain          the solver of an objective, and how it follows
   dp check *.dp                               look for mistakes without running anything
   dp test std examples                        run the tests in these folders
   dp fmt lista.dp                             write a file in the common form
@@ -85,6 +86,22 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Derive a solver from an objective, and write it as source.
+    Derive {
+        /// The file that has the problem.
+        file: PathBuf,
+        /// The problem.
+        problem: String,
+        /// The method; without one the first that fits is taken.
+        #[arg(long, value_name = "METHOD")]
+        by: Option<String>,
+        /// The form: `layer` multiplies products out and names them `W` and `S`.
+        #[arg(long = "as", value_name = "FORM", value_parser = ["layer"])]
+        form: Option<String>,
+        /// Say what each term is, and how the solver follows.
+        #[arg(long)]
+        explain: bool,
+    },
     /// Explain the code of a message, such as E0301; without a code, list all.
     Explain { code: Option<String> },
     /// Write the completions of dp's commands for a shell: `dp completions bash >> ~/.bashrc`.
@@ -135,6 +152,11 @@ fn command() -> ExitCode {
         (Some(Command::Check { files }), _) => check(&files, &mut terminal),
         (Some(Command::Test { paths }), _) => test(&paths, &cli.settings, &mut terminal),
         (Some(Command::Fmt { check, paths }), _) => format(check, &paths, &mut terminal),
+        (Some(Command::Derive { file, problem, by, form, explain }), _) => {
+            let options =
+                DeriveOptions { problem, method: by, layer: form.is_some(), explain, color: terminal.colors_output() };
+            derive(&file, &options, &mut terminal)
+        }
         (Some(Command::Explain { code }), _) => explain(code.as_deref(), &mut terminal),
         (Some(Command::Completions { shell }), _) => completions(shell, &mut terminal),
         (None, Some(text)) => eval(&text, &cli.settings, &mut terminal),
@@ -348,6 +370,16 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn derive(file: &Path, options: &DeriveOptions, terminal: &mut Terminal) -> End {
+    match driver::derive_file(file, options) {
+        Ok((text, outcome)) => {
+            terminal.print(&text);
+            finish(&outcome, terminal)
+        }
+        Err(outcome) => finish(&outcome, terminal),
+    }
 }
 
 fn explain(code: Option<&str>, terminal: &mut Terminal) -> End {

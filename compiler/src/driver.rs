@@ -1,5 +1,6 @@
 //! The pipeline as one readable function: read, parse, check, then run statement by statement.
 
+use crate::derive::{self, Catalogue, expand};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lower::value::Scope;
 use crate::lower::{Limits, Session};
@@ -120,6 +121,11 @@ fn plain_error(e: &std::io::Error) -> String {
 
 /// Reads and parses std, the file, and the modules that it uses (files beside it).
 fn load(from: &Text) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
+    load_for(from, "")
+}
+
+/// `load`, with what these words need of std too.
+fn load_for(from: &Text, words: &str) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
     let start = Instant::now();
     let mut sources = SourceMap::default();
     let mut std = Std::new(&mut sources);
@@ -135,7 +141,7 @@ fn load(from: &Text) -> Result<Program, (SourceMap, Box<Diagnostic>)> {
     let mut modules = Vec::new();
     load_used(&mut sources, &from.folder(), &main, &mut modules, &mut diagnostics, &mut Vec::new());
     let texts = (first..sources.len()).map(|i| sources.file(FileId(i as u32)).text.as_str());
-    let needed = std.needed(&sources, texts);
+    let needed = std.needed(&sources, texts.chain([words]));
     let std_names = std.names().collect();
     let timings = Timings { parse: start.elapsed(), ..Timings::default() };
     Ok(Program { sources, std_names, std: needed, modules, main, diagnostics, timings })
@@ -227,18 +233,29 @@ fn use_name(path: &ast::Path) -> String {
     name
 }
 
-/// Checks names, types and dimensions of everything; std is known to be right.
-fn check(program: &mut Program) {
-    let start = Instant::now();
+/// The names of std: their types, and what derivations may use.
+fn check_std(program: &mut Program) -> (types::Env, Catalogue) {
     let mut env = types::Env::new();
     env.suggest(program.std_names.iter().copied());
+    let mut catalogue = Catalogue::default();
     for module in &program.std {
         program.diagnostics.append(&mut types::check_module(&mut env, module));
+        catalogue.add_std(module);
     }
-    for (_, module) in &program.modules {
+    (env, catalogue)
+}
+
+/// Derives solvers, then checks names, types and dimensions of everything; std is known to be right.
+fn check(program: &mut Program) {
+    let start = Instant::now();
+    let (mut env, mut catalogue) = check_std(program);
+    for module in program.modules.iter_mut().map(|(_, module)| module).chain([&mut program.main]) {
+        if expand::needed(module) {
+            program.diagnostics.append(&mut expand::expand(&mut program.sources, &env, &catalogue, module));
+        }
         program.diagnostics.append(&mut types::check_module(&mut env, module));
+        catalogue.add_module(module);
     }
-    program.diagnostics.append(&mut types::check_module(&mut env, &program.main));
     // A line that did not parse may have defined a name: that it is missing is no second mistake.
     let lost = lost_names(&program.sources, &program.main);
     let sources = &program.sources;
@@ -270,6 +287,67 @@ pub fn check_file(path: &Path) -> Outcome {
         diagnostics: program.diagnostics,
         timings: program.timings,
         tests: Vec::new(),
+    }
+}
+
+/// What `dp derive` asks for.
+#[derive(Clone, Debug, Default)]
+pub struct DeriveOptions {
+    pub problem: String,
+    pub method: Option<String>,
+    pub layer: bool,
+    /// The story besides the solver.
+    pub explain: bool,
+    pub color: bool,
+}
+
+/// Derives a solver of a problem in a file, and gives its text.
+pub fn derive_file(path: &Path, options: &DeriveOptions) -> Result<(String, Outcome), Outcome> {
+    // A derivation chooses among all methods and rules.
+    let mut program = load_for(&Text::File(path), "derive").map_err(|(sources, d)| failure(sources, *d))?;
+    let (mut env, mut catalogue) = check_std(&mut program);
+    for (_, module) in &program.modules {
+        program.diagnostics.append(&mut types::check_module(&mut env, module));
+        catalogue.add_module(module);
+    }
+    let (catalogue, mut messages) = expand::with_module(&env, &catalogue, &program.main);
+    program.diagnostics.append(&mut messages);
+    let finish = |program: Program| Outcome {
+        sources: Rc::new(program.sources),
+        diagnostics: program.diagnostics,
+        timings: program.timings,
+        tests: Vec::new(),
+    };
+    if program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        return Err(finish(program));
+    }
+    let Some(problem) = catalogue.problem(&options.problem).cloned() else {
+        let known: Vec<String> = catalogue.problems().iter().map(|name| format!("`{name}`")).collect();
+        let known = if known.is_empty() { "no problem".to_string() } else { known.join(", ") };
+        let message = format!("the file has no problem `{}`", options.problem);
+        program.diagnostics.push(Diagnostic::error("E0301", Span::NONE, message).note(format!("it has {known}")));
+        return Err(finish(program));
+    };
+    let method = options.method.as_ref().map(|name| (name.as_str().into(), Span::NONE));
+    let name = match &options.method {
+        Some(method) => format!("{}_by_{method}", options.problem),
+        None => format!("{}_solver", options.problem),
+    };
+    let request =
+        derive::Request { problem: &problem, method, layer: options.layer, name: name.into(), span: problem.name.span };
+    match derive::derive(&catalogue, &request) {
+        Ok(derivation) => {
+            let mut text = format!("{}\n", syntax::pretty::solver(&derivation.solver));
+            if options.explain {
+                text = format!("{}\n{text}", derivation.explanation.render(&program.sources, options.color));
+            }
+            program.diagnostics.extend(derivation.warnings);
+            Ok((text, finish(program)))
+        }
+        Err(diagnostic) => {
+            program.diagnostics.push(*diagnostic);
+            Err(finish(program))
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! - `source`: files and spans. A span is all that later stages keep of the text.
 //! - `syntax`: tokens (every byte is in one), layout (newlines, brackets, items), parser, tree. Parsing always gives a tree, with as
 //!   many good messages as there are mistakes; `pretty` prints a tree back as text that parses to the same tree.
+//! - `derive`: from an objective to a solver, source to source. It runs before the check, and what it gives is checked like the rest.
 //! - `types`: names, types and symbolic dimensions, checked where a function is defined. It refuses no correct program: what only
 //!   sizes settle is left to lowering.
 //! - `lower`: traces the tree with concrete shapes into a Graph. Bodies of loops, branches, mapped and differentiated functions are
@@ -27,6 +28,7 @@ pub mod source;
 pub mod diagnostic;
 pub mod syntax;
 pub mod builtins;
+pub mod derive;
 pub mod types;
 pub mod lower;
 pub mod ad;

@@ -34,6 +34,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use names::{each_binding as bindings_of, each_name as names_in, let_values as values_of};
 pub use scope::{Env, similar};
 pub use unrolled::reaching;
 pub use value::{bind_expr, bind_value};
@@ -55,6 +56,11 @@ pub fn check_module(env: &mut Env, module: &ast::Module) -> Vec<Diagnostic> {
     let mut diagnostics = ctx.diagnostics;
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span().file, diagnostic.span().start));
     diagnostics
+}
+
+/// Calls `see` with each name that a let binds.
+pub fn names_bound(binding: &ast::Let, see: &mut dyn FnMut(&str)) {
+    names::each_binding(binding, &mut |name, _| see(name));
 }
 
 /// Checks modules in order, each seeing the names of those before it.

@@ -34,6 +34,11 @@ impl Terminal {
         Terminal { color: self.color, quiet: true, sources: Rc::default() }
     }
 
+    /// The output is a terminal that wants colours.
+    pub fn colors_output(&self) -> bool {
+        self.color && std::io::stdout().is_terminal()
+    }
+
     /// Writes to the output.
     pub fn print(&mut self, text: &str) {
         let mut out = std::io::stdout().lock();

@@ -298,6 +298,51 @@ pub const ROWS: &[Row] = &[
             the key itself is not drawn from. At the top level, where a draw needs no key, a key may be used again.",
     },
     Row {
+        code: Code("E0340"),
+        title: "a constraint without a projection",
+        explanation: "A solver keeps a constraint by projecting on it. Known are `y >= 0`, `y <= hi`, `lo <= y`, bounds of \
+            `norm2(y)`, `norm1(y)`, `max(abs(y))` and `count(y)`, and `y in f` for a function f with a proximal operator, such \
+            as `simplex`. A set of your own is a function with its projection: `prox f(v; t) = ..`.",
+    },
+    Row {
+        code: Code("E0341"),
+        title: "a term without a place in the method",
+        explanation: "A method takes terms in roles: by their gradient, by their proximal operator, or by their proximal \
+            operator after a linear map. The message names the term that fits none, the reason, and two ways out. \
+            `dp derive FILE PROBLEM --explain` shows what each term is.",
+    },
+    Row {
+        code: Code("E0343"),
+        title: "a name that hides a function of the solver",
+        explanation: "The parameters of a problem are those of its solver. One that has the name of a function that the \
+            solver must call, such as `norm`, needs another name.",
+    },
+    Row {
+        code: Code("E0344"),
+        title: "no step size",
+        explanation: "The step of a gradient method follows from a bound of how fast the gradient changes. It is found for \
+            squares, for sums of functions such as `softplus`, and their compositions with linear maps. For other terms take a \
+            method that finds its step on the way, such as `backtracking_proximal_gradient`.",
+    },
+    Row {
+        code: Code("E0345"),
+        title: "no exact minimizer",
+        explanation: "Some methods minimize the quadratic terms exactly, by a linear solve with the matrix of their map. Where \
+            the map is not written with matrices, take a method that needs gradients only.",
+    },
+    Row {
+        code: Code("E0346"),
+        title: "an objective without a solution",
+        explanation: "The objective is seen to fall without end, does not depend on what is minimized over, or is written in \
+            a form that cannot be read as operations on whole arrays.",
+    },
+    Row {
+        code: Code("E0347"),
+        title: "something odd in a problem",
+        explanation: "A warning: data that no term uses, a term that is constant in every block, a weight of 0, a constraint \
+            that another one implies. The solver is derived all the same.",
+    },
+    Row {
         code: Code("E0390"),
         title: "not yet possible",
         explanation: "The language has this, but this version of the compiler does not. It is listed among the known \

@@ -15,16 +15,25 @@ pub fn render(sources: &SourceMap, diagnostic: &Diagnostic, color: bool) -> Stri
         Severity::Warning => ("warning", Color::Yellow),
     };
     let head = format!("{severity}[{}]", diagnostic.code.0);
+    report(sources, diagnostic, &head, accent, color)
+}
+
+/// What was found in a text, as labels under it: a diagnostic that is no mistake, with a head of its own.
+pub fn render_found(sources: &SourceMap, found: &Diagnostic, head: &str, color: bool) -> String {
+    report(sources, found, head, Color::Green, color)
+}
+
+fn report(sources: &SourceMap, diagnostic: &Diagnostic, head: &str, accent: Color, color: bool) -> String {
     let has_place = |span: Span| !span.is_none() && (span.file.0 as usize) < sources.len();
     let (placed, unplaced): (Vec<_>, Vec<_>) = diagnostic.labels.iter().partition(|label| has_place(label.span));
     let unplaced = unplaced.into_iter().map(|label| label.text.clone()).filter(|text| !text.is_empty());
     let notes: Vec<String> = unplaced.chain(diagnostic.notes.iter().cloned()).collect();
 
     let Some(first) = placed.first() else {
-        return without_place(&head, diagnostic, &notes);
+        return without_place(head, diagnostic, &notes);
     };
     let config = Config::default().with_color(color).with_index_type(IndexType::Byte).with_tab_width(4);
-    let mut report = Report::build(ReportKind::Custom(&head, accent), bytes(sources, first.span))
+    let mut report = Report::build(ReportKind::Custom(head, accent), bytes(sources, first.span))
         .with_config(config)
         .with_message(&diagnostic.message);
     report.with_notes(&notes);
@@ -45,7 +54,7 @@ pub fn render(sources: &SourceMap, diagnostic: &Diagnostic, color: bool) -> Stri
 
     let mut buffer = Vec::new();
     if report.finish().write(Files { sources, read: HashMap::new() }, &mut buffer).is_err() {
-        return without_place(&head, diagnostic, &notes);
+        return without_place(head, diagnostic, &notes);
     }
     let text = String::from_utf8_lossy(&buffer);
     let text = if color { text.into_owned() } else { without_escapes(&text) };

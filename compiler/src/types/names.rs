@@ -133,7 +133,7 @@ fn statements(stmts: &[Stmt], see: &mut dyn FnMut(&str)) {
 }
 
 /// Calls `see` with the values of a let.
-fn let_values(binding: &Let, see: &mut dyn FnMut(&Expr)) {
+pub fn let_values(binding: &Let, see: &mut dyn FnMut(&Expr)) {
     match &binding.kind {
         LetKind::Inits(inits) => inits.iter().for_each(|init| see(&init.value)),
         LetKind::Tuple(_, value) => see(value),

@@ -166,6 +166,13 @@ impl Env {
         self.globals.get(name).map(|global| global.span).filter(|span| !span.is_none())
     }
 
+    /// The dimensions of a top-level array that are known before anything runs; generic names are not.
+    pub fn shape_of_name(&self, name: &str) -> Option<Vec<Dim>> {
+        let dims = self.globals.get(name)?.ty.as_array()?.dims.clone()?;
+        let number = |dim: Dim| dim.as_constant().map_or(Dim::Unknown, Dim::constant);
+        Some(dims.into_iter().map(number).collect())
+    }
+
     /// The type of a top-level name, as shown to the user.
     pub fn type_of_name(&self, name: &str) -> Option<String> {
         self.globals.get(name).map(|global| global.ty.to_string())

@@ -153,6 +153,10 @@ fn report_not_learnable(ctx: &mut Ctx, solver: &Solver, name: &Name) {
         Some(suggestion) => diagnostic.help(format!("did you mean `{suggestion}`?")),
         None => diagnostic.note(format!("what can be learned: {}", known.join(", "))),
     };
+    let layered = |known: &str| matches!(known, "W" | "S") || known.starts_with("W_") || known.starts_with("S_");
+    if layered(&name.text) && !solver.lets.iter().any(|known| layered(&known.name)) && diagnostic.help.is_none() {
+        diagnostic = diagnostic.help("a solver derived `as layer` has the maps `W` and `S` as lets");
+    }
     ctx.report(diagnostic);
 }
 

@@ -1,0 +1,178 @@
+//! From an objective to a solver: source to source.
+//!
+//! A problem becomes a graph of terms (`read`, `build`, `term`) and a sum of weighted terms in normal form (`normal`). Each is
+//! looked at for what a method can do with it (`roles`): its gradient and how fast that changes (`smooth`), its proximal operator
+//! (`calculus`), the linear map in it (`linear`). A method, a template in source, is instantiated with that (`instantiate`);
+//! `as layer` splits its affine updates (`layer`). The result is the tree of an ordinary solver, which is printed, and the
+//! text parsed again: what runs is what is printed. `expand` does this for every `derive` of a module before it is checked.
+
+mod build;
+mod calculus;
+mod catalogue;
+mod choose;
+mod constraints;
+pub mod expand;
+pub mod explain;
+mod instantiate;
+mod layer;
+mod linear;
+mod normal;
+mod rat;
+mod read;
+mod roles;
+mod smooth;
+mod term;
+mod tidy;
+mod tree;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::Catalogue;
+pub use explain::Explanation;
+
+use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+use crate::syntax::ast::{Expr, Let, Method, Problem, Solver, Symbol};
+use normal::{Kind, Normalizer, Part};
+use read::{Names, Reader};
+use roles::Ability;
+use std::rc::Rc;
+use term::{Id, Terms};
+
+type Res<T> = Result<T, Box<Diagnostic>>;
+
+/// What is asked for: `derive P by M as layer`.
+pub struct Request<'a> {
+    pub problem: &'a Problem,
+    /// The method, and where it is named.
+    pub method: Option<(Symbol, Span)>,
+    pub layer: bool,
+    /// The solver's name.
+    pub name: Symbol,
+    pub span: Span,
+}
+
+/// A derived solver and how it was found.
+pub struct Derivation {
+    pub solver: Solver,
+    pub explanation: Explanation,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A problem in normal form, each term with what can be done with it.
+pub struct Analysis {
+    terms: Terms,
+    parts: Vec<Part>,
+    abilities: Vec<Ability>,
+    /// Lets that do not depend on the blocks: the solver has them too.
+    kept: Vec<Let>,
+}
+
+/// Derives a solver. Errors: E0340 a constraint without a projection, E0341 a term that has no place in the method, E0334
+/// a method that cannot be instantiated, E0343 a name that hides a function, E0344 no step size, E0345 no exact minimizer,
+/// E0346 an objective that is unbounded or that no method solves.
+pub fn derive(catalogue: &Catalogue, request: &Request) -> Res<Derivation> {
+    let mut analysis = analyse(catalogue, request.problem)?;
+    let warnings = choose::lints(&mut analysis, request.problem)?;
+    let choice = choose::method(catalogue, &mut analysis, request)?;
+    let starts = choose::starts(catalogue, &mut analysis, request.problem);
+    let mut site = instantiate::Site {
+        terms: &mut analysis.terms,
+        catalogue,
+        problem: request.problem,
+        kept: analysis.kept.clone(),
+        method: &choice.method,
+        parts: &analysis.parts,
+        assigned: &choice.assigned,
+        layer: request.layer,
+        at: request.span,
+        starts,
+    };
+    let (solver, layers, _) = instantiate::instantiate(&mut site, &request.name)?;
+    let explanation = explain::explanation(&mut analysis, request, &choice, &solver, layers);
+    Ok(Derivation { solver, explanation, warnings })
+}
+
+/// Reads a problem into its normal form.
+fn analyse(catalogue: &Catalogue, problem: &Problem) -> Res<Analysis> {
+    let mut terms = Terms::default();
+    let mut names = Names::default();
+    let mut kept = Vec::new();
+    let mut reader = Reader::new(&mut terms, catalogue);
+    for param in &problem.params {
+        reader.declare(&mut names, &param.name, param.ty.as_ref());
+    }
+    for binder in &problem.over {
+        let shape = binder.ty.as_ref().and_then(|ty| reader.shape_of_type(&names, ty));
+        if shape.is_none() {
+            return Err(Box::new(
+                Diagnostic::error(
+                    "E0346",
+                    binder.name.span,
+                    format!("`{}` needs the type of an array", binder.name.text),
+                )
+                .help(format!("write its shape: `over {}: real[n]`", binder.name.text)),
+            ));
+        }
+        reader.terms.here = Some(binder.name.span);
+        let id = reader.terms.add_block(&binder.name.text, shape);
+        reader.terms.here = None;
+        names.bind(&binder.name.text, id);
+    }
+    for binding in &problem.lets {
+        reader.bind_let(&mut names, binding);
+        keep_constant(reader.terms, &mut names, binding, &mut kept);
+    }
+    let objective = reader.read(&names, &problem.objective);
+    if let Some(span) = reader.stuck.first() {
+        return Err(Box::new(
+            Diagnostic::error("E0346", *span, "this part of the objective has no reading by whole arrays")
+                .help("write it with operations on whole arrays, or move it into a function of arrays"),
+        ));
+    }
+    let mut normalizer = Normalizer { terms: &mut terms, catalogue, parts: Vec::new() };
+    normalizer.objective(objective, problem.maximize, problem.objective.span);
+    for constraint in &problem.constraints {
+        normalizer.constraint(&names, constraint)?;
+    }
+    let parts = normalizer.parts;
+    let abilities = parts.iter().map(|part| roles::ability(&mut terms, catalogue, part)).collect();
+    Ok(Analysis { terms, parts, abilities, kept })
+}
+
+/// A let that no block is in stays a let of the solver, under its name.
+fn keep_constant(terms: &mut Terms, names: &mut Names, binding: &Let, kept: &mut Vec<Let>) {
+    let mut bound: Vec<Symbol> = Vec::new();
+    crate::types::names_bound(binding, &mut |name| bound.push(name.into()));
+    let ids: Vec<Option<Id>> = bound.iter().map(|name| names.term(name)).collect();
+    let simple = |terms: &Terms, id: Id| terms.as_number(id).is_some() && terms.is_scalar(id);
+    if ids.iter().any(|id| id.is_none_or(|id| !terms.is_constant(id) || simple(terms, id))) {
+        return;
+    }
+    for (name, id) in bound.iter().zip(ids.into_iter().flatten()) {
+        let shape = terms.shape(id).clone();
+        terms.declare_name(name, shape);
+        let own = terms.name(name);
+        names.bind(name, own);
+    }
+    kept.push(binding.clone());
+}
+
+/// A method with the terms in its roles, and why it was taken.
+pub struct Choice {
+    pub method: Rc<Method>,
+    pub assigned: roles::Assigned,
+    pub reason: String,
+}
+
+impl Analysis {
+    /// The terms that a block is in.
+    fn moving(&self) -> impl Iterator<Item = (&Part, &Ability)> {
+        self.parts.iter().zip(&self.abilities).filter(|(part, _)| part.kind != Kind::Constant)
+    }
+}
+
+/// The starting value of a block, if it is not zero.
+type Start = Option<Expr>;

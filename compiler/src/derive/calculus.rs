@@ -1,0 +1,337 @@
+//! The proximal calculus: from operators of functions (`prox` rules) to the operator of what an objective has on a block:
+//! positive scaling, argument scaling and shift, sums where the operators compose, conjugates by Moreau's identity.
+//!
+//! prox_{t g}(v) = argmin_u t g(u) + |u - v|^2 / 2. Parikh and Boyd, "Proximal Algorithms" (2014), sections 2.1 to 2.2.
+
+use super::catalogue::Catalogue;
+use super::normal::{HOMOGENEOUS, Kind, Part};
+use super::rat::Rat;
+use super::read::{Names, Reader};
+use super::term::{Id, Op, Terms};
+use super::{tree, write};
+use crate::source::Span;
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Symbol};
+
+/// One function whose operator is known, with its weight, of `factor * block + shift`.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    pub atom: Symbol,
+    pub extra: Vec<Id>,
+    pub weight: Id,
+    pub factor: Id,
+    pub shift: Option<Id>,
+    pub span: Span,
+    pub constraint: bool,
+}
+
+/// The operator of the sum of some terms on one block: the pieces' operators, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct Proximal {
+    pub pieces: Vec<Piece>,
+}
+
+/// Why there is no operator.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub span: Span,
+    pub reason: String,
+}
+
+/// Functions that are a sum over elements: the projection on an interval may follow their operator.
+const BY_ELEMENTS: [&str; 5] = ["norm1", "huber", "elastic_net", "nonneg", "box"];
+/// Intervals for each element.
+const INTERVALS: [&str; 3] = ["nonneg", "box", "ball_inf"];
+
+/// Reads a term as a function with an operator of a scaled and shifted block.
+pub fn piece(terms: &mut Terms, catalogue: &Catalogue, part: &Part, block: usize) -> Result<Piece, Refusal> {
+    let refuse = |reason: String| Refusal { span: part.span, reason };
+    let var = terms.block(block);
+    let (atom, extra) = match &part.kind {
+        Kind::Atom(name) => (name.clone(), part.extra.clone()),
+        Kind::Square => (Symbol::from("sumsq"), Vec::new()),
+        Kind::Form | Kind::Linear | Kind::Separable(_) | Kind::General | Kind::Constant => {
+            return Err(refuse("it is not a function with a proximal operator".to_string()));
+        }
+    };
+    if rule_of(catalogue, &atom).is_none() {
+        return Err(refuse(format!("`{atom}` has no proximal operator")));
+    }
+    if !terms.is_affine(part.arg, var) {
+        return Err(refuse(format!("the argument of `{atom}` is not affine in `{}`", terms.block_name(block))));
+    }
+    let map = terms.linear_part(part.arg, var);
+    let offset = terms.offset(part.arg, var);
+    if !terms.is_constant(offset) {
+        return Err(refuse(format!("the argument of `{atom}` has several blocks in it")));
+    }
+    let zero = matches!(terms.op(offset), Op::Number(Rat::ZERO));
+    let shift = if zero { None } else { Some(offset) };
+    if let Some(factor) = terms.factor_of(map, var) {
+        return Ok(Piece {
+            atom,
+            extra,
+            weight: part.weight,
+            factor,
+            shift,
+            span: part.span,
+            constraint: part.constraint,
+        });
+    }
+    // |w * y|_1 with an array w: a threshold for each element.
+    if &*atom == "norm1" && shift.is_none() && *terms.op(map) == Op::Mul {
+        let factors: Vec<Id> = terms.args(map).iter().copied().filter(|arg| *arg != var).collect();
+        if factors.len() + 1 == terms.args(map).len() {
+            let own = terms.mul(factors);
+            let size = terms.call("abs", vec![own]);
+            let weight = terms.mul(vec![part.weight, size]);
+            let factor = terms.int(1);
+            return Ok(Piece { atom, extra, weight, factor, shift, span: part.span, constraint: false });
+        }
+    }
+    Err(refuse(format!(
+        "`{atom}` is applied to `{}`, which is not `{}` scaled and shifted",
+        write::text(terms, part.arg),
+        terms.block_name(block)
+    )))
+}
+
+/// The name under which the rule of an atom is declared.
+fn rule_of<'a>(catalogue: &Catalogue, atom: &'a str) -> Option<&'a str> {
+    if catalogue.rule(atom).is_some() {
+        return Some(atom);
+    }
+    (atom == "norm2" && catalogue.rule("norm").is_some()).then_some("norm")
+}
+
+/// The operator of a sum of terms on one block.
+pub fn proximal(terms: &mut Terms, mut pieces: Vec<Piece>) -> Result<Proximal, Refusal> {
+    // Equal functions add their weights; intervals meet in one interval.
+    let mut joined: Vec<Piece> = Vec::new();
+    pieces.sort_by_key(|piece| rank(&piece.atom));
+    for piece in pieces {
+        let same = |known: &&mut Piece| {
+            known.atom == piece.atom
+                && known.extra == piece.extra
+                && known.factor == piece.factor
+                && known.shift == piece.shift
+        };
+        if let Some(known) = joined.iter_mut().find(same) {
+            if !piece.constraint {
+                known.weight = terms.add(vec![known.weight, piece.weight]);
+            }
+            continue;
+        }
+        if let Some(known) = joined.iter_mut().find(|known| is_interval(known) && is_interval(&piece)) {
+            let (low_a, high_a) = interval(terms, known);
+            let (low_b, high_b) = interval(terms, &piece);
+            let (low, high) = (tighter(terms, low_a, low_b, "max"), tighter(terms, high_a, high_b, "min"));
+            known.atom = "box".into();
+            known.extra = vec![low, high];
+            continue;
+        }
+        joined.push(piece);
+    }
+    for pair in joined.windows(2) {
+        let (first, second) = (&pair[0], &pair[1]);
+        if !composes(terms, first, second) {
+            return Err(Refusal {
+                span: second.span,
+                reason: format!(
+                    "`{}` and `{}` both act on the block, and the operator of their sum is not the composition of theirs",
+                    first.atom, second.atom
+                ),
+            });
+        }
+    }
+    if joined.len() > 2 {
+        return Err(Refusal {
+            span: joined[2].span,
+            reason: "the operator of a sum of three functions is not known".to_string(),
+        });
+    }
+    Ok(Proximal { pieces: joined })
+}
+
+fn is_interval(piece: &Piece) -> bool {
+    INTERVALS.contains(&&*piece.atom) && piece.shift.is_none()
+}
+
+fn interval(terms: &mut Terms, piece: &Piece) -> (Id, Id) {
+    match &*piece.atom {
+        "nonneg" => (terms.int(0), terms.scalar_name(&"inf".into())),
+        "ball_inf" => (terms.neg(piece.extra[0]), piece.extra[0]),
+        _ => (piece.extra[0], piece.extra[1]),
+    }
+}
+
+/// The greater of two lower bounds, or the lesser of two upper ones.
+fn tighter(terms: &mut Terms, a: Id, b: Id, by: &str) -> Id {
+    let infinite = |terms: &Terms, id: Id| {
+        let inner = match terms.op(id) {
+            Op::Scale(_) => terms.args(id)[0],
+            _ => id,
+        };
+        matches!(terms.op(inner), Op::Name(name) if &**name == "inf")
+    };
+    if infinite(terms, a) || a == b {
+        return b;
+    }
+    if infinite(terms, b) {
+        return a;
+    }
+    match (terms.as_number(a), terms.as_number(b)) {
+        (Some(x), Some(y)) => match (by == "max") == x.less(y) {
+            true => b,
+            false => a,
+        },
+        _ => terms.call(by, vec![a, b]),
+    }
+}
+
+/// Shrinking comes before projecting.
+fn rank(atom: &str) -> usize {
+    match atom {
+        "norm1" | "huber" | "elastic_net" => 0,
+        "nonneg" | "box" | "ball_inf" => 1,
+        "norm2" | "norm" | "group_norm" => 2,
+        "count" | "at_most" => 3,
+        "ball2" => 4,
+        _ => 5,
+    }
+}
+
+/// prox_{f + g} = prox_g after prox_f: Yu, "On decomposing the proximal map" (2013), theorem 1 and its examples.
+fn composes(terms: &Terms, first: &Piece, second: &Piece) -> bool {
+    let plain = |piece: &Piece| piece.shift.is_none() && terms.as_number(piece.factor) == Some(Rat::ONE);
+    if !plain(first) || !plain(second) {
+        return false;
+    }
+    match (&*first.atom, &*second.atom) {
+        (first, second) if BY_ELEMENTS.contains(&first) && INTERVALS.contains(&second) => true,
+        ("norm1", "norm2" | "norm" | "group_norm") => true,
+        // A cone, then a function of the norm, or a choice of the largest elements.
+        ("nonneg", "norm2" | "norm" | "ball2" | "at_most" | "count") => true,
+        ("norm1", "ball2") => true,
+        _ => false,
+    }
+}
+
+/// Applies operators to expressions.
+pub struct Applier<'a> {
+    pub terms: &'a mut Terms,
+    pub catalogue: &'a Catalogue,
+    /// Names that the solver gives another meaning: functions of these names are not called.
+    pub hidden: &'a dyn Fn(&str) -> bool,
+    /// Gives a threshold a name of its own, where it does not change from pass to pass.
+    pub name: &'a mut dyn FnMut(Expr) -> Expr,
+}
+
+impl Applier<'_> {
+    /// The operator at `v` with step `t`, in source.
+    pub fn apply(&mut self, proximal: &Proximal, v: Expr, t: &Expr) -> Result<Expr, Refusal> {
+        if let [shrink, cone] = proximal.pieces.as_slice()
+            && &*shrink.atom == "norm1"
+            && &*cone.atom == "nonneg"
+        {
+            // The l1 norm of what is not negative is its sum: relu(v - t).
+            let t = self.step(shrink, t);
+            return self.rule("nonneg", vec![], tree::sub(v, t), &tree::int(1), cone.span);
+        }
+        let mut value = v;
+        for piece in &proximal.pieces {
+            value = self.one(piece, value, t)?;
+        }
+        Ok(value)
+    }
+
+    /// The step of a piece: t times its weight, as a name if it has one.
+    fn step(&mut self, piece: &Piece, t: &Expr) -> Expr {
+        let t = self.read(t);
+        let total = self.terms.mul(vec![t, piece.weight]);
+        let written = write::write(self.terms, total);
+        (self.name)(written)
+    }
+
+    fn read(&mut self, e: &Expr) -> Id {
+        let mut names = Names::default();
+        crate::types::names_in(e, &mut |name| {
+            if crate::builtins::find(name).is_none() && !names.has(name) {
+                let id = self.terms.scalar_name(&name.into());
+                names.bind(&name.into(), id);
+            }
+        });
+        Reader::new(self.terms, self.catalogue).read(&names, e)
+    }
+
+    fn one(&mut self, piece: &Piece, v: Expr, t: &Expr) -> Result<Expr, Refusal> {
+        let mut piece = piece.clone();
+        // |a| comes out of norms.
+        if piece.shift.is_none() && HOMOGENEOUS.contains(&&*piece.atom) {
+            let size = self.terms.call("abs", vec![piece.factor]);
+            piece.weight = self.terms.mul(vec![piece.weight, size]);
+            piece.factor = self.terms.int(1);
+        }
+        let unscaled = self.terms.is_number(piece.factor, Rat::ONE);
+        let extra: Vec<Expr> = piece.extra.iter().map(|id| write::write(self.terms, *id)).collect();
+        // prox_{t f(a . + s)}(v) = (prox_{a^2 t f}(a v + s) - s) / a
+        let mut inner = v;
+        if !unscaled {
+            let two = self.terms.int(2);
+            let square = self.terms.pow(piece.factor, two);
+            piece.weight = self.terms.mul(vec![piece.weight, square]);
+            let factor = write::write(self.terms, piece.factor);
+            inner = tree::chain(factor, vec![(BinaryOp::Mul, inner)]);
+        }
+        let shift = piece.shift.map(|shift| write::write(self.terms, shift));
+        if let Some(shift) = &shift {
+            inner = tree::chain(inner, vec![(BinaryOp::Add, shift.clone())]);
+        }
+        let step = if piece.constraint { tree::int(1) } else { self.step(&piece, t) };
+        let mut value = self.rule(&piece.atom, extra, inner, &step, piece.span)?;
+        if let Some(shift) = shift {
+            value = tree::sub(value, shift);
+        }
+        if !unscaled {
+            let factor = write::write(self.terms, piece.factor);
+            value = tree::chain(value, vec![(BinaryOp::Div, factor)]);
+        }
+        Ok(value)
+    }
+
+    /// The operator of a function: its rule with the arguments in their places if that is one expression that uses the
+    /// point once, else `prox(f)(v, ..., t)`.
+    fn rule(&mut self, atom: &str, extra: Vec<Expr>, v: Expr, t: &Expr, span: Span) -> Result<Expr, Refusal> {
+        let Some(declared) = rule_of(self.catalogue, atom) else {
+            return Err(Refusal { span, reason: format!("`{atom}` has no proximal operator") });
+        };
+        let rule = self.catalogue.rule(declared).cloned();
+        if let Some(rule) = &rule
+            && rule.args.len() == extra.len() + 1
+            && rule.after.len() == 1
+        {
+            let mut uses = 0;
+            let mut clash = false;
+            crate::types::names_in(&rule.body, &mut |name| {
+                uses += usize::from(name == &*rule.args[0].text);
+                let own = rule.args.iter().chain(&rule.after).any(|arg| &*arg.text == name);
+                clash |= !own && (self.hidden)(name);
+            });
+            let simple = !matches!(rule.body.kind, ExprKind::Block(_) | ExprKind::Loop(_) | ExprKind::If { .. });
+            // A function of std that the problem hides is reached through `prox(f)`, which has the names of its own place.
+            if simple && !clash && (uses <= 1 || tree::is_atomic(&v)) {
+                let mut values: Vec<(Symbol, Expr)> = vec![(rule.args[0].text.clone(), v)];
+                values.extend(rule.args[1..].iter().map(|arg| arg.text.clone()).zip(extra));
+                values.push((rule.after[0].text.clone(), t.clone()));
+                return Ok(tree::put(&rule.body, &values));
+            }
+        }
+        if (self.hidden)("prox") || (self.hidden)(declared) {
+            let reason = format!("the problem has another meaning for `{declared}`, whose operator is needed");
+            return Err(Refusal { span, reason });
+        }
+        let mut args = vec![v];
+        args.extend(extra);
+        args.push(t.clone());
+        Ok(tree::apply(tree::call("prox", vec![tree::name(declared)]), args))
+    }
+}

@@ -1,0 +1,223 @@
+//! Which method: the one that was named, or the simplest that has a place for every term; and what is odd about a problem.
+
+use super::catalogue::Catalogue;
+use super::normal::Kind;
+use super::rat::Rat;
+use super::roles::{self, Filled};
+use super::{Analysis, Choice, Request, Res, Start, constraints, write};
+use crate::diagnostic::Diagnostic;
+use crate::syntax::ast::{Problem, Symbol};
+use std::collections::HashSet;
+
+/// Methods in the order in which they are tried, with the reason that is given.
+const ORDER: [(&str, &str); 8] = [
+    ("accelerated_gradient", "every term is convex with a gradient whose change is bounded"),
+    ("gradient_descent", "every term has a gradient whose change is bounded"),
+    (
+        "accelerated_proximal_gradient",
+        "the smooth terms are convex with a bounded change of gradient, the others are convex with a proximal operator",
+    ),
+    ("proximal_gradient", "the terms are smooth with a bounded change of gradient, or have a proximal operator"),
+    (
+        "backtracking_proximal_gradient",
+        "no bound of the change of the gradient is known, so that the step is found on the way",
+    ),
+    ("admm", "a function with a proximal operator is applied to a linear map, and the rest is quadratic"),
+    ("pdhg", "a function with a proximal operator is applied to a linear map"),
+    ("gradient_descent", "every term has a gradient"),
+];
+
+/// The named method with the terms in its roles, or the first that fits.
+pub fn method(catalogue: &Catalogue, analysis: &mut Analysis, request: &Request) -> Res<Choice> {
+    let fitting = |wanted: &[&str]| fitting_methods(catalogue, wanted);
+    if let Some((name, span)) = &request.method {
+        let Some(method) = catalogue.method(name).cloned() else {
+            let known: Vec<String> = catalogue.methods().iter().map(|name| format!("`{name}`")).collect();
+            return Err(Box::new(
+                Diagnostic::error("E0334", *span, format!("there is no method `{name}`"))
+                    .note(format!("known are {}", known.join(", "))),
+            ));
+        };
+        let assigned = roles::assign(&mut analysis.terms, &analysis.parts, &analysis.abilities, &method, &fitting)?;
+        return Ok(Choice { method, assigned, reason: "it was asked for".to_string() });
+    }
+    let bounded =
+        analysis.moving().filter(|(_, ability)| ability.smooth).all(|(_, ability)| ability.lipschitz.is_some());
+    let convex = is_convex(analysis);
+    let mut first_error = None;
+    for (name, reason) in ORDER {
+        let accelerated = name.starts_with("accelerated");
+        let backtracks = name.starts_with("backtracking");
+        if (accelerated && !convex) || (!backtracks && name != "pdhg" && !bounded) || (backtracks && bounded) {
+            continue;
+        }
+        let Some(method) = catalogue.method(name).cloned() else { continue };
+        match roles::assign(&mut analysis.terms, &analysis.parts, &analysis.abilities, &method, &fitting) {
+            // A method for more than there is has a simpler one before it.
+            Ok(assigned) if behind_map(&assigned) || !name.starts_with("admm") => {
+                return Ok(Choice { method, assigned, reason: reason.to_string() });
+            }
+            Ok(_) => {}
+            Err(diagnostic) => {
+                first_error.get_or_insert(diagnostic);
+            }
+        }
+    }
+    Err(first_error.unwrap_or_else(|| {
+        Box::new(
+            Diagnostic::error("E0346", request.problem.objective.span, "no method is known for this objective")
+                .help("name one: `derive P by M`; the message then says which term stands in its way"),
+        )
+    }))
+}
+
+fn behind_map(assigned: &roles::Assigned) -> bool {
+    assigned.roles.iter().any(|(_, filled)| matches!(filled, Filled::Mapped(_, parts) if !parts.is_empty()))
+}
+
+/// `by a`, `by b`: the methods that have these roles.
+fn fitting_methods(catalogue: &Catalogue, wanted: &[&str]) -> String {
+    let mut names: Vec<Symbol> = Vec::new();
+    for name in catalogue.methods() {
+        let Some(method) = catalogue.method(&name) else { continue };
+        let has = |word: &str| match word {
+            "of" => method.roles.iter().any(|role| role.of.is_some()),
+            "proximable" => method.roles.iter().any(|role| role.of.is_none() && &*role.role.text == "proximable"),
+            _ => method
+                .roles
+                .iter()
+                .any(|role| &*role.role.text == word || (word == "smooth" && &*role.role.text == "quadratic")),
+        };
+        if wanted.iter().all(|word| has(word)) {
+            names.push(name);
+        }
+    }
+    let names: Vec<String> = names.iter().take(3).map(|name| format!("`by {name}`")).collect();
+    if names.is_empty() { "take a method with such a role".to_string() } else { format!("take {}", names.join(" or ")) }
+}
+
+/// Every term is convex, as far as its form says.
+fn is_convex(analysis: &Analysis) -> bool {
+    analysis.moving().all(|(part, ability)| {
+        let sign = analysis.terms.as_number(part.weight).is_none_or(|weight| !weight.is_negative());
+        let form = match &part.kind {
+            Kind::Square => ability.quadratic,
+            Kind::Linear | Kind::Constant => true,
+            Kind::Separable(name) => super::smooth::separable(name).is_some_and(|row| row.convex),
+            Kind::Atom(name) => !matches!(&**name, "count" | "at_most" | "lp"),
+            // Convex only if the matrix is positive semidefinite, which its form does not say.
+            Kind::Form | Kind::General => false,
+        };
+        form && (sign || part.kind == Kind::Linear)
+    })
+}
+
+/// What is odd, and what is wrong with every method.
+pub fn lints(analysis: &mut Analysis, problem: &Problem) -> Res<Vec<Diagnostic>> {
+    let mut found = Vec::new();
+    for block in 0..problem.over.len() {
+        let binder = &problem.over[block];
+        if !analysis.parts.iter().any(|part| analysis.terms.depends(part.arg, block)) {
+            return Err(Box::new(
+                Diagnostic::error(
+                    "E0346",
+                    binder.name.span,
+                    format!("no term of the objective has `{}` in it", binder.name.text),
+                )
+                .help("every value of it is a solution; take it out of `over`"),
+            ));
+        }
+    }
+    let several = analysis.parts.len() > 1;
+    for part in &analysis.parts {
+        if part.kind == Kind::Constant && several {
+            let message = "this term has no block in it: it changes the value of the objective, not the solution";
+            found.push(Diagnostic::warning("E0347", part.span, message));
+        }
+        if analysis.terms.is_number(part.weight, Rat::ZERO) {
+            found.push(Diagnostic::warning("E0347", part.span, "the weight of this term is 0: it has no effect"));
+        }
+    }
+    unused(problem, &mut found);
+    unbounded(analysis, problem)?;
+    found.extend(constraints::leave_implied(analysis));
+    Ok(found)
+}
+
+/// Data that no term has in it.
+fn unused(problem: &Problem, found: &mut Vec<Diagnostic>) {
+    let mut used: HashSet<String> = HashSet::new();
+    let mut see = |name: &str| {
+        used.insert(name.to_string());
+    };
+    crate::types::names_in(&problem.objective, &mut see);
+    for binding in &problem.lets {
+        crate::types::values_of(binding, &mut |value| crate::types::names_in(value, &mut see));
+    }
+    for constraint in &problem.constraints {
+        crate::types::names_in(&constraint.expr, &mut see);
+        constraint.set.iter().for_each(|set| crate::types::names_in(set, &mut see));
+    }
+    let types =
+        problem.params.iter().map(|param| param.ty.as_ref()).chain(problem.over.iter().map(|block| block.ty.as_ref()));
+    for ty in types.flatten() {
+        if let crate::syntax::ast::TypeKind::Array { dims, .. } = &ty.kind {
+            dims.iter().for_each(|dim| crate::types::names_in(dim, &mut see));
+        }
+    }
+    for param in &problem.params {
+        if !used.contains(&*param.name.text) {
+            let message = format!("no term uses `{}`", param.name.text);
+            found.push(Diagnostic::warning("E0347", param.name.span, message));
+        }
+    }
+}
+
+/// An objective whose form says that it has no least value.
+fn unbounded(analysis: &Analysis, problem: &Problem) -> Res<()> {
+    if analysis.parts.iter().any(|part| part.constraint) {
+        return Ok(());
+    }
+    let moving: Vec<_> = analysis.moving().collect();
+    let error = |span, text: String| {
+        let direction = if problem.maximize { "greatest" } else { "least" };
+        Err(Box::new(
+            Diagnostic::error("E0346", span, format!("the objective has no {direction} value"))
+                .here(text)
+                .help("add a term or a constraint that bounds it, or check the sign"),
+        ))
+    };
+    if moving.iter().all(|(part, _)| part.kind == Kind::Linear)
+        && let Some((part, _)) = moving.first()
+    {
+        return error(part.span, "it is linear: it falls without end along its gradient".to_string());
+    }
+    // A negative multiple of a function that grows in all directions, with nothing that grows faster.
+    for (part, _) in &moving {
+        let negative = analysis.terms.as_number(part.weight).is_some_and(Rat::is_negative);
+        let grows = match &part.kind {
+            Kind::Square => 2,
+            Kind::Atom(name) if super::normal::HOMOGENEOUS.contains(&&**name) => 1,
+            _ => 0,
+        };
+        let held = moving.iter().any(|(other, _)| {
+            let positive = analysis.terms.as_number(other.weight).is_none_or(|weight| !weight.is_negative());
+            let own = match &other.kind {
+                Kind::Square | Kind::Form => 2,
+                Kind::Atom(_) => 1,
+                _ => 3,
+            };
+            positive && own >= grows && other.span != part.span
+        });
+        if negative && grows > 0 && !held {
+            let text = format!("`{}` falls without end", write::text(&analysis.terms, part.arg));
+            return error(part.span, text);
+        }
+    }
+    Ok(())
+}
+
+/// Where the blocks start: at zero, or at its projection where a constraint excludes zero.
+pub fn starts(catalogue: &Catalogue, analysis: &mut Analysis, problem: &Problem) -> Vec<Start> {
+    (0..problem.over.len()).map(|block| constraints::start(catalogue, analysis, block)).collect()
+}

@@ -1,0 +1,267 @@
+//! `derive` expressions of a module made solvers, before it is checked.
+//!
+//! `solver NAME = derive P ...` becomes the solver of that name; any other `derive` gets a solver before its statement and becomes its
+//! name. The printed text of each solver joins the sources and is parsed: from then on it is as if the user had written it.
+
+use super::{Catalogue, Derivation, Request, derive};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::source::{SourceMap, Span};
+use crate::syntax::ast::{Expr, ExprKind, Item, ItemKind, LetKind, Module, Symbol, Trivia};
+use crate::syntax::{self, pretty};
+use crate::types;
+use std::collections::HashSet;
+
+/// Whether a module has a `derive` in it.
+pub fn needed(module: &Module) -> bool {
+    let mut found = false;
+    for item in &module.items {
+        each_value(item, &mut |e| found |= has_derive(e));
+    }
+    found
+}
+
+/// Replaces each `derive` by a solver. `env` holds the types of the modules before. What could not be derived stays, with
+/// its message.
+pub fn expand(
+    sources: &mut SourceMap,
+    env: &types::Env,
+    catalogue: &Catalogue,
+    module: &mut Module,
+) -> Vec<Diagnostic> {
+    let (catalogue, mistakes) = with_module(env, catalogue, module);
+    let mistakes = mistakes.iter().filter(|d| d.severity == Severity::Error).map(Diagnostic::span).collect();
+    let mut expander = Expander { sources, mistakes, diagnostics: Vec::new(), taken: HashSet::new() };
+    for item in &module.items {
+        if let ItemKind::Solver(solver) = &item.kind {
+            expander.taken.insert(solver.name.text.clone());
+        }
+    }
+    module.items = expander.items(&catalogue, std::mem::take(&mut module.items));
+    expander.diagnostics
+}
+
+/// The catalogue with a module's own definitions. Types of its top-level values are looked up in a check of it, whose messages
+/// are given too: a problem with a mistake is not derived.
+pub fn with_module(env: &types::Env, catalogue: &Catalogue, module: &Module) -> (Catalogue, Vec<Diagnostic>) {
+    let mut known = env.clone();
+    let messages = types::check_module(&mut known, module);
+    let mut catalogue = catalogue.clone();
+    catalogue.add_module(module);
+    catalogue.set_globals(known);
+    (catalogue, messages)
+}
+
+struct Expander<'a> {
+    sources: &'a mut SourceMap,
+    mistakes: Vec<Span>,
+    diagnostics: Vec<Diagnostic>,
+    taken: HashSet<Symbol>,
+}
+
+impl Expander<'_> {
+    fn items(&mut self, catalogue: &Catalogue, items: Vec<Item>) -> Vec<Item> {
+        let mut result = Vec::new();
+        for item in items {
+            let mut before = Vec::new();
+            let item = self.item(catalogue, item, &mut before);
+            result.append(&mut before);
+            result.push(item);
+        }
+        result
+    }
+
+    fn item(&mut self, catalogue: &Catalogue, mut item: Item, before: &mut Vec<Item>) -> Item {
+        match &mut item.kind {
+            ItemKind::SolverAlias { name, value } => {
+                if let ExprKind::Derive { .. } = &value.kind {
+                    if let Some(solver) = self.solver(catalogue, value, &name.text) {
+                        item.kind = solver;
+                    }
+                    return item;
+                }
+                *value = self.expr(catalogue, value, before);
+            }
+            ItemKind::NetworkAlias { value, .. } | ItemKind::Expr(value) => {
+                *value = self.expr(catalogue, value, before)
+            }
+            ItemKind::Let(binding) => match &mut binding.kind {
+                LetKind::Inits(inits) => {
+                    for init in inits {
+                        init.value = self.expr(catalogue, &init.value, before);
+                    }
+                }
+                LetKind::Tuple(_, value) => *value = self.expr(catalogue, value, before),
+            },
+            ItemKind::Print(values) | ItemKind::Assert(values) => {
+                for value in values {
+                    *value = self.expr(catalogue, value, before);
+                }
+            }
+            ItemKind::For { body, .. } => {
+                let inner = std::mem::take(body);
+                *body = self.local(catalogue, inner);
+            }
+            ItemKind::Test { items, .. } => {
+                let inner = std::mem::take(items);
+                *items = self.local(catalogue, inner);
+            }
+            ItemKind::If { cond, then, otherwise } => {
+                *cond = self.expr(catalogue, cond, before);
+                let inner = std::mem::take(then);
+                *then = self.local(catalogue, inner);
+                let inner = std::mem::take(otherwise);
+                *otherwise = self.local(catalogue, inner);
+            }
+            ItemKind::Use(_) | ItemKind::Precision(_) | ItemKind::Arg { .. } | ItemKind::Fn(_) => {}
+            ItemKind::Problem(_) | ItemKind::Method(_) | ItemKind::Solver(_) => {}
+            ItemKind::Network(_) | ItemKind::Custom(_) | ItemKind::Error => {}
+        }
+        item
+    }
+
+    /// Items of a block, which may define problems and methods of their own.
+    fn local(&mut self, catalogue: &Catalogue, items: Vec<Item>) -> Vec<Item> {
+        let mut inner = catalogue.clone();
+        inner.add_items(&items, true);
+        self.items(&inner, items)
+    }
+
+    /// An expression with solvers in the place of derivations.
+    fn expr(&mut self, catalogue: &Catalogue, e: &Expr, before: &mut Vec<Item>) -> Expr {
+        if !has_derive(e) {
+            return e.clone();
+        }
+        rewrite(e, &mut |part| {
+            let ExprKind::Derive { path, .. } = &part.kind else { return None };
+            let base = format!("derived_{}", path.root.text);
+            let mut name: Symbol = base.clone().into();
+            let mut number = 2;
+            while self.taken.contains(&name) {
+                name = format!("{base}{number}").into();
+                number += 1;
+            }
+            let kind = self.solver(catalogue, part, &name)?;
+            self.taken.insert(name.clone());
+            before.push(Item { kind, span: part.span, doc: Vec::new(), trivia: Trivia::default() });
+            Some(Expr { kind: ExprKind::Name(name), span: part.span })
+        })
+    }
+
+    /// The solver of one `derive`, printed and parsed.
+    fn solver(&mut self, catalogue: &Catalogue, e: &Expr, name: &Symbol) -> Option<ItemKind> {
+        let ExprKind::Derive { path, by, form } = &e.kind else { return None };
+        let problem = catalogue.problem(&path.root.text).filter(|_| path.parts.is_empty())?;
+        // A mistake in the problem has its message; what follows from it is no second one.
+        let own = Span { start: problem.name.span.start, end: last(problem), ..problem.name.span };
+        if self.mistakes.iter().any(|at| at.file == own.file && at.start >= own.start && at.end <= own.end) {
+            return None;
+        }
+        let method = match by.as_deref() {
+            None => None,
+            Some(Expr { kind: ExprKind::Name(name), span }) => Some((name.clone(), *span)),
+            Some(other) => {
+                let message = "`by` is followed by the name of a method";
+                self.diagnostics.push(Diagnostic::error("E0334", other.span, message));
+                return None;
+            }
+        };
+        let layer = match form {
+            None => false,
+            Some(form) if &*form.text == "layer" => true,
+            Some(form) => {
+                let message = format!("a solver is derived `as layer` or without `as`, not `as {}`", form.text);
+                self.diagnostics.push(Diagnostic::error("E0334", form.span, message));
+                return None;
+            }
+        };
+        let request = Request { problem: &problem.clone(), method, layer, name: name.clone(), span: e.span };
+        match derive(catalogue, &request) {
+            Ok(Derivation { solver, warnings, .. }) => {
+                self.diagnostics.extend(warnings);
+                Some(self.printed(&solver, e.span))
+            }
+            Err(diagnostic) => {
+                self.diagnostics.push(*diagnostic);
+                None
+            }
+        }
+    }
+
+    /// What runs is what is printed.
+    fn printed(&mut self, solver: &crate::syntax::ast::Solver, at: Span) -> ItemKind {
+        let text = format!("{}\n", pretty::solver(solver));
+        let file = self.sources.add(format!("derived {}", solver.name.text), None, text);
+        let (module, found) = syntax::parse(self.sources, file);
+        match module.items.into_iter().next() {
+            Some(Item { kind: kind @ ItemKind::Solver(_), .. }) if found.is_empty() => kind,
+            _ => {
+                let message = format!("internal error: the derived solver `{}` does not parse", solver.name.text);
+                self.diagnostics.push(Diagnostic::error("E0334", at, message));
+                self.diagnostics.extend(found);
+                ItemKind::Error
+            }
+        }
+    }
+}
+
+/// Where a problem's text ends.
+fn last(problem: &crate::syntax::ast::Problem) -> u32 {
+    let constraints = problem.constraints.iter().map(|c| c.set.as_ref().map_or(c.expr.span.end, |set| set.span.end));
+    constraints.chain([problem.objective.span.end]).max().unwrap_or(problem.name.span.end)
+}
+
+/// Changes the outermost derivations in an expression, also in calls of solvers and trainings.
+fn rewrite(e: &Expr, change: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Expr {
+    super::tree::rewrite(e, &mut |part| match &part.kind {
+        ExprKind::Derive { .. } => change(part),
+        ExprKind::Unroll { call, count, backprop, checkpoint, learn } => Some(Expr {
+            kind: ExprKind::Unroll {
+                call: Box::new(rewrite(call, change)),
+                count: count.clone(),
+                backprop: backprop.clone(),
+                checkpoint: checkpoint.clone(),
+                learn: learn.clone(),
+            },
+            span: part.span,
+        }),
+        ExprKind::Trace { call, count, every, record } => Some(Expr {
+            kind: ExprKind::Trace {
+                call: Box::new(rewrite(call, change)),
+                count: count.clone(),
+                every: every.clone(),
+                record: record.clone(),
+            },
+            span: part.span,
+        }),
+        _ => None,
+    })
+}
+
+fn has_derive(e: &Expr) -> bool {
+    let mut found = false;
+    rewrite(e, &mut |part| {
+        found = true;
+        Some(part.clone())
+    });
+    found
+}
+
+/// The expressions of an item that runs.
+fn each_value(item: &Item, see: &mut dyn FnMut(&Expr)) {
+    match &item.kind {
+        ItemKind::SolverAlias { value, .. } | ItemKind::NetworkAlias { value, .. } | ItemKind::Expr(value) => {
+            see(value)
+        }
+        ItemKind::Let(binding) => types::values_of(binding, see),
+        ItemKind::Print(values) | ItemKind::Assert(values) => values.iter().for_each(see),
+        ItemKind::For { body, .. } => body.iter().for_each(|item| each_value(item, see)),
+        ItemKind::Test { items, .. } => items.iter().for_each(|item| each_value(item, see)),
+        ItemKind::If { cond, then, otherwise } => {
+            see(cond);
+            then.iter().chain(otherwise).for_each(|item| each_value(item, see));
+        }
+        ItemKind::Use(_) | ItemKind::Precision(_) | ItemKind::Arg { .. } | ItemKind::Fn(_) => {}
+        ItemKind::Problem(_) | ItemKind::Method(_) | ItemKind::Solver(_) => {}
+        ItemKind::Network(_) | ItemKind::Custom(_) | ItemKind::Error => {}
+    }
+}

@@ -1,0 +1,437 @@
+//! Linear maps, kept as terms: a map is a term that is linear in a variable, its composition is never multiplied out. Here
+//! are the test for affine terms, the split into map and offset, adjoints, norm bounds, and the matrix of a map.
+//!
+//! The variable is a node of the graph: a block, or a name.
+
+use super::rat::Rat;
+use super::term::{Id, Ix, Op, Terms};
+use crate::types::dim::{Dim, Poly};
+use std::collections::HashMap;
+
+/// Functions of the compiler and of std that are linear in their first argument, the others given.
+const LINEAR: [&str; 9] = ["sum", "mean", "reverse", "cumsum", "diag", "real", "conv2", "conv2_adjoint", "gather"];
+
+impl Terms {
+    /// Whether a variable is in a term.
+    pub fn has(&self, id: Id, var: Id) -> bool {
+        match self.op(var) {
+            Op::Block(block) => self.depends(id, *block),
+            Op::Name(name) => self.mentions(id, name),
+            _ => id == var || self.node(id).args.iter().any(|arg| self.has(*arg, var)),
+        }
+    }
+
+    /// Whether a term is affine in a variable, with a map that can be written.
+    pub fn is_affine(&self, id: Id, var: Id) -> bool {
+        if id == var || !self.has(id, var) {
+            return true;
+        }
+        let args = self.args(id);
+        let with: Vec<Id> = args.iter().copied().filter(|arg| self.has(*arg, var)).collect();
+        match self.op(id) {
+            Op::Add => with.iter().all(|arg| self.is_affine(*arg, var)),
+            Op::Scale(_) | Op::Transpose | Op::Index(_) => self.is_affine(args[0], var),
+            Op::Mul | Op::MatMul => matches!(with.as_slice(), [only] if self.is_affine(*only, var)),
+            Op::Along(name, _) => matches!(&**name, "sum" | "mean") && self.is_affine(args[0], var),
+            Op::Rows(name) => &**name == "sum" && self.is_affine(args[0], var),
+            Op::Call(name) if &**name == "concat" => args.iter().all(|arg| self.is_affine(*arg, var)),
+            Op::Call(name) if LINEAR.contains(&&**name) => with.as_slice() == [args[0]] && self.is_affine(args[0], var),
+            Op::Adjoint(_) => with.as_slice() == [args[1]] && self.is_affine(args[1], var),
+            Op::Pow | Op::Call(_) | Op::Opaque(..) | Op::Gradient(_) => false,
+            Op::Number(_) | Op::Literal(_) | Op::Name(_) | Op::Block(_) => true,
+        }
+    }
+
+    /// The linear part of an affine term: the term with everything that the variable does not reach taken as zero.
+    pub fn linear_part(&mut self, id: Id, var: Id) -> Id {
+        if id == var {
+            return id;
+        }
+        if !self.has(id, var) {
+            let shape = self.shape(id).clone();
+            return self.zeros(&shape);
+        }
+        let node = self.node(id).clone();
+        match &node.op {
+            Op::Mul | Op::MatMul | Op::Adjoint(_) => {
+                let args =
+                    node.args.iter().map(|arg| if self.has(*arg, var) { self.linear_part(*arg, var) } else { *arg });
+                let args: Vec<Id> = args.collect();
+                self.remake(&node.op, args, &node.shape)
+            }
+            Op::Call(name) if &**name != "concat" => {
+                let first = self.linear_part(node.args[0], var);
+                if self.is_number(first, Rat::ZERO) {
+                    return self.zeros(&node.shape);
+                }
+                let args = std::iter::once(first).chain(node.args[1..].iter().copied()).collect();
+                self.remake(&node.op, args, &node.shape)
+            }
+            _ => {
+                let args: Vec<Id> = node.args.iter().map(|arg| self.linear_part(*arg, var)).collect();
+                self.remake(&node.op, args, &node.shape)
+            }
+        }
+    }
+
+    /// A term with another in the place of a variable.
+    pub fn with(&mut self, id: Id, var: Id, value: Id) -> Id {
+        self.with_known(id, var, value, &mut HashMap::new())
+    }
+
+    fn with_known(&mut self, id: Id, var: Id, value: Id, done: &mut HashMap<Id, Id>) -> Id {
+        if id == var {
+            return value;
+        }
+        if !self.has(id, var) {
+            return id;
+        }
+        if let Some(known) = done.get(&id) {
+            return *known;
+        }
+        let node = self.node(id).clone();
+        let bound = match (&node.op, self.op(var)) {
+            (Op::Gradient(own) | Op::Adjoint(own), Op::Block(block)) => own == block,
+            _ => false,
+        };
+        let args: Vec<Id> = node
+            .args
+            .iter()
+            .enumerate()
+            .map(|(i, arg)| if bound && i == 0 { *arg } else { self.with_known(*arg, var, value, done) })
+            .collect();
+        let linear = match &node.op {
+            Op::Call(name) => LINEAR.contains(&&**name),
+            Op::Adjoint(_) => !bound || args[0] == node.args[0],
+            _ => false,
+        };
+        let moved = if matches!(node.op, Op::Adjoint(_)) { 1 } else { 0 };
+        let result = match linear && self.is_number(args[moved], Rat::ZERO) {
+            true => self.zeros(&node.shape),
+            false => self.remake(&node.op, args, &node.shape),
+        };
+        done.insert(id, result);
+        result
+    }
+
+    /// The value of an affine term where the variable is zero.
+    pub fn offset(&mut self, id: Id, var: Id) -> Id {
+        let shape = self.shape(var).clone();
+        let zero = self.zeros(&shape);
+        self.with(id, var, zero)
+    }
+
+    /// `r`, where a linear term is `r` times the variable, a scalar that does not depend on it.
+    pub fn factor_of(&mut self, id: Id, var: Id) -> Option<Id> {
+        if id == var {
+            return Some(self.int(1));
+        }
+        match self.op(id).clone() {
+            Op::Scale(factor) => {
+                let inner = self.args(id)[0];
+                let inner = self.factor_of(inner, var)?;
+                Some(self.scale(factor, inner))
+            }
+            Op::Mul => {
+                let (with, without): (Vec<Id>, Vec<Id>) = self.args(id).iter().partition(|arg| self.has(**arg, var));
+                match with.as_slice() {
+                    [only] if without.iter().all(|arg| self.is_scalar(*arg)) => {
+                        let inner = self.factor_of(*only, var)?;
+                        let mut factors = without;
+                        factors.push(inner);
+                        Some(self.mul(factors))
+                    }
+                    _ => None,
+                }
+            }
+            Op::Add => {
+                let parts: Vec<Id> = self.args(id).to_vec();
+                let parts: Option<Vec<Id>> = parts.into_iter().map(|part| self.factor_of(part, var)).collect();
+                Some(self.add(parts?))
+            }
+            _ => None,
+        }
+    }
+
+    /// The adjoint of a map (a term linear in a variable) applied to `u`: of the variable's shape.
+    pub fn adjoint(&mut self, map: Id, var: Id, u: Id) -> Id {
+        match self.adjoint_known(map, var, u) {
+            Some(id) => id,
+            None => {
+                let shape = self.shape(var).clone();
+                match self.op(var) {
+                    Op::Block(block) => self.intern(Op::Adjoint(*block), &[map, u], shape),
+                    _ => self.intern(Op::Adjoint(0), &[map, u], shape),
+                }
+            }
+        }
+    }
+
+    fn adjoint_known(&mut self, map: Id, var: Id, u: Id) -> Option<Id> {
+        if map == var {
+            return Some(self.filled(u, var));
+        }
+        if !self.has(map, var) {
+            let shape = self.shape(var).clone();
+            return Some(self.zeros(&shape));
+        }
+        let node = self.node(map).clone();
+        let args = &node.args;
+        match &node.op {
+            Op::Scale(factor) => {
+                let inner = self.adjoint_known(args[0], var, u)?;
+                Some(self.scale(*factor, inner))
+            }
+            Op::Add => {
+                let mut parts = Vec::new();
+                for arg in args.iter().filter(|arg| self.has(**arg, var)).copied().collect::<Vec<_>>() {
+                    let inner = self.reduced(u, arg)?;
+                    parts.push(self.adjoint_known(arg, var, inner)?);
+                }
+                Some(self.add(parts))
+            }
+            Op::Mul => {
+                let (with, mut factors): (Vec<Id>, Vec<Id>) = args.iter().partition(|arg| self.has(**arg, var));
+                let [inner] = with.as_slice() else { return None };
+                factors.push(u);
+                let product = self.mul(factors);
+                let product = self.reduced(product, *inner)?;
+                self.adjoint_known(*inner, var, product)
+            }
+            Op::MatMul => {
+                let (a, b) = (args[0], args[1]);
+                let (inner, product) = if self.has(b, var) {
+                    // A @ b: A' @ u; a vector A gives the multiple u A.
+                    let product = match (self.rank(a)?, self.rank(b)?) {
+                        (2, _) => {
+                            let turned = self.transpose(a);
+                            self.matmul(turned, u)
+                        }
+                        (1, 1) => self.mul(vec![u, a]),
+                        _ => return None,
+                    };
+                    (b, product)
+                } else {
+                    let product = match (self.rank(a)?, self.rank(b)?) {
+                        (1, 1) => self.mul(vec![u, b]),
+                        // a @ B = B' @ a for a vector a.
+                        (1, 2) => self.matmul(b, u),
+                        (2, 2) => {
+                            let turned = self.transpose(b);
+                            self.matmul(u, turned)
+                        }
+                        _ => return None,
+                    };
+                    (a, product)
+                };
+                self.adjoint_known(inner, var, product)
+            }
+            Op::Transpose => {
+                let turned = self.transpose(u);
+                self.adjoint_known(args[0], var, turned)
+            }
+            Op::Call(name) if &**name == "sum" => {
+                let filled = self.filled(u, args[0]);
+                self.adjoint_known(args[0], var, filled)
+            }
+            Op::Call(name) if &**name == "mean" => {
+                let size = self.size(args[0])?;
+                let share = self.div(u, size);
+                let filled = self.filled(share, args[0]);
+                self.adjoint_known(args[0], var, filled)
+            }
+            // The sum over the first axis of a matrix: u for each row.
+            Op::Along(name, 0) if &**name == "sum" && self.rank(args[0]) == Some(2) => {
+                let filled = self.filled(u, args[0]);
+                self.adjoint_known(args[0], var, filled)
+            }
+            Op::Call(name) if &**name == "conv2" && args.len() == 2 => {
+                let back = self.call("conv2_adjoint", vec![u, args[1]]);
+                let back = self.shaped_like(back, args[0]);
+                self.adjoint_known(args[0], var, back)
+            }
+            Op::Call(name) if &**name == "conv2_adjoint" && args.len() == 2 => {
+                let back = self.call("conv2", vec![u, args[1]]);
+                let back = self.shaped_like(back, args[0]);
+                self.adjoint_known(args[0], var, back)
+            }
+            Op::Call(name) if &**name == "reverse" => {
+                let back = self.call("reverse", vec![u]);
+                self.adjoint_known(args[0], var, back)
+            }
+            Op::Index(indices) => {
+                let padded = self.padded(u, args[0], indices)?;
+                self.adjoint_known(args[0], var, padded)
+            }
+            _ => None,
+        }
+    }
+
+    /// A cotangent for an operand that was stretched by the broadcasting rule: summed over the new axes.
+    fn reduced(&mut self, u: Id, operand: Id) -> Option<Id> {
+        let (from, to) = (self.rank(u)?, self.rank(operand)?);
+        match (from, to) {
+            _ if from == to => Some(u),
+            (_, 0) => Some(self.call("sum", vec![u])),
+            (2, 1) => Some(self.along("sum", u, 0)),
+            _ => None,
+        }
+    }
+
+    /// A scalar, or the last axes, stretched to the shape of another term.
+    fn filled(&mut self, u: Id, like: Id) -> Id {
+        let shape = self.shape(like).clone();
+        if self.rank(u) == shape.as_ref().map(Vec::len) || shape.is_none() {
+            return u;
+        }
+        let ones = self.number_of(Rat::ONE, shape.clone());
+        if let Some(value) = self.as_number(u) {
+            return self.number_of(value, shape);
+        }
+        // Kept as a product with ones, so that it has all elements.
+        self.intern(Op::Mul, &[u, ones], shape)
+    }
+
+    fn shaped_like(&mut self, id: Id, like: Id) -> Id {
+        let shape = self.shape(like).clone();
+        let node = self.node(id).clone();
+        if node.shape.is_some() { id } else { self.intern(node.op, &node.args, shape) }
+    }
+
+    /// The adjoint of a slice of the first axis: zeros before and after.
+    fn padded(&mut self, u: Id, base: Id, indices: &[Ix]) -> Option<Id> {
+        let dims: Vec<Dim> = self.shape(base).clone()?;
+        let Ix::Range(start, end) = indices.first()? else { return None };
+        let whole =
+            |ix: &Ix, dim: &Dim| matches!(ix, Ix::Range(a, b) if a.as_constant() == Some(0) && dim.known() == Some(b));
+        if !indices.iter().zip(&dims).skip(1).all(|(ix, dim)| whole(ix, dim)) {
+            return None;
+        }
+        let after = dims[0].known()?.sub(end).ok()?;
+        let zeros = |terms: &mut Terms, size: &Poly| {
+            let mut shape = dims.clone();
+            shape[0] = Dim::Known(size.clone());
+            terms.zeros(&Some(shape))
+        };
+        let mut parts = Vec::new();
+        if start.as_constant() != Some(0) {
+            parts.push(zeros(self, start));
+        }
+        parts.push(u);
+        if after.as_constant() != Some(0) {
+            parts.push(zeros(self, &after));
+        }
+        let shape = Some(dims.clone());
+        if parts.len() == 1 {
+            return Some(u);
+        }
+        Some(self.intern(Op::Call("concat".into()), &parts, shape))
+    }
+
+    /// A bound of the operator norm of a map in a variable, as a term; exact for products with one matrix, scalings, the
+    /// identity. `None` where nothing is known.
+    pub fn norm_bound(&mut self, map: Id, var: Id) -> Option<Id> {
+        if map == var {
+            return Some(self.int(1));
+        }
+        if !self.has(map, var) {
+            return Some(self.int(0));
+        }
+        let args = self.args(map);
+        match self.op(map).clone() {
+            Op::Scale(factor) => {
+                let inner = self.norm_bound(args[0], var)?;
+                Some(self.scale(factor.abs(), inner))
+            }
+            Op::Add => {
+                // |K1 + K2| <= |K1| + |K2|
+                let parts: Option<Vec<Id>> = args.iter().map(|arg| self.norm_bound(*arg, var)).collect();
+                Some(self.add(parts?))
+            }
+            Op::Mul => {
+                let (with, without): (Vec<Id>, Vec<Id>) = args.iter().partition(|arg| self.has(**arg, var));
+                let [inner] = with.as_slice() else { return None };
+                let mut factors = vec![self.norm_bound(*inner, var)?];
+                for factor in without {
+                    let size = self.call("abs", vec![factor]);
+                    factors.push(if self.is_scalar(factor) { size } else { self.call("max", vec![size]) });
+                }
+                // A scalar that is spread over an array grows by the root of its size.
+                if self.is_scalar(*inner) && !self.is_scalar(map) {
+                    return None;
+                }
+                Some(self.mul(factors))
+            }
+            Op::MatMul => {
+                let (inner, matrix) = if self.has(args[1], var) { (args[1], args[0]) } else { (args[0], args[1]) };
+                let inner = self.norm_bound(inner, var)?;
+                let size = match self.rank(matrix)? {
+                    1 => self.call("norm", vec![matrix]),
+                    2 => self.call_real("opnorm", matrix),
+                    _ => return None,
+                };
+                Some(self.mul(vec![size, inner]))
+            }
+            Op::Transpose | Op::Index(_) => self.norm_bound(args[0], var),
+            Op::Call(name) if matches!(&*name, "reverse" | "diag" | "real") => self.norm_bound(args[0], var),
+            Op::Call(name) if &*name == "sum" => {
+                let size = self.size(args[0])?;
+                let root = self.call("sqrt", vec![size]);
+                let inner = self.norm_bound(args[0], var)?;
+                Some(self.mul(vec![root, inner]))
+            }
+            // Each output is a sum of shifted inputs, weighted by the kernel.
+            Op::Call(name) if matches!(&*name, "conv2" | "conv2_adjoint") && args.len() == 2 => {
+                let size = self.call("norm1", vec![args[1]]);
+                let inner = self.norm_bound(args[0], var)?;
+                Some(self.mul(vec![size, inner]))
+            }
+            _ => None,
+        }
+    }
+
+    fn call_real(&mut self, name: &str, id: Id) -> Id {
+        // A transpose has the same norm.
+        let id = if *self.op(id) == Op::Transpose { self.args(id)[0] } else { id };
+        self.call(name, vec![id])
+    }
+
+    /// The matrix M of a map with `map = M @ variable`, if it is one that multiplies from the left.
+    pub fn matrix_of(&mut self, map: Id, var: Id) -> Option<Id> {
+        let rows = match self.shape(var).as_deref() {
+            Some([n] | [n, _]) => n.clone(),
+            _ => return None,
+        };
+        if map == var {
+            return Some(self.eye(&rows));
+        }
+        if !self.has(map, var) {
+            return None;
+        }
+        let args = self.args(map);
+        match self.op(map).clone() {
+            Op::Scale(factor) => {
+                let inner = self.matrix_of(args[0], var)?;
+                Some(self.scale(factor, inner))
+            }
+            Op::Add => {
+                let parts: Option<Vec<Id>> = args.iter().map(|arg| self.matrix_of(*arg, var)).collect();
+                Some(self.add(parts?))
+            }
+            Op::Mul => {
+                let (with, mut factors): (Vec<Id>, Vec<Id>) = args.iter().partition(|arg| self.has(**arg, var));
+                let [inner] = with.as_slice() else { return None };
+                if factors.iter().any(|factor| !self.is_scalar(*factor)) || self.is_scalar(*inner) {
+                    return None;
+                }
+                factors.push(self.matrix_of(*inner, var)?);
+                Some(self.mul(factors))
+            }
+            Op::MatMul if self.has(args[1], var) && self.rank(args[0]) == Some(2) => {
+                let inner = self.matrix_of(args[1], var)?;
+                Some(self.matmul(args[0], inner))
+            }
+            _ => None,
+        }
+    }
+}
