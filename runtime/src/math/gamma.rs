@@ -193,7 +193,9 @@ pub fn polygamma<L: Lanes>(l: &mut L, order: usize, x: L::V) -> L::V {
         q = next;
     }
     let q = polynomial(l, cotangent, &q, &q);
-    let power = l.splat(-std::f64::consts::PI.powi(order as i32 + 1));
+    // By products, whose order is fixed.
+    let power = (0..=order).fold(1.0, |power, _| power * std::f64::consts::PI);
+    let power = l.splat(-power);
     let other = if order % 2 == 0 { right } else { l.neg(right) };
     let left = l.fma(power, q, other);
     let value = l.select(negative, left, right);
