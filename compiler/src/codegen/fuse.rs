@@ -24,8 +24,7 @@ pub enum Unit {
 /// What a nest can do of a reduction.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Stage {
-    /// The axes that the nest reduces, ascending. Of a sum of floats only the last axes, if those are among them: the
-    /// others come in a second stage.
+    /// The axes that the nest reduces, ascending. Those of a sum of floats are the last axes, or none of the last.
     pub axes: Vec<usize>,
     /// True for sums of floats, which have an order.
     pub ordered: bool,
@@ -47,8 +46,11 @@ pub fn stage(op: &Op, ty: &Type) -> Option<Stage> {
         return None;
     }
     let trailing = (1..=axes.len()).take_while(|&n| axes[axes.len() - n] == ty.rank() - n).count();
-    let first = if ordered && trailing > 0 { axes.len() - trailing } else { 0 };
-    Some(Stage { axes: axes[first..].to_vec(), ordered })
+    // A sum over the last axes and others would need a second stage: the kernels have it.
+    if ordered && trailing > 0 && trailing < axes.len() {
+        return None;
+    }
+    Some(Stage { axes: axes.clone(), ordered })
 }
 
 /// The width of the elements that a group works on, which decides how many go side by side.

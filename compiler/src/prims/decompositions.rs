@@ -159,7 +159,7 @@ pub static SLOGDET: Prim = Prim {
 
 pub static QR: Prim = Prim {
     name: "qr",
-    doc: "Thin decomposition `A = Q R` of `[B..., m, n]`, k = min(m, n): `Q [B..., m, k]` with orthonormal columns, `R [B..., k, n]`\n\
+    doc: "Thin decomposition `A = Q R` of `[B..., m, n]`.\nWith k = min(m, n): `Q [B..., m, k]` with orthonormal columns, `R [B..., k, n]` \
           upper triangular with no negative diagonal element.",
     family: Family::Linalg,
     plain: Some(|| Op::Qr),
