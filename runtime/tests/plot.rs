@@ -108,7 +108,7 @@ fn a_histogram_counts_every_finite_number_once() {
     let bars = Curve::histogram("h", &values, (0.0, 1.0), 4);
     assert_eq!((bars.x.len(), bars.y.clone()), (5, vec![2.0, 0.0, 1.0, 2.0]));
     let text = svg(&Plot { curves: vec![bars.clone()], ..Plot::default() }).expect("drawable");
-    assert_eq!(text.matches("fill=\"#0072B2\"").count(), 3, "the bars that are not empty: {text}");
+    assert_eq!(text.matches("fill=\"#0072B2\"").count(), 4, "the bars that are not empty, and the legend: {text}");
     assert!(svg(&Plot { curves: vec![Curve { y: vec![1.0; 5], ..bars }], ..Plot::default() }).is_err());
     let many: Vec<f64> = (0..1000).map(f64::from).collect();
     assert_eq!(number_of_bins(&many), 10);

@@ -277,7 +277,8 @@ impl Planner {
         for (i, want) in &wanted {
             let arg = graph.eqns[*i].args[0];
             if draft.outputs.iter().all(|(value, _, _)| *value != want.value) {
-                let place = scope.place(self, arg, &views, true);
+                // A place of its own: what the kernels still have to read counts as read by now.
+                let place = scope.place(self, arg, &views, false);
                 scope.put(arg, Home::Array(place.clone()));
                 draft.outputs.push((want.value, graph.ty(arg).dtype, place));
             }
