@@ -160,7 +160,7 @@ pub fn svd_into<T: Real>(
         return;
     }
     for j in 0..k {
-        if largest(&u, k, j) < T::ZERO {
+        if largest(u, k, j) < T::ZERO {
             u.iter_mut().skip(j).step_by(k).for_each(|entry| *entry = -*entry);
             v.iter_mut().skip(j).step_by(k).for_each(|entry| *entry = -*entry);
         }

@@ -178,7 +178,7 @@ fn batch_eqn(cx: &mut Batching, eqn: &Eqn, args: &[Value]) -> Vec<Value> {
     let args = if masked { mask::harmless(cx, &eqn.op, args) } else { args.to_vec() };
     let args = args.as_slice();
     // Bodies that can fault learn which lanes take part, even if no operand differs between lanes.
-    if args.iter().all(Value::is_same) && !(masked && !eqn.op.subgraphs().is_empty()) {
+    if args.iter().all(Value::is_same) && (!masked || eqn.op.subgraphs().is_empty()) {
         let vars: Vec<Var> = args.iter().map(|&v| cx.plain(v).0).collect();
         let outs = cx.b.emit(eqn.op.clone(), &vars);
         if let Op::Const(value) = &eqn.op

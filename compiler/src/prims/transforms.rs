@@ -75,7 +75,7 @@ mod tests {
             for inverse in [false, true] {
                 let x = rng.tensor(DType::F64, &[n, 2]);
                 let data = x.as_slice::<f64>();
-                let found = eval(&Op::Fft { inverse }, &[x.clone()]).expect("no fault").remove(0);
+                let found = eval(&Op::Fft { inverse }, std::slice::from_ref(&x)).expect("no fault").remove(0);
                 let sign = if inverse { 1.0 } else { -1.0 };
                 for k in 0..n {
                     let (mut re, mut im) = (0.0, 0.0);

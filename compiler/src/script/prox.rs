@@ -275,7 +275,8 @@ impl<'c> Search<'c> {
 
     /// What the operator gives at v.
     fn given(&mut self) -> Res<Point> {
-        let u = self.apply(&[self.v.clone()])?;
+        let v = self.v.clone();
+        let u = self.apply(&[v])?;
         Ok(self.evaluate(&u)?.swap_remove(0))
     }
 

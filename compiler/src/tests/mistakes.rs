@@ -134,7 +134,7 @@ fn mutated(graph: &Graph, i: usize, k: usize, kind: Mistake) -> Option<Graph> {
         Mistake::Other(position) => {
             let arg = eqn.args[position];
             let defined = graph.params.iter().chain(graph.eqns[..i].iter().flat_map(|eqn| &eqn.outs));
-            let other = defined.copied().filter(|&v| v != arg && graph.ty(v) == graph.ty(arg)).last()?;
+            let other = defined.copied().rfind(|&v| v != arg && graph.ty(v) == graph.ty(arg))?;
             // The other factor of a square would be the same.
             own.args[position] = other;
         }

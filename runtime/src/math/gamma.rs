@@ -196,7 +196,7 @@ pub fn polygamma<L: Lanes>(l: &mut L, order: usize, x: L::V) -> L::V {
     // By products, whose order is fixed.
     let power = (0..=order).fold(1.0, |power, _| power * std::f64::consts::PI);
     let power = l.splat(-power);
-    let other = if order % 2 == 0 { right } else { l.neg(right) };
+    let other = if order.is_multiple_of(2) { right } else { l.neg(right) };
     let left = l.fma(power, q, other);
     let value = l.select(negative, left, right);
     // Poles.
@@ -204,10 +204,10 @@ pub fn polygamma<L: Lanes>(l: &mut L, order: usize, x: L::V) -> L::V {
     let whole = l.trunc(x);
     let integer = l.eq(x, whole);
     let pole = l.mask_and(negative, integer);
-    let at_pole = l.splat(if order % 2 == 0 { f64::NAN } else { f64::INFINITY });
+    let at_pole = l.splat(if order.is_multiple_of(2) { f64::NAN } else { f64::INFINITY });
     let value = l.select(pole, at_pole, value);
     let inverse = l.div(one, x);
-    let at_zero = if order % 2 == 0 { l.neg(inverse) } else { infinite };
+    let at_zero = if order.is_multiple_of(2) { l.neg(inverse) } else { infinite };
     let is_zero = l.eq(x, zero);
     let value = l.select(is_zero, at_zero, value);
     let number = l.eq(x, x);

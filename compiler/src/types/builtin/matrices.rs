@@ -46,7 +46,7 @@ pub fn svd(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
         Some([outer @ .., m, n]) => {
             let k = m.combine(n, Poly::lesser);
             let with = |last: &[Dim]| Some([outer, last].concat());
-            (with(&[m.clone(), k.clone()]), with(&[k.clone()]), with(&[n.clone(), k]))
+            (with(&[m.clone(), k.clone()]), with(std::slice::from_ref(&k)), with(&[n.clone(), k]))
         }
         Some(_) | None => (None, None, None),
     };
