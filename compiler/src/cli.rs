@@ -112,6 +112,9 @@ enum Command {
         /// Seconds for each line.
         #[arg(long, default_value_t = 1.0)]
         seconds: f64,
+        /// One JSON object a line, times in seconds, for other programs to read.
+        #[arg(long)]
+        json: bool,
     },
     /// Derive a solver from an objective, and write it as source.
     Derive {
@@ -202,13 +205,15 @@ fn command() -> ExitCode {
                 DeriveOptions { problem, method: by, layer: form.is_some(), explain, color: terminal.colors_output() };
             derive(&file, &options, &mut terminal)
         }
-        (Some(Command::Bench { groups, threads, seconds }), _) => match bench::bench(&groups, threads, seconds) {
-            Ok(()) => End::Good,
-            Err(message) => {
-                terminal.error(&message);
-                End::WrongUse
+        (Some(Command::Bench { groups, threads, seconds, json }), _) => {
+            match bench::bench(&groups, threads, seconds, json) {
+                Ok(()) => End::Good,
+                Err(message) => {
+                    terminal.error(&message);
+                    End::WrongUse
+                }
             }
-        },
+        }
         (Some(Command::Explain { code }), _) => explain(code.as_deref(), &mut terminal),
         (Some(Command::Completions { shell }), _) => completions(shell, &mut terminal),
         (None, Some(text)) => eval(&text, &cli.settings, &mut terminal),

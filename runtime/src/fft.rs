@@ -1,6 +1,6 @@
 //! Discrete Fourier transforms, through `rustfft`, on one thread.
 //!
-//! On one kind of processor the bits are always the same; between kinds they agree to rounding.
+//! Its code without vector instructions is used, so that the bits are the same on every processor.
 
 use rustfft::num_complex::Complex;
 use rustfft::{FftDirection, FftNum, FftPlanner};

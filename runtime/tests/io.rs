@@ -157,18 +157,28 @@ fn png_round_trips_grey_and_colour() {
 
 #[test]
 fn png_reads_16_bits_and_opaque_alpha() {
-    use image::{ExtendedColorType as Kind, ImageEncoder, codecs::png::PngEncoder};
-    let write = |samples: &[u8], w, h, kind| {
+    use ::png::{BitDepth, ColorType, Encoder};
+    let write = |samples: &[u8], width, kind, depth| {
         let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes).write_image(samples, w, h, kind).expect("writable");
+        let mut encoder = Encoder::new(&mut bytes, width, 1);
+        encoder.set_color(kind);
+        encoder.set_depth(depth);
+        encoder.write_header().and_then(|mut writer| writer.write_image_data(samples)).expect("writable");
         bytes
     };
-    let deep: Vec<u8> = [0u16, 1, 65535].iter().flat_map(|v| v.to_ne_bytes()).collect();
-    let read = png::decode(&write(&deep, 3, 1, Kind::L16)).expect("readable");
+    let deep: Vec<u8> = [0u16, 1, 65535].iter().flat_map(|v| v.to_be_bytes()).collect();
+    let read = png::decode(&write(&deep, 3, ColorType::Grayscale, BitDepth::Sixteen)).expect("readable");
     assert!(read.same_bits(&Tensor::from_vec(&[1, 3], vec![0.0, 1.0 / 65535.0, 1.0])));
-    let read = png::decode(&write(&[255, 0, 51, 255], 1, 1, Kind::Rgba8)).expect("readable");
+    let read = png::decode(&write(&[255, 0, 51, 255], 1, ColorType::Rgba, BitDepth::Eight)).expect("readable");
     assert!(read.same_bits(&Tensor::from_vec(&[3, 1, 1], vec![1.0, 0.0, 0.2])));
-    assert!(png::decode(&write(&[255, 0, 51, 254], 1, 1, Kind::Rgba8)).expect_err("alpha").contains("transparent"));
+    // One bit for each sample, eight in a byte.
+    let read = png::decode(&write(&[0b1010_0000], 3, ColorType::Grayscale, BitDepth::One)).expect("readable");
+    assert!(read.same_bits(&Tensor::from_vec(&[1, 3], vec![1.0, 0.0, 1.0])));
+    assert!(
+        png::decode(&write(&[255, 0, 51, 254], 1, ColorType::Rgba, BitDepth::Eight))
+            .expect_err("alpha")
+            .contains("transparent")
+    );
 }
 
 #[test]

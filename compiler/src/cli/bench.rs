@@ -24,10 +24,12 @@ const GROUPS: &[Group] = &[
 pub struct Settings {
     /// For each line.
     pub time: Duration,
+    /// Lines of JSON in place of a table.
+    pub json: bool,
 }
 
 /// Prints the times of the named groups, or of all. An unknown name is an error: the names that there are.
-pub fn bench(groups: &[String], threads: usize, seconds: f64) -> Result<(), String> {
+pub fn bench(groups: &[String], threads: usize, seconds: f64, json: bool) -> Result<(), String> {
     for name in groups {
         if GROUPS.iter().all(|(known, _, _)| known != name) {
             let list: Vec<String> = GROUPS.iter().map(|(name, what, _)| format!("  {name:12} {what}")).collect();
@@ -35,8 +37,10 @@ pub fn bench(groups: &[String], threads: usize, seconds: f64) -> Result<(), Stri
         }
     }
     pool::set_threads(threads.max(1));
-    let settings = Settings { time: Duration::from_secs_f64(seconds.clamp(0.01, 3600.0)) };
-    println!("{:72} {:>12} {:>12} {:>9}", "", "best", "median", "samples");
+    let settings = Settings { time: Duration::from_secs_f64(seconds.clamp(0.01, 3600.0)), json };
+    if !json {
+        println!("{:72} {:>12} {:>12} {:>9}", "", "best", "median", "samples");
+    }
     for (name, _, run) in GROUPS {
         if groups.is_empty() || groups.iter().any(|group| group == name) {
             run(&settings);
@@ -45,9 +49,14 @@ pub fn bench(groups: &[String], threads: usize, seconds: f64) -> Result<(), Stri
     Ok(())
 }
 
-fn line(what: &str, mut times: Vec<Duration>, flops: Option<f64>) {
+fn line(what: &str, mut times: Vec<Duration>, flops: Option<f64>, settings: &Settings) {
     times.sort();
     let (best, median) = (times[0], times[times.len() / 2]);
+    if settings.json {
+        let (best, median) = (best.as_secs_f64(), median.as_secs_f64());
+        println!("{}", serde_json::json!({ "work": what, "best": best, "median": median, "samples": times.len() }));
+        return;
+    }
     let show = |time: Duration| match time.as_nanos() {
         0..10_000 => format!("{} ns", time.as_nanos()),
         10_000..10_000_000 => format!("{:.2} us", time.as_secs_f64() * 1e6),
@@ -77,9 +86,14 @@ fn steady(ready: &Ready, settings: &Settings) -> Vec<Duration> {
     times
 }
 
+/// The time of a program, and in lines of JSON the bytes of its intermediate values.
 fn measured(program: &Program, flops: Option<f64>, settings: &Settings) {
     let (_, ready) = World::of(program);
-    line(&program.name, steady(&ready, settings), flops);
+    if settings.json {
+        let bytes = ready.code.executable().expect("it was compiled").arena_bytes();
+        println!("{}", serde_json::json!({ "work": program.name, "arena": bytes }));
+    }
+    line(&program.name, steady(&ready, settings), flops, settings);
 }
 
 fn program(name: &str, precision: DType, data: &str, text: &str, expression: &str) -> Program {
@@ -102,7 +116,7 @@ fn first(settings: &Settings) {
             world.run(&format!("let g = {}", program.expression));
             times.push(start.elapsed());
         }
-        line(&format!("first result: {}", program.name), times, None);
+        line(&format!("first result: {}", program.name), times, None, settings);
     }
 }
 
@@ -131,12 +145,11 @@ fn elementwise(settings: &Settings) {
             ("log", "log(1 + x * x)"),
             ("a chain of ten", "x * y + 0.5 * x - max(y, x) * 0.25 + abs(x - y) * min(x, 0.5)"),
         ] {
-            let name = format!("{name}, {}, 4096", precision.name());
-            measured(
-                &program(&name, precision, "let x = normal(4096)\nlet y = normal(4096)\n", "", body),
-                None,
-                settings,
-            );
+            let name = format!("{name}, {}, 4096, 1000 passes", precision.name());
+            let text =
+                format!("fn passes(start: real[n], y: real[n]) = loop x = start for 1000 {{ x <- 0.25 * ({body}) }}\n");
+            let data = "let x = normal(4096)\nlet y = normal(4096)\n";
+            measured(&program(&name, precision, data, &text, "passes(x, y)"), None, settings);
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Pictures in PNG: grey or RGB, 8 or 16 bits, as numbers in `[0, 1]`.
 
 use crate::tensor::Tensor;
-use image::codecs::png::{PngDecoder, PngEncoder};
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder};
+use png::{BitDepth, ColorType, DecodingError, Transformations};
 use std::io::Cursor;
 
 /// More pixels than any camera gives; a file that is all one colour states as many in few bytes.
@@ -14,11 +13,13 @@ const MOST_PIXELS: u64 = 1 << 28;
 /// # Errors
 /// In words: no PNG, damaged, a size that so few bytes cannot hold, or transparency that matters.
 pub fn decode(bytes: &[u8]) -> Result<Tensor, String> {
-    let unreadable = |e: image::ImageError| format!("expected a PNG picture, found none or a damaged one ({e})");
-    let decoder = PngDecoder::new(Cursor::new(bytes)).map_err(unreadable)?;
-    let (width, height) = decoder.dimensions();
+    let unreadable = |e: DecodingError| format!("expected a PNG picture, found none or a damaged one ({e})");
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    decoder.set_transformations(Transformations::EXPAND);
+    let header = decoder.read_header_info().map_err(unreadable)?;
+    let (width, height) = (header.width, header.height);
     let pixels = u64::from(width) * u64::from(height);
-    let bits = u64::from(decoder.original_color_type().bits_per_pixel());
+    let bits = header.bits_per_pixel() as u64;
     // The compression shrinks at most by 1032 to 1; a smaller file cannot hold the pixels it states.
     if pixels.saturating_mul(bits) / (8 * 1032) > bytes.len() as u64 {
         return Err(format!("states {width} by {height} pixels, but has only {} bytes", bytes.len()));
@@ -26,44 +27,31 @@ pub fn decode(bytes: &[u8]) -> Result<Tensor, String> {
     if pixels > MOST_PIXELS {
         return Err(format!("has {width} by {height} pixels; at most {MOST_PIXELS} are read"));
     }
-    let picture = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
+    let mut picture = decoder.read_info().map_err(unreadable)?;
+    let size =
+        picture.output_buffer_size().ok_or_else(|| format!("{width} by {height} pixels do not fit in memory"))?;
+    let mut samples = vec![0; size];
+    let info = picture.next_frame(&mut samples).map_err(unreadable)?;
     let (w, h) = (width as usize, height as usize);
-    let eight = |v: u8| f64::from(v) / 255.0;
-    let sixteen = |v: u16| f64::from(v) / 65535.0;
-    let transparent = || "the picture is transparent in places; save it without an alpha channel".to_string();
-    match picture {
-        DynamicImage::ImageLuma8(p) => Ok(planes(h, w, 1, 1, &p.into_raw(), eight)),
-        DynamicImage::ImageLuma16(p) => Ok(planes(h, w, 1, 1, &p.into_raw(), sixteen)),
-        DynamicImage::ImageRgb8(p) => Ok(planes(h, w, 3, 3, &p.into_raw(), eight)),
-        DynamicImage::ImageRgb16(p) => Ok(planes(h, w, 3, 3, &p.into_raw(), sixteen)),
-        DynamicImage::ImageLumaA8(p) if opaque(&p, 2, u8::MAX) => Ok(planes(h, w, 1, 2, &p.into_raw(), eight)),
-        DynamicImage::ImageLumaA16(p) if opaque(&p, 2, u16::MAX) => Ok(planes(h, w, 1, 2, &p.into_raw(), sixteen)),
-        DynamicImage::ImageRgba8(p) if opaque(&p, 4, u8::MAX) => Ok(planes(h, w, 3, 4, &p.into_raw(), eight)),
-        DynamicImage::ImageRgba16(p) if opaque(&p, 4, u16::MAX) => Ok(planes(h, w, 3, 4, &p.into_raw(), sixteen)),
-        DynamicImage::ImageLumaA8(_)
-        | DynamicImage::ImageLumaA16(_)
-        | DynamicImage::ImageRgba8(_)
-        | DynamicImage::ImageRgba16(_) => Err(transparent()),
-        other => Err(format!("expected grey or RGB samples, found {:?}", other.color())),
+    let (channels, step) = match info.color_type {
+        ColorType::Grayscale => (1, 1),
+        ColorType::GrayscaleAlpha => (1, 2),
+        ColorType::Rgb => (3, 3),
+        ColorType::Rgba => (3, 4),
+        ColorType::Indexed => return Err("expected grey or RGB samples, found a palette".into()),
+    };
+    let values: Vec<f64> = match info.bit_depth {
+        BitDepth::Eight => samples.iter().map(|&v| f64::from(v) / 255.0).collect(),
+        BitDepth::Sixteen => {
+            samples.as_chunks::<2>().0.iter().map(|&v| f64::from(u16::from_be_bytes(v)) / 65535.0).collect()
+        }
+        other => return Err(format!("expected samples of 8 or 16 bits, found {other:?}")),
+    };
+    if step > channels && values.iter().skip(channels).step_by(step).any(|&alpha| alpha != 1.0) {
+        return Err("the picture is transparent in places; save it without an alpha channel".into());
     }
-}
-
-/// True if the last of every `step` samples is the largest value.
-fn opaque<T: Copy + PartialEq>(samples: &[T], step: usize, most: T) -> bool {
-    samples.chunks_exact(step).all(|pixel| pixel[step - 1] == most)
-}
-
-/// The first `channels` of every `step` samples, as planes.
-fn planes<T: Copy>(
-    h: usize,
-    w: usize,
-    channels: usize,
-    step: usize,
-    samples: &[T],
-    value: impl Fn(T) -> f64,
-) -> Tensor {
-    let values = (0..channels).flat_map(|c| samples.iter().skip(c).step_by(step).map(|&v| value(v))).collect();
-    if channels == 1 { Tensor::from_vec(&[h, w], values) } else { Tensor::from_vec(&[channels, h, w], values) }
+    let planes = (0..channels).flat_map(|c| values.iter().skip(c).step_by(step).copied()).collect();
+    Ok(if channels == 1 { Tensor::from_vec(&[h, w], planes) } else { Tensor::from_vec(&[channels, h, w], planes) })
 }
 
 /// A file with 8 bits for each sample. Values below 0 and above 1 become black and white.
@@ -97,10 +85,18 @@ pub fn encode(tensor: &Tensor) -> Result<Vec<u8>, String> {
             samples.push((value * 255.0).round_ties_even() as u8);
         }
     }
-    let color = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+    written(width, height, if channels == 1 { ColorType::Grayscale } else { ColorType::Rgb }, &samples)
+}
+
+/// A file of samples of 8 bits, row by row.
+pub(crate) fn written(width: u32, height: u32, color: ColorType, samples: &[u8]) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes)
-        .write_image(&samples, width, height, color)
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(BitDepth::Eight);
+    encoder
+        .write_header()
+        .and_then(|mut writer| writer.write_image_data(samples))
         .map_err(|e| format!("cannot be written as PNG ({e})"))?;
     Ok(bytes)
 }

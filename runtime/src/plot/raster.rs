@@ -1,7 +1,5 @@
 //! PNG pictures of drawings in SVG. The fonts are part of the program (DejaVu), so that every machine draws the same.
 
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 use std::sync::Arc;
@@ -38,9 +36,5 @@ pub(super) fn encode(width: usize, height: usize, rgb: &[u8]) -> Result<Vec<u8>,
     let (Ok(w), Ok(h)) = (u32::try_from(width), u32::try_from(height)) else {
         return Err(format!("{height} by {width} pixels are too many"));
     };
-    let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes)
-        .write_image(rgb, w, h, ExtendedColorType::Rgb8)
-        .map_err(|e| format!("the picture cannot be written as PNG ({e})"))?;
-    Ok(bytes)
+    crate::io::png::written(w, h, png::ColorType::Rgb, rgb)
 }
