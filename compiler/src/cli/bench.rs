@@ -1,5 +1,7 @@
 //! `dp bench`: the times of groups of work, best and median of many samples. On one thread unless told otherwise.
 
+mod problems;
+
 use dp_compiler::measure::{self, Program, Ready, World};
 use dp_runtime::pool;
 use dp_runtime::tensor::DType;
@@ -18,6 +20,11 @@ const GROUPS: &[Group] = &[
     ("vector", "products of a matrix and a vector, both ways", vector),
     ("call", "one call of a compiled function", call),
     ("depth", "gradient descent on a deep factorization, 1000 steps", depth),
+    ("conv", "convolutions: an image and a bank of filters, layers, and their gradients", problems::convolutions),
+    ("tnrd", "a stage of trained diffusion: forward, value and gradient", problems::diffusion),
+    ("kmeans", "the cost of k-means: value, gradient, second derivative", problems::clusters),
+    ("admm", "ADMM on total variation, 50 passes: forward, value and gradient", problems::splitting),
+    ("coding", "convolutional sparse coding, 10 passes: forward, value and gradient", problems::coding),
 ];
 
 /// How to measure.
