@@ -8,8 +8,10 @@
 use crate::fault::FaultKind;
 use crate::fft;
 use crate::kernels::index::Access;
+use crate::kernels::level::Level;
+use crate::kernels::matvec::Pairs;
 use crate::kernels::standard;
-use crate::kernels::{Layout, Real, conv, copy, decompose, dot, index, order, reduce, walk};
+use crate::kernels::{Layout, Real, SUM_CHUNK, conv, copy, decompose, dot, index, order, reduce, walk};
 use crate::lanes::{F32Lane, F64Lane};
 use crate::linalg;
 use crate::linalg::spectral::Spectral;
@@ -245,6 +247,8 @@ fn wrong_kind(kernel: &Kernel, dtype: DType) -> ! {
 /// See the module.
 unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(), FaultKind> {
     let dtype = layouts[0].dtype;
+    // A product of floats has an order.
+    let chain = dtype.is_float() && matches!(kernel, Kernel::Fold { by: FoldBy::Product, .. });
     unsafe {
         match kernel {
             Kernel::Copy => {
@@ -283,7 +287,7 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
             Kernel::SumLast { kept } | Kernel::SumOther { kept } => match dtype {
                 DType::F32 => sum::<f32>(kernel, *kept, layouts, at),
                 DType::F64 => sum::<f64>(kernel, *kept, layouts, at),
-                DType::I64 => fold::<i64>(*kept, layouts, at, 0, i64::wrapping_add),
+                DType::I64 => fold::<i64>((*kept, chain), layouts, at, 0, i64::wrapping_add),
                 DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
             Kernel::SumParts => match dtype {
@@ -292,25 +296,25 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
             Kernel::Fold { kept, by } => match (dtype, by) {
-                (DType::F32, FoldBy::Product) => fold::<f32>(*kept, layouts, at, 1.0, |a, b| a * b),
-                (DType::F64, FoldBy::Product) => fold::<f64>(*kept, layouts, at, 1.0, |a, b| a * b),
-                (DType::I64, FoldBy::Product) => fold::<i64>(*kept, layouts, at, 1, i64::wrapping_mul),
+                (DType::F32, FoldBy::Product) => fold::<f32>((*kept, chain), layouts, at, 1.0, |a, b| a * b),
+                (DType::F64, FoldBy::Product) => fold::<f64>((*kept, chain), layouts, at, 1.0, |a, b| a * b),
+                (DType::I64, FoldBy::Product) => fold::<i64>((*kept, chain), layouts, at, 1, i64::wrapping_mul),
                 (DType::F32, FoldBy::Max) => {
-                    fold::<f32>(*kept, layouts, at, f32::NEG_INFINITY, |a, b| math::max(&mut F32Lane, a, b))
+                    fold::<f32>((*kept, chain), layouts, at, f32::NEG_INFINITY, |a, b| math::max(&mut F32Lane, a, b))
                 }
                 (DType::F64, FoldBy::Max) => {
-                    fold::<f64>(*kept, layouts, at, f64::NEG_INFINITY, |a, b| math::max(&mut F64Lane, a, b))
+                    fold::<f64>((*kept, chain), layouts, at, f64::NEG_INFINITY, |a, b| math::max(&mut F64Lane, a, b))
                 }
-                (DType::I64, FoldBy::Max) => fold::<i64>(*kept, layouts, at, i64::MIN, i64::max),
+                (DType::I64, FoldBy::Max) => fold::<i64>((*kept, chain), layouts, at, i64::MIN, i64::max),
                 (DType::F32, FoldBy::Min) => {
-                    fold::<f32>(*kept, layouts, at, f32::INFINITY, |a, b| math::min(&mut F32Lane, a, b))
+                    fold::<f32>((*kept, chain), layouts, at, f32::INFINITY, |a, b| math::min(&mut F32Lane, a, b))
                 }
                 (DType::F64, FoldBy::Min) => {
-                    fold::<f64>(*kept, layouts, at, f64::INFINITY, |a, b| math::min(&mut F64Lane, a, b))
+                    fold::<f64>((*kept, chain), layouts, at, f64::INFINITY, |a, b| math::min(&mut F64Lane, a, b))
                 }
-                (DType::I64, FoldBy::Min) => fold::<i64>(*kept, layouts, at, i64::MAX, i64::min),
-                (DType::Bool, FoldBy::All) => fold::<u8>(*kept, layouts, at, 1, |a, b| a & b),
-                (DType::Bool, FoldBy::Any) => fold::<u8>(*kept, layouts, at, 0, |a, b| a | b),
+                (DType::I64, FoldBy::Min) => fold::<i64>((*kept, chain), layouts, at, i64::MAX, i64::min),
+                (DType::Bool, FoldBy::All) => fold::<u8>((*kept, chain), layouts, at, 1, |a, b| a & b),
+                (DType::Bool, FoldBy::Any) => fold::<u8>((*kept, chain), layouts, at, 0, |a, b| a | b),
                 _ => wrong_kind(kernel, dtype),
             },
             Kernel::ArgBest { greatest } => match dtype {
@@ -418,15 +422,27 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
 unsafe fn product<T: Real>(batch: usize, layouts: &[Layout], at: &[*mut u8]) {
     let [a, b, c] = [0, 1, 2].map(|i| &layouts[i]);
     let (m, k, n) = (a.shape[batch], a.shape[batch + 1], b.shape[batch + 1]);
+    let (left, right, to) = (at[0] as *const T, at[1] as *const T, at[2] as *mut T);
+    if m == 1 && n == 1 && batch > 0 && k <= SUM_CHUNK && a.strides[batch + 1] == 1 && b.strides[batch] == 1 {
+        // Many short sums: a row of them at once.
+        let last = batch - 1;
+        let [a_next, b_next, out_next] = [a, b, c].map(|layout| layout.strides[last]);
+        let outer = [a, b, c].map(|layout| &layout.strides[..last]);
+        let level = Level::best();
+        return walk::walk(&a.shape[..last], outer, [0; 3], &mut |[ao, bo, co]| unsafe {
+            let (a, b, out) = (left.offset(ao), right.offset(bo), to.offset(co));
+            T::pairs(level, Pairs { count: c.shape[last], k, a, a_next, b, b_next, out, out_next });
+        });
+    }
     let outer = [a, b, c].map(|l| &l.strides[..batch]);
     walk::walk(&a.shape[..batch], outer, [0; 3], &mut |[ao, bo, co]| unsafe {
         dot::product::<T>(
             m,
             k,
             n,
-            dot::Matrix { at: (at[0] as *const T).offset(ao), row: a.strides[batch], col: a.strides[batch + 1] },
-            dot::Matrix { at: (at[1] as *const T).offset(bo), row: b.strides[batch], col: b.strides[batch + 1] },
-            dot::MatrixMut { at: (at[2] as *mut T).offset(co), row: c.strides[batch], col: c.strides[batch + 1] },
+            dot::Matrix { at: left.offset(ao), row: a.strides[batch], col: a.strides[batch + 1] },
+            dot::Matrix { at: right.offset(bo), row: b.strides[batch], col: b.strides[batch + 1] },
+            dot::MatrixMut { at: to.offset(co), row: c.strides[batch], col: c.strides[batch + 1] },
         );
     });
 }
@@ -458,12 +474,20 @@ unsafe fn sum_parts<T: Real>(layouts: &[Layout], at: &[*mut u8]) {
     unsafe { reduce::sum_parts(kept, (parts, step), at[0] as *const T, at[1] as *mut T, &out.strides) };
 }
 
-unsafe fn fold<T: Copy>(kept: usize, layouts: &[Layout], at: &[*mut u8], start: T, f: impl Fn(T, T) -> T) {
+unsafe fn fold<T: Copy>(
+    (kept, chain): (usize, bool),
+    layouts: &[Layout],
+    at: &[*mut u8],
+    start: T,
+    f: impl Fn(T, T) -> T,
+) {
     let (x, out) = (&layouts[0], &layouts[1]);
     let (kept_shape, reduced) = x.shape.split_at(kept);
     let (kept_strides, reduced_strides) = x.strides.split_at(kept);
     let (from, to) = (at[0] as *const T, at[1] as *mut T);
-    unsafe { reduce::fold(kept_shape, reduced, from, kept_strides, reduced_strides, to, &out.strides, start, f) };
+    unsafe {
+        reduce::fold(kept_shape, reduced, from, kept_strides, reduced_strides, to, &out.strides, start, chain, f)
+    };
 }
 
 unsafe fn best<T: Copy + PartialOrd>(layouts: &[Layout], at: &[*mut u8], greatest: bool) {

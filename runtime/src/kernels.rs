@@ -110,6 +110,11 @@ pub trait Real:
     /// # Safety
     /// As there.
     unsafe fn vector_matrix(level: Level, p: matvec::Problem<Self>);
+    /// `matvec::pairs`, at a level that the processor has.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn pairs(level: Level, p: matvec::Pairs<Self>);
     /// `conv::part`, at a level that the processor has.
     ///
     /// # Safety
@@ -134,6 +139,9 @@ macro_rules! kernels {
         }
         unsafe fn vector_matrix(level: Level, p: matvec::Problem<Self>) {
             unsafe { level::$kind::vector_matrix(level, p) }
+        }
+        unsafe fn pairs(level: Level, p: matvec::Pairs<Self>) {
+            unsafe { level::$kind::pairs(level, p) }
         }
         unsafe fn conv(level: Level, group: &conv::Group<Self>, part: &conv::Part) {
             unsafe { level::$kind::conv(level, group, part) }

@@ -26,8 +26,15 @@ pub enum Unit {
 pub struct Stage {
     /// The axes that the nest reduces, ascending. Those of a sum of floats are the last axes, or none of the last.
     pub axes: Vec<usize>,
-    /// True for sums of floats, which have an order.
+    /// True if there are sums of floats, which have an order.
     pub ordered: bool,
+}
+
+impl Stage {
+    /// The stage of two reductions over the same axes.
+    pub fn with(self, other: &Stage) -> Stage {
+        Stage { ordered: self.ordered || other.ordered, ..self }
+    }
 }
 
 /// The first stage of a reduction of an array of type `ty`, if a nest can do it.
@@ -118,6 +125,14 @@ struct Open<'g> {
     stage: Option<Stage>,
     /// The kind of floats that are summed.
     sums: Option<DType>,
+    /// The kind of all reduced values, if it is one of floats and each reduction can be made part by part: then those
+    /// that have no order go with sums.
+    parted: Option<DType>,
+}
+
+/// The kind of floats that a reduction takes, if it can be made of parts (a product of floats is one chain).
+fn parted(op: &Op, ty: &Type) -> Option<DType> {
+    (ty.dtype.is_float() && !matches!(op, Op::Prod { .. })).then_some(ty.dtype)
 }
 
 /// The open group that a reduction joins: the one that makes its operand, if it reduces nothing yet or the same axes.
@@ -132,7 +147,10 @@ fn joins(graph: &Graph, eqn: &Eqn, owners: &[usize], open: &[Option<Open>]) -> O
     let sums = stage.ordered.then_some(ty.dtype);
     let fits = ty.shape == o.shape
         && o.eqns.len() < GROUP
-        && o.stage.as_ref().is_none_or(|other| *other == stage)
+        && o.stage.as_ref().is_none_or(|other| {
+            let together = o.parted.is_some() && o.parted == parted(&eqn.op, ty);
+            other.axes == stage.axes && (other.ordered == stage.ordered || together)
+        })
         && (sums.is_none() || o.sums.is_none() || o.sums == sums);
     fits.then_some((group, stage, sums))
 }
@@ -160,7 +178,12 @@ pub fn units(graph: &Graph) -> Vec<Unit> {
         };
         if let Some((group, stage, dtype)) = joins(graph, eqn, &owners, &open) {
             if let Some(o) = &mut open[group] {
-                o.stage = Some(stage);
+                let own = eqn.args.first().and_then(|&arg| parted(&eqn.op, graph.ty(arg)));
+                o.parted = if o.stage.is_none() || o.parted == own { own } else { None };
+                o.stage = Some(match &o.stage {
+                    Some(other) => stage.with(other),
+                    None => stage,
+                });
                 o.sums = o.sums.or(dtype);
                 o.width = join(o.width, width(graph, eqn)).unwrap_or(Width::One);
                 o.eqns.push(i);
@@ -195,7 +218,14 @@ pub fn units(graph: &Graph) -> Vec<Unit> {
                 if live.len() >= OPEN {
                     close(live[0], &mut open, &mut live, &mut units);
                 }
-                open.push(Some(Open { eqns: Vec::new(), shape, width: Width::Any, stage: None, sums: None }));
+                open.push(Some(Open {
+                    eqns: Vec::new(),
+                    shape,
+                    width: Width::Any,
+                    stage: None,
+                    sums: None,
+                    parted: None,
+                }));
                 live.push(open.len() - 1);
                 open.len() - 1
             }

@@ -140,6 +140,7 @@ unsafe fn blocks<T: Real>(level: Level, (m, k, n): (usize, usize, usize), a: Mat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::matvec::Pairs;
 
     fn numbers(n: usize, seed: u64) -> Vec<f64> {
         let mut state = seed;
@@ -277,6 +278,39 @@ mod tests {
     #[test]
     fn products_of_f64_follow_the_definition() {
         check(|v| v, f64::to_bits);
+    }
+
+    fn check_pairs<T: Real + std::fmt::Debug>(from: impl Fn(f64) -> T, bits: impl Fn(T) -> u64) {
+        for (case, k) in [0, 1, 7, 8, 16, 31, 32, 33, 100, 4096].into_iter().enumerate() {
+            for count in [1, 3, 8, 21] {
+                let a: Vec<T> = numbers(count * (k + 2), case as u64).into_iter().map(&from).collect();
+                let b: Vec<T> = numbers(k * count, 77 + case as u64).into_iter().map(&from).collect();
+                for level in Level::all() {
+                    let mut out = vec![from(f64::NAN); 2 * count];
+                    let pairs = Pairs {
+                        count,
+                        k,
+                        a: a.as_ptr(),
+                        a_next: k as isize + 2,
+                        b: b.as_ptr(),
+                        b_next: k as isize,
+                        out: out.as_mut_ptr(),
+                        out_next: 2,
+                    };
+                    unsafe { T::pairs(level, pairs) };
+                    for i in 0..count {
+                        let exact = want(1, k, 1, |_, p| a[i * (k + 2) + p], |p, _| b[i * k + p])[0];
+                        assert_eq!(bits(out[2 * i]), bits(exact), "{level:?}, {k} elements, pair {i}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_follow_the_definition_of_a_product() {
+        check_pairs(|v| v as f32, |v: f32| u64::from(v.to_bits()));
+        check_pairs(|v| v, f64::to_bits);
     }
 
     /// Threads, whole and in part: each element is a function of its row and column alone.

@@ -2,7 +2,7 @@
 //! Safety: see `kernels`.
 
 use super::dot::{Matrix, MatrixMut};
-use super::matvec::Problem;
+use super::matvec::{Pairs, Problem};
 use super::simd::Plain;
 use super::{conv, gemm, matvec, reduce};
 
@@ -108,6 +108,34 @@ macro_rules! kernels {
             #[target_feature(enable = "avx2,fma")]
             unsafe fn vector_avx2(p: Problem<$T>) {
                 unsafe { matvec::with::<$middle, 2>(p) }
+            }
+
+            /// `matvec::pairs`
+            ///
+            /// # Safety
+            /// As there; the processor has the level.
+            pub unsafe fn pairs(level: Level, p: Pairs<$T>) {
+                unsafe {
+                    match level {
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx512 => pairs_avx512(p),
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx2 => pairs_avx2(p),
+                        _ => matvec::pairs::<Plain<$T, 4>>(p),
+                    }
+                }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+            unsafe fn pairs_avx512(p: Pairs<$T>) {
+                unsafe { matvec::pairs::<$wide>(p) }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn pairs_avx2(p: Pairs<$T>) {
+                unsafe { matvec::pairs::<$middle>(p) }
             }
 
             /// `conv::part`

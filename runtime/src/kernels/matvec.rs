@@ -28,6 +28,45 @@ pub struct Problem<T> {
     pub step: isize,
 }
 
+/// `out[i * out_next] = sum over l of a[i * a_next + l] * b[i * b_next + l]` for i < count, l < k, with k at most one chunk.
+#[derive(Clone, Copy)]
+pub struct Pairs<T> {
+    pub count: usize,
+    pub k: usize,
+    pub a: *const T,
+    pub a_next: isize,
+    pub b: *const T,
+    pub b_next: isize,
+    pub out: *mut T,
+    pub out_next: isize,
+}
+
+/// Dot products of pairs of rows with vectors of one kind.
+///
+/// # Safety
+/// As in `kernels`; as in `simd` for `S`.
+#[inline(always)]
+pub unsafe fn pairs<S: Simd>(p: Pairs<S::T>) {
+    let mut first = 0;
+    while first < p.count {
+        let count = GROUP.min(p.count - first);
+        let mut lanes = [S::T::ZERO; GROUP * GROUP];
+        for d in 0..count {
+            let i = (first + d) as isize;
+            unsafe {
+                let to = lanes.as_mut_ptr().add(d * S::SQUARE);
+                rows::<S, 1>(p.k, p.a.offset(i * p.a_next), p.b.offset(i * p.b_next), 0, to);
+            }
+        }
+        let mut sums = [S::T::ZERO; GROUP];
+        unsafe { across::<S>(&lanes, &mut sums) };
+        for (d, &sum) in sums.iter().enumerate().take(count) {
+            unsafe { *p.out.offset((first + d) as isize * p.out_next) = sum };
+        }
+        first += count;
+    }
+}
+
 /// Solves a problem with vectors of one kind.
 ///
 /// # Safety
@@ -116,7 +155,12 @@ unsafe fn group<S: Simd, const ROWS: usize>(
             d += 1;
         }
     }
-    // The last levels of the trees across rows: lane l of all rows is one line.
+    unsafe { across::<S>(&lanes, sums) };
+}
+
+/// The last levels of the trees, across rows: lane l of all rows is one line.
+#[inline(always)]
+unsafe fn across<S: Simd>(lanes: &[S::T; GROUP * GROUP], sums: &mut [S::T; GROUP]) {
     let mut turned = [S::T::ZERO; GROUP * GROUP];
     for d in (0..GROUP).step_by(S::SQUARE) {
         let from = unsafe { lanes.as_ptr().add(d * S::SQUARE) };

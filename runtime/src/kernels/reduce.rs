@@ -199,7 +199,7 @@ pub unsafe fn sum_parts<T: Real>(
     });
 }
 
-/// Folds `f` over the reduced axes in row-major order from `start`.
+/// Folds `f` over the reduced axes from `start`: in row-major order if it is a `chain`, in any order otherwise.
 ///
 /// # Safety
 /// As in `kernels`.
@@ -213,9 +213,25 @@ pub unsafe fn fold<T: Copy>(
     out: *mut T,
     out_strides: &[isize],
     start: T,
+    chain: bool,
     f: impl Fn(T, T) -> T,
 ) {
+    let side_by_side = !chain && super::is_standard(reduced, reduced_strides);
+    let count: usize = reduced.iter().product();
     walk(kept, [kept_strides, out_strides], [0, 0], &mut |[at, o]| {
+        if side_by_side {
+            let elements = unsafe { std::slice::from_raw_parts(x.offset(at), count) };
+            let mut lanes = [start; WIDTH];
+            let mut rows = elements.chunks_exact(WIDTH);
+            for row in &mut rows {
+                for (lane, &value) in lanes.iter_mut().zip(row) {
+                    *lane = f(*lane, value);
+                }
+            }
+            let all = lanes.into_iter().chain(rows.remainder().iter().copied());
+            unsafe { *out.offset(o) = all.fold(start, &f) };
+            return;
+        }
         let mut acc = start;
         walk(reduced, [reduced_strides], [at], &mut |[r]| acc = f(acc, unsafe { *x.offset(r) }));
         unsafe { *out.offset(o) = acc };

@@ -79,15 +79,18 @@ pub fn clusters(settings: &Settings) {
 pub fn splitting(settings: &Settings) {
     let data = "let n = 200\nlet K = [if j == i + 1 then 1.0 else if j == i then -1.0 else 0.0 for i in n - 1, j in n]\n\
                 let X = normal(64, n)\nlet Y = normal(64, n)\n";
-    let text = "problem denoise(x: real[n], K: real[k, n], c: real) {\n    minimize over y: real[n]\n        \
-                1/2 * sumsq(y - x) + c * norm1(K @ y)\n}\nsolver by_admm = derive denoise by admm\n\
-                fn loss(c: real, X: real[b, n], Y: real[b, n]) = sumsq((unroll by_admm(_, K, c) for 50)(each X) - Y)\n";
+    // As `derive` writes it.
+    let text = "solver by_admm(x: real[n], K: real[k, n], c: real) -> y {\n    let t = 1\n    let s = t * opnorm(K)^2\n    \
+                let theta = s * c\n    state y: real[n] = 0, z = zeros(k), u = zeros(k)\n    step {\n        \
+                let point = K @ y - z + u\n        y <- ((y - t / s * K' @ point) + t * x) / (1 + t)\n        \
+                z <- soft(K @ y + u, theta)\n        u <- u + K @ y - z\n    }\n}\n\
+                fn loss(c: real, X: real[b, n], Y: real[b, n], K: real[k, n]) = sumsq((unroll by_admm(_, K, c) for 50)(each X) - Y)\n";
     both(
         "ADMM, 50 passes, n 200, batch 64",
         F64,
         data,
         text,
-        ["(unroll by_admm(_, K, 0.25) for 50)(each X)", "value_and_grad(loss)(0.25, X, Y)"],
+        ["(unroll by_admm(_, K, 0.25) for 50)(each X)", "value_and_grad(loss)(0.25, X, Y, K)"],
         settings,
     );
 }
@@ -95,16 +98,16 @@ pub fn splitting(settings: &Settings) {
 /// Ten passes of convolutional sparse coding.
 pub fn coding(settings: &Settings) {
     let data = "let x = normal(96, 96)\nlet k = normal(16, 5, 5) / 10\n";
-    let text = "problem maps(x: real[h, w], k: real[q, p, p], c: real) {\n    minimize over y: real[q, h, w]\n        \
-                1/2 * sumsq(x - conv2_adjoint(y, k, pad: \"same\")) + c * norm1(y)\n}\n\
-                solver coder = derive maps by proximal_gradient\n\
-                fn loss(k: real[q, p, p], x: real[h, w]) = sumsq(conv2_adjoint((unroll coder(_, k, 0.1) for 10)(x), k, pad: \"same\") - x)\n";
+    let text = "solver coder(x: real[h, w], k: real[q, p, p], c: real, t: real) -> y {\n    state y: real[q, h, w] = 0\n    \
+                step y <- soft(y - t * conv2(conv2_adjoint(y, k, pad: \"same\") - x, k, pad: \"same\"), t * c)\n}\n\
+                fn loss(k: real[q, p, p], x: real[h, w]) =\n    \
+                sumsq(conv2_adjoint((unroll coder(_, k, 0.1, 0.05) for 10)(x), k, pad: \"same\") - x)\n";
     both(
         "convolutional coding, 10 passes, 96 x 96, 16 filters 5 x 5",
         F32,
         data,
         text,
-        ["(unroll coder(_, k, 0.1) for 10)(x)", "value_and_grad(loss)(k, x)"],
+        ["(unroll coder(_, k, 0.1, 0.05) for 10)(x)", "value_and_grad(loss)(k, x)"],
         settings,
     );
 }

@@ -139,7 +139,7 @@ impl Emitter<'_, '_, '_> {
         let reduced = &nest.shape[reduction.kept..];
         let count: usize = reduced.iter().product();
         let inner = reduced.last().copied().unwrap_or(1);
-        let ordered = reduction.totals[0].is_ordered();
+        let ordered = reduction.is_ordered();
         let lanes = if inner < nest.lanes as usize { 1 } else { nest.lanes as usize };
         let body = body_weight(nest, reduction);
         let span = if ordered {
@@ -367,7 +367,7 @@ impl Emitter<'_, '_, '_> {
         let totals = &reduction.totals;
         let count: usize = nest.shape[reduction.kept..].iter().product();
         let steps = self.steps(nest, axis);
-        self.parts(count, if totals[0].is_ordered() { part_length(Order::Across) } else { count }, |this, part| {
+        self.parts(count, if reduction.is_ordered() { part_length(Order::Across) } else { count }, |this, part| {
             let mut starts = Vec::new();
             for total in totals {
                 let start = this.start(total, lanes as u32);

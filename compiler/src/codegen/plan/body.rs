@@ -223,12 +223,15 @@ impl Planner {
         let mut ops = Vec::new();
         let mut width = fuse::Width::Any;
         let mut wanted = Vec::new();
-        let mut stage = None;
+        let mut stage: Option<fuse::Stage> = None;
         for &i in eqns {
             let eqn = &graph.eqns[i];
             let origin = self.origin(eqn, None);
             if !fuse::is_elementwise(&eqn.op) {
-                stage = fuse::stage(&eqn.op, &ty);
+                stage = fuse::stage(&eqn.op, &ty).map(|own| match &stage {
+                    Some(other) => own.with(other),
+                    None => own,
+                });
                 let value = number[&eqn.args[0]];
                 wanted.push((i, Wanted { value, op: eqn.op.clone(), out: eqn.outs[0], number: origin }));
                 continue;

@@ -2,7 +2,8 @@
 //!
 //! A sum of floats has a fixed order (`prims::sums`), which the nest keeps: over the last axes in lanes and chunks, over
 //! other axes in blocks. Sums of several chunks or blocks go to memory as parts, which a kernel combines by the
-//! pairwise tree. A sum over both kinds of axes is made in two stages, of which the nest is the first.
+//! pairwise tree. A maximum or minimum beside them is made of the same parts. A sum over both kinds of axes is made in
+//! two stages, of which the nest is the first.
 
 use super::body::Scope;
 use super::kernels::Typed;
@@ -53,6 +54,13 @@ impl Total {
     /// A sum of floats, whose order matters.
     pub fn is_ordered(&self) -> bool {
         self.by == Reducer::Sum && self.dtype.is_float()
+    }
+}
+
+impl Reduction {
+    /// True if sums of floats are among the totals: then all are made in their order and of their parts.
+    pub fn is_ordered(&self) -> bool {
+        self.totals.iter().any(Total::is_ordered)
     }
 }
 
@@ -115,7 +123,8 @@ impl Planner {
                 (Operand::View(self.buffer(&ty)), dtype, kept_shape.clone())
             };
             let mut total = Total { value: want.value, dtype, by, to: first.0.clone(), parts: 1 };
-            if total.is_ordered() {
+            // What has no order is made of the same parts as the sums beside it.
+            if stage.ordered {
                 total.parts = count.div_ceil(part_length(order));
             }
             if total.parts > 1 {
@@ -123,7 +132,11 @@ impl Planner {
                 let place = self.buffer(&Type::new(dtype, &shape));
                 total.to = Operand::View(place.clone());
                 let operands = vec![(Operand::View(place), dtype, shape), first.clone()];
-                later.push((Kernel::SumParts, operands, want.number));
+                let kernel = match by {
+                    Reducer::Sum => Kernel::SumParts,
+                    Reducer::Fold(by) => Kernel::Fold { kept: kept_shape.len(), by },
+                };
+                later.push((kernel, operands, want.number));
             }
             if let (Operand::View(part), false) = (first.0, others.is_empty()) {
                 seconds.push((part, dtype, others, want));
