@@ -111,7 +111,7 @@ fn fitting_methods(catalogue: &Catalogue, wanted: &[&str]) -> String {
 }
 
 /// Every term is convex, as far as its form says.
-fn is_convex(analysis: &Analysis) -> bool {
+pub fn is_convex(analysis: &Analysis) -> bool {
     analysis.moving().all(|(part, ability)| {
         let sign = analysis.terms.as_number(part.weight).is_none_or(|weight| !weight.is_negative());
         let form = match &part.kind {

@@ -4,6 +4,7 @@
 //! block, all of them seeing the values from before (`previous`), and norms and sums go over all blocks together. Names of
 //! the method that the problem has too get the block's name as suffix.
 
+mod locals;
 mod maps;
 mod roles;
 
@@ -17,10 +18,11 @@ use super::{tree, write};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{
-    ArgValue, Binder, Expr, ExprKind, Init, Let, LetKind, Method, Path, Problem, Solver, SolverBody, Stmt,
-    StmtKind, Symbol, Trivia, Until,
+    ArgValue, Binder, Expr, ExprKind, Init, Let, LetKind, Method, Path, Problem, Solver, SolverBody, Stmt, StmtKind,
+    Symbol, Trivia, Until,
 };
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// What a method is instantiated with.
 pub struct Site<'a> {
@@ -44,6 +46,8 @@ type Res<T> = Result<T, Box<Diagnostic>>;
 /// A method while it becomes a solver.
 pub struct Instance<'a, 'b> {
     site: &'b mut Site<'a>,
+    /// The method, with the names that it binds inside expressions out of the way.
+    method: Rc<Method>,
     /// Names of the method, and their names in the solver, for each block if they are as wide as the variable.
     names: HashMap<Symbol, Vec<Symbol>>,
     wide: HashSet<Symbol>,
@@ -61,6 +65,9 @@ pub struct Instance<'a, 'b> {
     /// The value of `t`, and where it comes from, for the explanation.
     pub remarks: Vec<String>,
 }
+
+/// Functions of std that terms are written with.
+const OF_STD: [&str; 3] = ["conv1_norm", "conv2_norm", "outer"];
 
 /// The solver of a problem by a method, and what is to be said of it.
 pub fn instantiate(site: &mut Site, name: &str) -> Res<(Solver, Vec<Layer>, Vec<String>)> {
@@ -86,7 +93,14 @@ pub fn instantiate(site: &mut Site, name: &str) -> Res<(Solver, Vec<Layer>, Vec<
     crate::types::names_in(&site.problem.objective, &mut |name| {
         taken.insert(name.into());
     });
+    for constraint in &site.problem.constraints {
+        crate::types::names_in(&constraint.expr, &mut |name| {
+            taken.insert(name.into());
+        });
+    }
+    let method = Rc::new(locals::renamed(site.method, &taken));
     let mut instance = Instance {
+        method,
         names: HashMap::new(),
         wide: HashSet::new(),
         taken,
@@ -123,7 +137,7 @@ impl Instance<'_, '_> {
     }
 
     fn solver(&mut self, name: &str) -> Res<Solver> {
-        let method = self.site.method;
+        let method = self.method.clone();
         let [variable] = method.over.as_slice() else {
             return Err(Box::new(Diagnostic::error(
                 "E0334",
@@ -190,6 +204,7 @@ impl Instance<'_, '_> {
             until,
         };
         let body = super::tidy::tidied(body, &result);
+        self.check_of_std(&body)?;
         Ok(Solver { name: tree::named(name), params: self.site.problem.params.clone(), result, body })
     }
 
@@ -211,9 +226,40 @@ impl Instance<'_, '_> {
         })
     }
 
+    /// Functions of std that derivations call mean those of std.
+    fn check_of_std(&self, body: &SolverBody) -> Res<()> {
+        let mut hidden: Option<Symbol> = None;
+        let mut see = |e: &Expr| {
+            crate::types::names_in(e, &mut |name| {
+                if OF_STD.contains(&name) && self.site.catalogue.defines(name) {
+                    hidden.get_or_insert(name.into());
+                }
+            });
+        };
+        body.lets.iter().for_each(|binding| crate::types::values_of(binding, &mut see));
+        for stmt in &body.step {
+            match &stmt.kind {
+                StmtKind::Let(binding) => crate::types::values_of(binding, &mut see),
+                StmtKind::Assign { value, .. } => see(value),
+                StmtKind::Param(_) => {}
+            }
+        }
+        match hidden {
+            None => Ok(()),
+            Some(name) => Err(Box::new(
+                Diagnostic::error(
+                    "E0343",
+                    self.site.at,
+                    format!("the solver needs the function `{name}` of std, and the script has its own"),
+                )
+                .help("give that function another name"),
+            )),
+        }
+    }
+
     /// The functions that the method's text calls and that are none of its own names.
     fn called_by_method(&self) -> Vec<Symbol> {
-        let method = self.site.method;
+        let method = self.method.clone();
         let mut found: Vec<Symbol> = Vec::new();
         let mut see = |e: &Expr| builtins_called(e, &mut found);
         for stmt in &method.body.step {
@@ -288,7 +334,7 @@ impl Instance<'_, '_> {
 
     fn state(&mut self, init: &Init, states: &mut Vec<Init>) -> Res<()> {
         let text = &init.binder.name.text;
-        let is_variable = self.site.method.over[0].text == *text;
+        let is_variable = self.method.over[0].text == *text;
         let wide = is_variable || (init.binder.ty.is_none() && self.is_wide(&init.value));
         if !wide {
             let value = self.expr(&init.value, None)?;
@@ -465,7 +511,7 @@ impl Instance<'_, '_> {
                     self.site.at,
                     format!(
                         "`{}` has a loop over its variable, which is one block; the problem has several",
-                        self.site.method.name.text
+                        self.method.name.text
                     ),
                 )
                 .help("take a method with a fixed step, such as `proximal_gradient`"),

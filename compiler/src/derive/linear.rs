@@ -214,6 +214,7 @@ impl Terms {
                             self.matmul(turned, u)
                         }
                         (1, 1) => self.mul(vec![u, a]),
+                        (1, 2) => self.outer(a, u),
                         _ => return None,
                     };
                     (b, product)
@@ -222,6 +223,7 @@ impl Terms {
                         (1, 1) => self.mul(vec![u, b]),
                         // a @ B = B' @ a for a vector a.
                         (1, 2) => self.matmul(b, u),
+                        (2, 1) => self.outer(u, b),
                         (2, 2) => {
                             let turned = self.transpose(b);
                             self.matmul(u, turned)
@@ -272,6 +274,13 @@ impl Terms {
             }
             _ => None,
         }
+    }
+
+    /// The matrix of the products of two vectors' elements.
+    fn outer(&mut self, a: Id, b: Id) -> Id {
+        let dim = |terms: &Terms, id: Id| terms.shape(id).as_ref().and_then(|dims| dims.first().cloned());
+        let shape = dim(self, a).zip(dim(self, b)).map(|(rows, columns)| vec![rows, columns]);
+        self.intern(Op::Call("outer".into()), &[a, b], shape)
     }
 
     /// A cotangent for an operand that was stretched by the broadcasting rule: summed over the new axes.
@@ -380,6 +389,13 @@ impl Terms {
                 let root = self.call("sqrt", vec![size]);
                 let inner = self.norm_bound(args[0], var)?;
                 Some(self.mul(vec![root, inner]))
+            }
+            // |sum(v) / n| <= |v| / sqrt(n)
+            Op::Call(name) if &*name == "mean" => {
+                let size = self.size(args[0])?;
+                let root = self.call("sqrt", vec![size]);
+                let inner = self.norm_bound(args[0], var)?;
+                Some(self.div(inner, root))
             }
             // Each result is a sum of as many as the axis has.
             Op::Along(name, axis) if &*name == "sum" => {

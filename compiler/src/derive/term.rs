@@ -232,6 +232,18 @@ impl Terms {
         }
     }
 
+    /// The number of nodes.
+    pub fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Says where a term stands if it is newer than the first `before` nodes.
+    pub fn moved(&mut self, id: Id, before: usize, span: Span) {
+        if id.0 as usize >= before {
+            self.nodes[id.0 as usize].span = span;
+        }
+    }
+
     /// Whether a term has this name in it.
     pub fn mentions(&self, id: Id, name: &str) -> bool {
         match self.op(id) {

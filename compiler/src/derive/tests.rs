@@ -6,12 +6,10 @@
 mod bounds;
 mod maps;
 mod optima;
-mod refused;
 mod trees;
 
 use super::catalogue::Catalogue;
 use super::expand;
-use super::term::Terms;
 use super::{Analysis, analyse};
 use crate::diagnostic::render::render;
 use crate::driver::{self, Options, Sink};
@@ -107,6 +105,15 @@ impl Case {
             Ok(analysis) => analysis,
             Err(diagnostic) => panic!("{}: {}", self.name, diagnostic.message),
         }
+    }
+
+    /// The lets that a solver of it has too.
+    fn kept(&self, analysis: &Analysis) -> String {
+        let mut text = String::new();
+        for binding in &analysis.kept {
+            types::bindings_of(binding, &mut |name, value| text += &format!("let {name} = {}\n", pretty::expr(value)));
+        }
+        text
     }
 
     /// `y: real[n], z: real[m]`
@@ -220,6 +227,8 @@ fn data(problem: &Problem) -> String {
         let value = match (&ty.kind, dims.is_empty()) {
             (TypeKind::Array { kind: crate::syntax::ast::ScalarKind::Int, .. }, true) => "2".to_string(),
             (_, true) => "0.7".to_string(),
+            // Weights of squares are positive.
+            (_, false) if &**name == "w" => format!("0.5 + uniform({})", dims.join(", ")),
             (_, false) => format!("normal({})", dims.join(", ")),
         };
         text += &format!("let {name}: {} = {value}\n", shown(ty));

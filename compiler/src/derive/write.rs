@@ -268,7 +268,8 @@ pub fn number(value: Rat) -> Expr {
 
 /// A name; a dimension that is a polynomial is the expression that it prints as.
 fn name_or_dim(text: &Symbol) -> Expr {
-    if !text.contains(|c: char| "+-*/%( ".contains(c)) {
+    let number = text.starts_with(|c: char| c.is_ascii_digit());
+    if !number && !text.contains(|c: char| "+-*/%( ".contains(c)) {
         return tree::name(text);
     }
     tree::parse(text).unwrap_or_else(|| tree::name(text))

@@ -54,7 +54,7 @@ impl Instance<'_, '_> {
                     return Ok((map, 0));
                 }
                 Err(Box::new(
-                    Diagnostic::error("E0341", second.span, format!("`{}` takes the terms behind one linear map; this is a second one", self.site.method.name.text))
+                    Diagnostic::error("E0341", second.span, format!("`{}` takes the terms behind one linear map; this is a second one", self.method.name.text))
                         .label(first.span, "the first")
                         .help("put both maps into one, `concat(K1 @ y, K2 @ y)`, or replace one of the terms by a smooth one, such as `huber` for a norm"),
                 ))

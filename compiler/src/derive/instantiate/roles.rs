@@ -64,7 +64,7 @@ impl Instance<'_, '_> {
                 None => {
                     return Err(Box::new(
                         Diagnostic::error("E0344", part.span, "no bound is known of how fast the gradient of this term changes, so that no step size follows")
-                            .label(self.site.at, format!("`{}` needs one", self.site.method.name.text))
+                            .label(self.site.at, format!("`{}` needs one", self.method.name.text))
                             .help("take a method that finds its step: `by backtracking_proximal_gradient`; or write the term with functions whose curvature is known, such as `softplus`"),
                     ));
                 }
@@ -267,7 +267,7 @@ impl Instance<'_, '_> {
                     let span = parts.first().map_or(self.site.at, |i| self.site.parts[*i].span);
                     return Err(Box::new(
                         Diagnostic::error("E0345", span, "the exact minimizer of these terms needs the matrix of their map, and it is not written as one")
-                            .label(self.site.at, format!("`{}` minimizes them exactly", self.site.method.name.text))
+                            .label(self.site.at, format!("`{}` minimizes them exactly", self.method.name.text))
                             .help("take a method that uses gradients only, such as `pdhg`; or write the map as a product with a matrix"),
                     ));
                 }

@@ -215,9 +215,12 @@ impl Reader<'_> {
             inner.bind(&param.name.text, given);
         }
         self.depth += 1;
+        let before = self.terms.count();
         let body = self.lanes(&inner, body);
         self.depth -= 1;
         let body = body?;
+        // What the call made stands at the call, not in the function.
+        self.terms.moved(body.id, before, expr.span);
         if lifted.is_empty() {
             return Ok(body);
         }

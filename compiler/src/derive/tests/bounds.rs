@@ -22,7 +22,7 @@ fn at(case: &Case, function: &str, suffix: &str) -> String {
 fn script(case: &Case) -> Option<(String, String)> {
     let mut analysis = case.analysis();
     let names: Vec<String> = case.problem.over.iter().map(|binder| binder.name.text.to_string()).collect();
-    let mut text = case.setup.clone();
+    let mut text = case.setup.clone() + &case.kept(&analysis);
     // Near each other and near zero, then far.
     for binder in &case.problem.over {
         let (name, shape) = (&binder.name.text, extents(binder.ty.as_ref()?).join(", "));
@@ -42,11 +42,7 @@ fn script(case: &Case) -> Option<(String, String)> {
         let mut slopes = Vec::new();
         for (block, name) in names.iter().enumerate() {
             let gradient = smooth::gradient(&mut analysis.terms, part, block);
-            text += &format!(
-                "fn g{i}_{name}({}) = {}\n",
-                case.binders(),
-                write::text(&analysis.terms, gradient)
-            );
+            text += &format!("fn g{i}_{name}({}) = {}\n", case.binders(), write::text(&analysis.terms, gradient));
             slopes.push(format!("g{i}_{name}"));
         }
         let whole: Vec<String> = slopes.iter().map(|slope| at(case, slope, "")).collect();
@@ -62,7 +58,7 @@ print \"a longer one is noticed\", norm({by_differentiation}) < 1e-6 or not norm
             }
         }
         let Some(bound) = ability.lipschitz else { continue };
-        let bound = write::text(&analysis.terms, bound);
+        let bound = format!("({})", write::text(&analysis.terms, bound));
         for (from, to) in [("_a", "_b"), ("_a", "_c"), ("_b", "_c")] {
             let steps: Vec<String> = names.iter().map(|name| format!("{name}{from} - {name}{to}")).collect();
             text += &format!(

@@ -67,8 +67,12 @@ const BY_RULES: &[(&str, &str, &str)] = &[
 ];
 
 /// The same, whose adjoint is the transpose by differentiation.
-const BY_DIFFERENTIATION: &[(&str, &str, &str)] =
-    &[("", "n", "cumsum(v)"), ("", "n", "concat(v, 2 * v)"), ("", "m, n", "mean(v, axis: 0)"), ("", "m, n", "diag(v[:, :m])")];
+const BY_DIFFERENTIATION: &[(&str, &str, &str)] = &[
+    ("", "n", "cumsum(v)"),
+    ("", "n", "concat(v, 2 * v)"),
+    ("", "m, n", "mean(v, axis: 0)"),
+    ("", "m, n", "diag(v[:, :m])"),
+];
 
 #[test]
 fn adjoints_and_norms_of_maps() {
@@ -97,7 +101,7 @@ fn adjoints_and_norms_of_maps() {
         assert_eq!(!back.contains("vjp"), by_rules, "{map}: {back}");
         let bound = terms.norm_bound(linear, var);
         assert!(bound.is_some() || !by_rules, "{map}: no bound of the norm");
-        let bound = bound.map(|bound| write::text(terms, bound));
+        let bound = bound.map(|bound| format!("({})", write::text(terms, bound)));
         let map = write::text(terms, linear);
         let shape = extents(case.problem.over[0].ty.as_ref().expect("a type")).join(", ");
         let mut script = format!(
