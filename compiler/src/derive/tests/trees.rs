@@ -29,7 +29,7 @@ impl Dice {
 }
 
 fn expression(dice: &mut Dice, depth: u32) -> Expr {
-    let mut part = |dice: &mut Dice| expression(dice, depth.saturating_sub(1));
+    let part = |dice: &mut Dice| expression(dice, depth.saturating_sub(1));
     if depth == 0 {
         return match dice.below(4) {
             0 => tree::int(dice.below(9) as i64),
