@@ -180,6 +180,7 @@ pub enum Builtin {
     Image,
     Files,
     CheckGrad,
+    CompareCosts,
     /// `check_prox(f, v, .., t)`: an error if a point is better than what the proximal operator of `f` gives.
     CheckProx,
     /// `explain_layer(relu, W, b)`: prints the objective on which a layer takes one step; its numbers as a record.
@@ -242,7 +243,7 @@ rows! {
     "prox" Prox "prox(f)(v, t)"; "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
     "at" At "at(net, p)"; "first" First "first(net, k)";
     "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "scatter" Scatter "scatter(x, y, label: s, file: f)";
-    "hist" Hist "hist(x, bins: n, file: f)"; "heatmap" Heatmap "heatmap(A, file: f)"; "image" Image "image(X, columns: n, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
+    "hist" Hist "hist(x, bins: n, file: f)"; "heatmap" Heatmap "heatmap(A, file: f)"; "image" Image "image(X, columns: n, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)"; "compare_costs" CompareCosts "compare_costs(ways, x, to: name)";
     "check_prox" CheckProx "check_prox(f, v, t)"; "explain_layer" ExplainLayer "explain_layer(relu, W, b)";
 }
 

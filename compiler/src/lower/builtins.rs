@@ -663,6 +663,7 @@ impl<'s> Ctx<'s> {
             Builtin::Image => self.effect("image"),
             Builtin::Files => self.effect("files"),
             Builtin::CheckGrad => self.effect("check_grad"),
+            Builtin::CompareCosts => self.effect("compare_costs"),
             Builtin::CheckProx => self.effect("check_prox"),
             Builtin::ExplainLayer => self.effect("explain_layer"),
         }

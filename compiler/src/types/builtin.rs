@@ -254,7 +254,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             given.count(ctx, 1..=1, given::ANY_NAME)?;
             Some(Ty::List(Ty::Str.into()))
         }
-        Builtin::ExplainLayer => {
+        Builtin::ExplainLayer | Builtin::CompareCosts => {
             given.effect(ctx)?;
             None
         }
