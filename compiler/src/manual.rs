@@ -85,7 +85,10 @@ const FUNCTIONS: &[(&str, &str)] = &[
         "solve_by",
         "The x with A(x) = b that method(A, b) finds, for a linear function A. Differentiated by the equation: the method runs again, for A or its adjoint.",
     ),
-    ("compare_costs", "A table of the functions of a record at the same arguments: how far from the last one, time, memory."),
+    (
+        "compare_costs",
+        "A table of the functions of a record at the same arguments: how far from the last one, time, memory.",
+    ),
     ("normal", "Standard normal random numbers with these extents; inside functions they need `key:`."),
     ("uniform", "Random numbers uniform in [0, 1) with these extents; inside functions they need `key:`."),
     ("rademacher", "Random signs -1 and 1 with these extents; inside functions they need `key:`."),

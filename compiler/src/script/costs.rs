@@ -45,7 +45,11 @@ impl Script<'_> {
         let Some(reference) = reference else {
             let names: Vec<&str> = functions.iter().map(|(name, _)| &**name).collect();
             let wanted = to.map_or("a function".to_string(), |name| format!("the function `{name}`"));
-            return fail("E0302", *at, format!("the record does not have {wanted}; its functions: {}", names.join(", ")));
+            return fail(
+                "E0302",
+                *at,
+                format!("the record does not have {wanted}; its functions: {}", names.join(", ")),
+            );
         };
         let values: Vec<Value> = inputs.iter().map(|(value, _)| value.clone()).collect();
         let mut costs = Vec::new();
