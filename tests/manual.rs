@@ -181,7 +181,10 @@ fn page_of_std_is_what_its_comments_give() {
 fn rows_below(page: &str, heading: &str) -> Vec<String> {
     let part = page.split_once(heading).unwrap_or_else(|| panic!("no heading {heading}")).1;
     let lines = part.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
-    lines.skip(2).map(|line| line.trim_start_matches('|').split(" | ").next().unwrap_or("").trim().to_string()).collect()
+    lines
+        .skip(2)
+        .map(|line| line.trim_start_matches('|').split(" | ").next().unwrap_or("").trim().to_string())
+        .collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use super::Script;
 use super::effects::Args;
 use super::show::{bytes, duration};
-use crate::lower::value::{Func, Value};
+use crate::lower::value::Value;
 use crate::lower::{Res, fail, lower_with};
 use crate::source::Span;
 use dp_runtime::interrupt;
