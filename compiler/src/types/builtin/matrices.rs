@@ -145,7 +145,10 @@ pub fn solve_by(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
         }
     }
     let right = given.array(ctx, 2, NUMBERS)?;
-    rank(ctx, given, 2, &right, 1, "a vector on the right")?;
+    if right.dims.as_ref().is_some_and(|dims| dims.len() != 1) {
+        given.wrong(ctx, &given.args[2], "a vector on the right");
+        return None;
+    }
     Some(real(right.dims))
 }
 
