@@ -225,7 +225,8 @@ fn ways_to_compute_the_same_are_compared() {
     let said = expect(&folder, "run costs.dp", 0, &["difference", "time", "memory"], &[]);
     // A line for each way, with the difference that is known: the last two of 60 halvings contribute 3/4.
     let line = |name: &str| {
-        let found = said.out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {}", said.out));
+        let found =
+            said.out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {}", said.out));
         found.split_whitespace().map(str::to_string).collect::<Vec<_>>()
     };
     for name in ["exact", "checkpointed", "implicit"] {
