@@ -4,6 +4,7 @@
 
 mod arguments;
 mod bench;
+mod graph;
 mod session;
 mod testing;
 mod terminal;
@@ -30,6 +31,7 @@ Examples:
   dp run examples/lista.dp --help             the arguments that it has
   dp run --precision f32 --seed 7 lista.dp    in single precision, with other random numbers
   dp derive lista.dp lasso --explain          the solver of an objective, and how it follows
+  dp graph lista.dp lista -o lista.svg        a picture of a network
   dp check *.dp                               look for mistakes without running anything
   dp test std examples                        run the tests in these folders
   dp fmt lista.dp                             write a file in the common form
@@ -132,6 +134,11 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
+    /// Draw a solver, a network or a function: boxes with shapes, arrows, what is learned.
+    ///
+    /// Nothing is run. Without -o the picture is written to the terminal, drawn with characters.
+    #[command(after_help = graph::EXAMPLES)]
+    Graph(graph::Graph),
     /// Explain the code of a message, such as E0301; without a code, list all.
     Explain { code: Option<String> },
     /// Serve an editor by the language server protocol, over the standard streams.
@@ -205,6 +212,7 @@ fn command() -> ExitCode {
                 DeriveOptions { problem, method: by, layer: form.is_some(), explain, color: terminal.colors_output() };
             derive(&file, &options, &mut terminal)
         }
+        (Some(Command::Graph(graph)), _) => graph::graph(&graph, &mut terminal),
         (Some(Command::Bench { groups, threads, seconds, json }), _) => {
             match bench::bench(&groups, threads, seconds, json) {
                 Ok(()) => End::Good,
