@@ -5,6 +5,7 @@ use super::terminal::Terminal;
 use clap::{Args, ValueEnum};
 use dp_compiler::diagram::{self, Layers, Options};
 use dp_compiler::driver;
+use dp_runtime::plot::inline::{self, Graphics};
 use std::path::PathBuf;
 
 pub const EXAMPLES: &str = "\
@@ -56,7 +57,8 @@ enum LayersName {
 
 /// Draws, and writes to the file or the terminal.
 pub fn graph(asked: &Graph, terminal: &mut Terminal) -> End {
-    let ending = asked.output.as_ref().and_then(|path| path.extension()).map(|ending| ending.to_string_lossy().to_lowercase());
+    let ending =
+        asked.output.as_ref().and_then(|path| path.extension()).map(|ending| ending.to_string_lossy().to_lowercase());
     let form = match (asked.to, ending.as_deref(), &asked.output) {
         (Some(form), _, _) => form,
         (None, Some("svg"), _) => Form::Svg,
@@ -85,6 +87,19 @@ pub fn graph(asked: &Graph, terminal: &mut Terminal) -> End {
         Ok(diagram) => diagram,
         Err(outcome) => return super::finish(&outcome, terminal),
     };
+    let graphics = super::terminal::graphics();
+    if (asked.to, &asked.output) == (None, &None) && graphics != Graphics::None {
+        return match inline::shown(&diagram::svg(&diagram), 100, graphics) {
+            Ok(picture) => {
+                terminal.print(&format!("{picture}\n"));
+                End::Good
+            }
+            Err(problem) => {
+                terminal.error(&problem);
+                End::Failed
+            }
+        };
+    }
     let bytes = match form {
         Form::Svg => diagram::svg(&diagram).into_bytes(),
         Form::Mermaid => diagram::mermaid(&diagram).into_bytes(),

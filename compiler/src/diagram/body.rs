@@ -1,10 +1,10 @@
 //! Statements and loops: what is assigned, carried, and drawn for each layer.
 
+use super::label::one_line;
 use super::subject::{Form, Given};
 use super::trace::{Bound, Source, Tracer};
 use super::{Edge, Group, Kind, Layers};
 use crate::syntax::ast::{Expr, ExprKind, Init, Let, LetKind, Loop, LoopKind, Stmt, StmtKind, Symbol};
-use super::label::one_line;
 
 /// The passes of a solver or loop.
 pub struct Passes<'a> {
@@ -28,7 +28,8 @@ impl<'a> Passes<'a> {
             }
             (Some(_), _) | (None, None) => String::new(),
         };
-        let note = [until, form.remark.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+        let note =
+            [until, form.remark.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
         let counter = body.counter.as_ref().map_or_else(|| "k".into(), |name| name.text.clone());
         Passes { states: &body.states, body: &body.step, count: form.count.clone(), each: "layer", counter, note }
     }
@@ -61,7 +62,12 @@ impl Tracer<'_> {
                         }
                         let node = self.plain(Kind::Operation, format!("{path} <- ·"), String::new());
                         for input in inputs {
-                            self.diagram.edges.push(Edge { from: input.node, to: node, name: input.name, carried: false });
+                            self.diagram.edges.push(Edge {
+                                from: input.node,
+                                to: node,
+                                name: input.name,
+                                carried: false,
+                            });
                         }
                         self.data.insert(name.clone(), Bound::One(Source { node, name: name.to_string() }));
                     }
@@ -91,9 +97,7 @@ impl Tracer<'_> {
                 let mut bound = Vec::new();
                 for (i, name) in names.iter().enumerate() {
                     let own = match (&whole, parts.get(i)) {
-                        (Some(whole), _) => {
-                            Some(Bound::One(Source { node: whole.node, name: name.text.to_string() }))
-                        }
+                        (Some(whole), _) => Some(Bound::One(Source { node: whole.node, name: name.text.to_string() })),
                         (None, Some(part)) => self.bound(part, &name.text),
                         (None, None) => None,
                     };
@@ -220,7 +224,9 @@ impl Tracer<'_> {
         let (each, k) = (passes.each, &passes.counter);
         let title = match (&passes.count, count) {
             (_, Some(1)) => format!("1 {each}"),
-            (_, Some(n)) => format!("{n} {each}{}, {k} = 0 .. {}", if each == "pass" { "es" } else { "s" }, n.saturating_sub(1)),
+            (_, Some(n)) => {
+                format!("{n} {each}{}, {k} = 0 .. {}", if each == "pass" { "es" } else { "s" }, n.saturating_sub(1))
+            }
             (Some(count), None) => format!("{count} {each}{}", if each == "pass" { "es" } else { "s" }),
             (None, None) => "each pass".to_string(),
         };
@@ -269,7 +275,12 @@ impl Tracer<'_> {
                 None => {
                     for (name, source) in self.states(passes) {
                         let node = self.plain(Kind::More, "· · ·".to_string(), String::new());
-                        self.diagram.edges.push(Edge { from: source.node, to: node, name: source.name, carried: false });
+                        self.diagram.edges.push(Edge {
+                            from: source.node,
+                            to: node,
+                            name: source.name,
+                            carried: false,
+                        });
                         self.data.insert(name.clone(), Bound::One(Source { node, name: name.to_string() }));
                     }
                 }

@@ -13,7 +13,8 @@ const LONG: usize = 34;
 const LONGEST: usize = 46;
 
 /// Functions that are part of a formula, as `sqrt` is in `(1 + sqrt(1 + 4 * a^2)) / 2`.
-const OF_FORMULAS: &[&str] = &["abs", "sign", "sqrt", "exp", "log", "max", "min", "square", "real", "norm", "norm1", "sumsq"];
+const OF_FORMULAS: &[&str] =
+    &["abs", "sign", "sqrt", "exp", "log", "max", "min", "square", "real", "norm", "norm1", "sumsq"];
 
 /// What a box is being made of.
 #[derive(Default)]
@@ -109,7 +110,15 @@ impl Tracer<'_> {
             return Source { node: *node, name: String::new() };
         }
         let shape = self.shape(e);
-        let node = Node { kind, label, detail: draft.detail, shape, learned: draft.learned, group: self.group, band: self.band };
+        let node = Node {
+            kind,
+            label,
+            detail: draft.detail,
+            shape,
+            learned: draft.learned,
+            group: self.group,
+            band: self.band,
+        };
         let node = self.node(node);
         for input in draft.inputs {
             self.diagram.edges.push(Edge { from: input.node, to: node, name: input.name, carried: false });
@@ -181,7 +190,9 @@ impl Tracer<'_> {
                 for name in mentioned {
                     match self.data.get(name.as_str()).cloned() {
                         Some(Bound::One(source)) => draft.inputs.push(source),
-                        Some(Bound::Fields(fields)) => draft.inputs.extend(fields.into_iter().map(|(_, source)| source)),
+                        Some(Bound::Fields(fields)) => {
+                            draft.inputs.extend(fields.into_iter().map(|(_, source)| source))
+                        }
                         None => self.mention(&name, draft),
                     }
                 }
@@ -205,7 +216,8 @@ impl Tracer<'_> {
     /// The product in a sum or a multiple whose other parts are known.
     fn single_product<'e>(&self, e: &'e Expr) -> Option<&'e Expr> {
         let ExprKind::Chain { first, rest } = &e.kind else { return None };
-        let mut data = std::iter::once(&**first).chain(rest.iter().map(|(_, operand)| operand)).filter(|e| self.depends(e));
+        let mut data =
+            std::iter::once(&**first).chain(rest.iter().map(|(_, operand)| operand)).filter(|e| self.depends(e));
         let only = data.next().filter(|_| data.next().is_none())?;
         match &only.kind {
             ExprKind::MatMul(a, _) if !self.depends(a) => Some(only),
@@ -232,7 +244,10 @@ impl Tracer<'_> {
             ArgValue::Expr(e) => ArgValue::Expr(self.label(e, place, draft)),
             ArgValue::Each(marks, e) => ArgValue::Each(*marks, self.label(e, place, draft)),
             ArgValue::Generator { body, gens } => {
-                let whole = Expr { kind: ExprKind::Comprehension { body: Box::new(body.clone()), gens: gens.clone() }, span: arg.span };
+                let whole = Expr {
+                    kind: ExprKind::Comprehension { body: Box::new(body.clone()), gens: gens.clone() },
+                    span: arg.span,
+                };
                 self.label(&whole, Place::Top, draft);
                 ArgValue::Generator { body: body.clone(), gens: gens.clone() }
             }

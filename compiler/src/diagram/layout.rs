@@ -277,7 +277,9 @@ mod tests {
                 let group = (band == 1).then_some(0);
                 diagram.nodes.push(node(&"x".repeat(1 + random(20)), Kind::Operation, band, group));
             }
-            diagram.groups.push(crate::diagram::Group { title: "a loop".into(), note: "until it ends ".repeat(random(9)) });
+            diagram
+                .groups
+                .push(crate::diagram::Group { title: "a loop".into(), note: "until it ends ".repeat(random(9)) });
             for to in 1..count {
                 for _ in 0..random(3) {
                     diagram.edges.push(edge(random(to), to, false));

@@ -22,8 +22,9 @@ pub fn legend(tracer: &Tracer) -> Vec<Entry> {
             };
             for quantity in &tracer.learned {
                 let array = arrays.iter().find(|(name, _)| *name == quantity.name);
-                let mut dims: Vec<String> =
-                    array.map_or_else(Vec::new, |(_, dims)| dims.iter().map(|dim| sizes::known(dim, &tracer.subject.sizes)).collect());
+                let mut dims: Vec<String> = array.map_or_else(Vec::new, |(_, dims)| {
+                    dims.iter().map(|dim| sizes::known(dim, &tracer.subject.sizes)).collect()
+                });
                 // The first layers of a network have that many copies.
                 if let (true, Some(count), Some(first)) = (quantity.each, &form.count, dims.first_mut()) {
                     first.clone_from(count);
@@ -51,7 +52,8 @@ pub fn legend(tracer: &Tracer) -> Vec<Entry> {
                     }
                 } else if let Some(at) = form.decl.params.iter().position(|param| *param.name.text == *name) {
                     let param = &form.decl.params[at];
-                    let shape = param.ty.as_ref().map(|ty| sizes::shape_of_type(ty, &tracer.subject.sizes)).unwrap_or_default();
+                    let shape =
+                        param.ty.as_ref().map(|ty| sizes::shape_of_type(ty, &tracer.subject.sizes)).unwrap_or_default();
                     let value = given_values(form).find(|(own, _)| ***own == *name).map(|(_, value)| one_line(value));
                     let about = match value {
                         Some(value) if *value == *name => format!("given {shape}"),
@@ -120,7 +122,11 @@ fn total(entries: &mut Vec<Entry>, counts: &[Option<u64>]) {
     if counts.len() > 1
         && let Some(total) = counts.iter().try_fold(0u64, |sum, count| sum.checked_add((*count)?))
     {
-        entries.push(Entry { name: "learned".into(), about: format!("{} numbers in all", grouped(total as usize)), learned: true });
+        entries.push(Entry {
+            name: "learned".into(),
+            about: format!("{} numbers in all", grouped(total as usize)),
+            learned: true,
+        });
     }
 }
 

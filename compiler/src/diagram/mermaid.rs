@@ -20,7 +20,8 @@ pub fn mermaid(diagram: &Diagram) -> String {
     }
     for edge in &diagram.edges {
         let from_is_named = !matches!(diagram.nodes[edge.from].kind, Kind::Operation | Kind::Sum);
-        let name = if edge.name.is_empty() || from_is_named { String::new() } else { format!("|{}|", quoted(&edge.name)) };
+        let name =
+            if edge.name.is_empty() || from_is_named { String::new() } else { format!("|{}|", quoted(&edge.name)) };
         let line = if edge.carried { "-.->" } else { "-->" };
         text += &format!("    n{} {line}{name} n{}\n", edge.from, edge.to);
     }

@@ -14,12 +14,14 @@ pub fn order(plan: &mut Plan) {
     for sweep in 0..SWEEPS {
         let count = plan.columns.len();
         let forward = sweep % 2 == 0;
-        let columns: Vec<usize> = if forward { (1..count).collect() } else { (0..count.saturating_sub(1)).rev().collect() };
+        let columns: Vec<usize> =
+            if forward { (1..count).collect() } else { (0..count.saturating_sub(1)).rev().collect() };
         for column in columns {
             let wanted: Vec<f64> =
                 (0..plan.columns[column].len()).map(|i| wanted_place(plan, &current, column, i, forward)).collect();
             let mut sequence: Vec<usize> = (0..wanted.len()).collect();
-            sequence.sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]).then(current[column][*a].cmp(&current[column][*b])));
+            sequence
+                .sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]).then(current[column][*a].cmp(&current[column][*b])));
             for (place, item) in sequence.into_iter().enumerate() {
                 current[column][item] = place;
             }
@@ -68,7 +70,8 @@ fn crossings(plan: &Plan, places: &[Vec<usize>]) -> usize {
         let ends: Vec<(usize, f64)> = links
             .iter()
             .map(|link| {
-                let right = places[column + 1][link.right] as f64 + part_of_port(plan, column + 1, link.right, link.port);
+                let right =
+                    places[column + 1][link.right] as f64 + part_of_port(plan, column + 1, link.right, link.port);
                 (places[column][link.left], right)
             })
             .collect();

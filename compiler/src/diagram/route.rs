@@ -62,7 +62,8 @@ pub fn route(plan: &Plan) -> Layout {
         .collect();
     let group_columns: Vec<Option<(usize, usize)>> = (0..plan.diagram.groups.len())
         .map(|group| {
-            let own = (0..nodes.len()).filter(|node| nodes[*node].group == Some(group)).map(|node| plan.column_of[node]);
+            let own =
+                (0..nodes.len()).filter(|node| nodes[*node].group == Some(group)).map(|node| plan.column_of[node]);
             Some((own.clone().min()?, own.max()?))
         })
         .collect();
@@ -126,7 +127,9 @@ pub fn route(plan: &Plan) -> Layout {
         }
     }
     let title = m.line;
-    let top = m.margin + if plan.diagram.title.is_empty() { 0 } else { 2 * title } + if group_columns.is_empty() { 0 } else { m.frame + m.small_line };
+    let top = m.margin
+        + if plan.diagram.title.is_empty() { 0 } else { 2 * title }
+        + if group_columns.is_empty() { 0 } else { m.frame + m.small_line };
     let mut layout = Layout { boxes: vec![Rect::default(); nodes.len()], ..Layout::default() };
     for (column, items) in plan.columns.iter().enumerate() {
         for item in items {
@@ -175,7 +178,8 @@ fn lines(gap: &Gap, x: i32, m: &super::layout::Metrics) -> Lines {
         tracks
     };
     let tracks = tracks_x(&mut x);
-    let back_to: Vec<(usize, i32)> = gap.back_to.iter().enumerate().map(|(i, net)| (*net, x + i as i32 * m.track)).collect();
+    let back_to: Vec<(usize, i32)> =
+        gap.back_to.iter().enumerate().map(|(i, net)| (*net, x + i as i32 * m.track)).collect();
     x += gap.back_to.len() as i32 * m.track;
     Lines { tracks, back_from, back_to, end: x + m.gap }
 }
@@ -279,7 +283,8 @@ fn frames(
 
 /// Where the names after a column end.
 fn names_end(plan: &Plan, column: usize, column_x: &[i32], widths: &[i32]) -> i32 {
-    let named = (0..plan.nets.len()).filter(|net| is_named(plan, *net) && plan.column_of[plan.nets[*net].from] == column);
+    let named =
+        (0..plan.nets.len()).filter(|net| is_named(plan, *net) && plan.column_of[plan.nets[*net].from] == column);
     let width = named.map(|net| (plan.metrics.width)(&plan.nets[net].name, true) + plan.metrics.gap).max().unwrap_or(0);
     column_x[column] + widths[column] + width
 }
@@ -305,7 +310,11 @@ fn wires(plan: &Plan, gap_lines: &[Lines], lanes: &[(usize, i32)], top: i32, lay
         let start = (from.right(), from.y + from.h / 2);
         if is_named(plan, index) {
             let gap = (plan.metrics.gap / 4).max(1);
-            layout.names.push(Text { text: net.name.clone(), x: start.0 + gap, y: start.1 - gap.min(plan.metrics.line / 3).max(1) });
+            layout.names.push(Text {
+                text: net.name.clone(),
+                x: start.0 + gap,
+                y: start.1 - gap.min(plan.metrics.line / 3).max(1),
+            });
         }
         for (state, entry) in &net.carried {
             let to = layout.boxes[*state];

@@ -5,8 +5,8 @@ use super::sizes::{Sizes, known_expr};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{
-    ArgValue, Block, Expr, ExprKind, Fn, Init, Item, ItemKind, LetKind, Module, Network, Param, Solver, StmtKind, Symbol,
-    TypeKind,
+    ArgValue, Block, Expr, ExprKind, Fn, Init, Item, ItemKind, LetKind, Module, Network, Param, Solver, StmtKind,
+    Symbol, TypeKind,
 };
 use crate::syntax::pretty;
 use crate::types;

@@ -56,15 +56,21 @@ pub fn svg(diagram: &Diagram) -> String {
     let shift = (w - found.width) / 2;
     let mut text = String::new();
     let out = &mut text;
-    line(out, format_args!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" font-family=\"{FONT}\" font-size=\"{SIZE}\">"));
+    line(
+        out,
+        format_args!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" font-family=\"{FONT}\" font-size=\"{SIZE}\">"
+        ),
+    );
     line(out, format_args!("<title>{}</title>", escaped(&diagram.title)));
     line(out, format_args!("<rect width=\"{w}\" height=\"{h}\" fill=\"#ffffff\"/>"));
-    line(out, format_args!(
-        "<defs>{}{}</defs>",
-        arrow_head("arrow", INK),
-        arrow_head("back", CARRIED)
-    ));
-    words(out, &diagram.title, (w / 2, METRICS.margin + METRICS.line - 4), &format!("text-anchor=\"middle\" font-weight=\"bold\" fill=\"{INK}\""));
+    line(out, format_args!("<defs>{}{}</defs>", arrow_head("arrow", INK), arrow_head("back", CARRIED)));
+    words(
+        out,
+        &diagram.title,
+        (w / 2, METRICS.margin + METRICS.line - 4),
+        &format!("text-anchor=\"middle\" font-weight=\"bold\" fill=\"{INK}\""),
+    );
     line(out, format_args!("<g transform=\"translate({shift} 0)\">"));
     frames(out, diagram, &found);
     for wire in &found.wires {
@@ -123,7 +129,12 @@ fn frames(out: &mut String, diagram: &Diagram, found: &Layout) {
             continue;
         }
         let Rect { x, y, w, h } = *frame;
-        line(out, format_args!("<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" rx=\"8\" fill=\"#f6f7f9\" stroke=\"#b8bec6\"/>"));
+        line(
+            out,
+            format_args!(
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" rx=\"8\" fill=\"#f6f7f9\" stroke=\"#b8bec6\"/>"
+            ),
+        );
         words(out, &group.title, (x + 10, y + METRICS.small_line + 1), &small(QUIET));
         for note in notes {
             words(out, &note.text, (note.x, note.y), &small(QUIET));
@@ -146,7 +157,12 @@ fn arrow(out: &mut String, wire: &Wire) {
     let (x, y) = points[points.len() - 1];
     path += &format!(" L{x} {y}");
     let (colour, head) = if wire.carried { (CARRIED, "back") } else { (INK, "arrow") };
-    line(out, format_args!("<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\" marker-end=\"url(#{head})\"/>"));
+    line(
+        out,
+        format_args!(
+            "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\" marker-end=\"url(#{head})\"/>"
+        ),
+    );
 }
 
 fn draw_box(out: &mut String, node: &Node, place: Rect) {
@@ -161,10 +177,21 @@ fn draw_box(out: &mut String, node: &Node, place: Rect) {
     match node.kind {
         Kind::Sum => {
             let r = w.min(h) / 2;
-            line(out, format_args!("<circle cx=\"{middle}\" cy=\"{}\" r=\"{r}\" fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"1.3\"/>", y + h / 2));
+            line(
+                out,
+                format_args!(
+                    "<circle cx=\"{middle}\" cy=\"{}\" r=\"{r}\" fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"1.3\"/>",
+                    y + h / 2
+                ),
+            );
         }
         Kind::More => {}
-        _ => line(out, format_args!("<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" rx=\"{round}\" fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"1.3\"/>")),
+        _ => line(
+            out,
+            format_args!(
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" rx=\"{round}\" fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"1.3\"/>"
+            ),
+        ),
     }
     let lines = lines(node);
     let height: i32 = lines.iter().map(|(_, small)| if *small { METRICS.small_line } else { METRICS.line }).sum();

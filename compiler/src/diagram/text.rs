@@ -4,18 +4,8 @@ use super::layout::{Metrics, Rect, layout, lines};
 use super::{Diagram, Kind};
 
 /// Sizes in characters.
-const METRICS: Metrics = Metrics {
-    width,
-    line: 1,
-    small_line: 1,
-    pad: (2, 1),
-    row_gap: 1,
-    gap: 2,
-    track: 2,
-    port: 1,
-    frame: 2,
-    margin: 0,
-};
+const METRICS: Metrics =
+    Metrics { width, line: 1, small_line: 1, pad: (2, 1), row_gap: 1, gap: 2, track: 2, port: 1, frame: 2, margin: 0 };
 
 fn width(text: &str, _: bool) -> i32 {
     text.chars().count() as i32
@@ -121,7 +111,8 @@ pub fn text(diagram: &Diagram) -> String {
         }
     }
     let mut picture = format!("{}\n", diagram.title);
-    let rows: Vec<String> = canvas.cells.iter().map(|row| row.iter().collect::<String>().trim_end().to_string()).collect();
+    let rows: Vec<String> =
+        canvas.cells.iter().map(|row| row.iter().collect::<String>().trim_end().to_string()).collect();
     let first = rows.iter().position(|row| !row.is_empty()).unwrap_or(0);
     let last = rows.iter().rposition(|row| !row.is_empty()).unwrap_or(0);
     for row in &rows[first..=last] {

@@ -87,7 +87,8 @@ impl Tracer<'_> {
     fn solver(&mut self, form: &Form, options: &Options) -> Res<()> {
         let decl = &form.decl;
         self.types = types::types_in_file(self.world.env, self.subject.module, decl.name.span.file);
-        self.learned = form.learned.iter().map(|(name, each)| Learned { name: name.to_string(), each: *each }).collect();
+        self.learned =
+            form.learned.iter().map(|(name, each)| Learned { name: name.to_string(), each: *each }).collect();
         let open = |i: usize| matches!(form.given[i], Given::Open);
         let some_open = (0..decl.params.len()).any(open);
         let all_given = form.given.iter().all(|given| matches!(given, Given::Value(_)));
@@ -105,7 +106,8 @@ impl Tracer<'_> {
             Some(count) => format!("{count} layers of "),
             None => String::new(),
         };
-        let of = if *self.subject.name == *decl.name.text { String::new() } else { format!(" = {how}{}", decl.name.text) };
+        let of =
+            if *self.subject.name == *decl.name.text { String::new() } else { format!(" = {how}{}", decl.name.text) };
         self.diagram.title = format!("{} {}({names}){of}", self.subject.what, self.subject.name);
         self.band = 1;
         // What a learned name starts at is told below the picture; its value is that of the parameter.
