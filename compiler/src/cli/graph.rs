@@ -22,13 +22,13 @@ pub struct Graph {
     file: PathBuf,
     /// A solver, network or function; `net.part` for an instance in a network.
     name: String,
-    /// What to write; without it, what the ending of the file says.
+    /// What to write: a drawing, a flowchart for Mermaid, characters; without it, what the ending of the file says.
     #[arg(long, value_enum)]
     to: Option<Form>,
-    /// The file to write.
+    /// The file to write: .svg, .png, .mmd or .txt; without it, the picture is shown in the terminal.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How the layers of an unrolled solver, or the passes of a counted loop, are drawn.
+    /// How layers are drawn: one with arrows back; the first, dots and the last; all.
     #[arg(long, value_enum, default_value = "one")]
     layers: LayersName,
     /// Which parameters are drawn as inputs, separated by commas; without it, the open ones, or the first of a solver.
@@ -40,17 +40,15 @@ pub struct Graph {
 enum Form {
     Svg,
     Png,
-    /// A flowchart as text, which GitHub shows.
     Mermaid,
-    /// Drawn with characters.
     Text,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum LayersName {
-    /// One, with arrows back.
+    // One, with arrows back.
     One,
-    /// The first, dots, and the last.
+    // The first, dots, and the last.
     Ends,
     All,
 }

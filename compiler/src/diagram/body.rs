@@ -166,7 +166,7 @@ impl Tracer<'_> {
         let count = passes.count.as_ref().and_then(|count| count.parse::<usize>().ok());
         let shown: Option<Vec<Option<usize>>> = match (self.layers, count) {
             (Layers::One, _) | (_, None) => None,
-            (Layers::All, Some(n)) => Some((0..n.min(400)).map(Some).collect()),
+            (Layers::All, Some(n)) => Some((0..n.min(super::trace::MOST_NODES + 1)).map(Some).collect()),
             (Layers::Ends, Some(n)) if n <= 3 => Some((0..n).map(Some).collect()),
             (Layers::Ends, Some(n)) => Some(vec![Some(0), None, Some(n - 1)]),
         };

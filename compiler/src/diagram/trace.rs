@@ -13,7 +13,7 @@ use std::collections::HashMap;
 type Res<T> = Result<T, Box<Diagnostic>>;
 
 /// More boxes than anyone looks at.
-const MOST_NODES: usize = 2000;
+pub const MOST_NODES: usize = 2000;
 
 /// Where a value comes from: a box, and what its value is called.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -74,8 +74,7 @@ pub fn trace(world: &World, subject: &Subject, options: &Options) -> Res<Diagram
         Of::Body { params, body } => tracer.network(params, body, options)?,
     }
     if tracer.diagram.nodes.len() > MOST_NODES {
-        let count = tracer.diagram.nodes.len();
-        let message = format!("`{}` has {count} boxes, more than can be looked at", subject.name);
+        let message = format!("`{}` has more than {MOST_NODES} boxes, which no one can look at", subject.name);
         let d = Diagnostic::error("E0363", Span::NONE, message);
         return Err(Box::new(d.help("`--layers ends` draws the first and the last layer")));
     }
