@@ -5,6 +5,7 @@ use super::subject::{Form, Given};
 use super::trace::{Bound, Source, Tracer};
 use super::{Edge, Group, Kind, Layers};
 use crate::syntax::ast::{Expr, ExprKind, Init, Let, LetKind, Loop, LoopKind, Stmt, StmtKind, Symbol};
+use crate::types;
 
 /// The passes of a solver or loop.
 pub struct Passes<'a> {
@@ -142,7 +143,14 @@ impl Tracer<'_> {
         let (count, counter, note) = match &inner.kind {
             LoopKind::For { var, range } => {
                 let count = match &range.start {
-                    None => super::sizes::known_expr(&range.end, &self.subject.sizes),
+                    None => {
+                        let known = super::sizes::known_expr(&range.end, &self.subject.sizes);
+                        match known.parse::<usize>() {
+                            Ok(_) => known,
+                            // A name of the top level.
+                            Err(_) => types::int_of_expr(self.world.env, &range.end).unwrap_or(known),
+                        }
+                    }
                     Some(start) => format!("{}:{}", one_line(start), one_line(&range.end)),
                 };
                 (Some(count), var.as_ref().map_or_else(|| "k".into(), |var| var.text.clone()), String::new())
