@@ -104,8 +104,15 @@ impl Tracer<'_> {
     }
 
     /// A box, or the one that was made before of the same.
-    fn finish(&mut self, draft: Draft, label: String, kind: Kind, e: &Expr) -> Source {
-        let key = (label.clone(), draft.inputs.clone());
+    fn finish(&mut self, mut draft: Draft, label: String, kind: Kind, e: &Expr) -> Source {
+        // What goes in twice is one arrow.
+        let mut inputs: Vec<Source> = Vec::new();
+        for input in draft.inputs.drain(..) {
+            if !inputs.contains(&input) {
+                inputs.push(input);
+            }
+        }
+        let key = (label.clone(), inputs.clone());
         if let Some(node) = self.made.get(&key) {
             return Source { node: *node, name: String::new() };
         }
@@ -120,7 +127,7 @@ impl Tracer<'_> {
             band: self.band,
         };
         let node = self.node(node);
-        for input in draft.inputs {
+        for input in inputs {
             self.diagram.edges.push(Edge { from: input.node, to: node, name: input.name, carried: false });
         }
         self.made.insert(key, node);

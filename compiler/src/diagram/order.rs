@@ -116,17 +116,43 @@ pub fn align(plan: &mut Plan) {
             settle(plan, column, both || forward, both || !forward);
         }
     }
+    // In the end every arrow that can goes straight on from its left end, and what begins an arrow goes to it.
+    for column in 1..count {
+        let wanted = |plan: &Plan, i: usize| straight(plan, column, i, true);
+        place_column(plan, column, &wanted);
+    }
+    for column in (0..count.saturating_sub(1)).rev() {
+        let wanted = |plan: &Plan, i: usize| straight(plan, column, i, false);
+        place_column(plan, column, &wanted);
+    }
     let top = plan.columns.iter().flatten().map(|item| item.y).fold(f64::INFINITY, f64::min);
     for item in plan.columns.iter_mut().flatten() {
         item.y = (item.y - top).round();
     }
 }
 
+/// The height at which an item's arrows from the left are straight, or, of what has none, those to the right.
+fn straight(plan: &Plan, column: usize, item: usize, forward: bool) -> (f64, f64) {
+    let own = &plan.columns[column][item];
+    let from_left = column > 0 && plan.links[column - 1].iter().any(|link| link.right == item);
+    // The way of the data is to be straight before that of what passes it by.
+    let weight = if own.node.is_some() { 30.0 } else { 10.0 };
+    match (forward, from_left) {
+        (true, true) => (wanted_height(plan, column, item, true, false).0, weight),
+        (true, false) => (own.y, 1.0),
+        (false, true) => (own.y, 1000.0),
+        (false, false) => (wanted_height(plan, column, item, false, true).0, weight),
+    }
+}
+
+fn settle(plan: &mut Plan, column: usize, from_left: bool, from_right: bool) {
+    place_column(plan, column, &|plan, i| wanted_height(plan, column, i, from_left, from_right));
+}
+
 /// Puts the items of a column where they are wanted, in their order and apart: the least sum of squared moves, found by joining
 /// neighbours that would overlap (Barlow and others, Statistical inference under order restrictions, 1972).
-fn settle(plan: &mut Plan, column: usize, from_left: bool, from_right: bool) {
-    let wanted: Vec<(f64, f64)> =
-        (0..plan.columns[column].len()).map(|i| wanted_height(plan, column, i, from_left, from_right)).collect();
+fn place_column(plan: &mut Plan, column: usize, wanted: &dyn Fn(&Plan, usize) -> (f64, f64)) {
+    let wanted: Vec<(f64, f64)> = (0..plan.columns[column].len()).map(|i| wanted(plan, i)).collect();
     let gap = f64::from(plan.metrics.row_gap);
     let mut offsets = Vec::new();
     let mut offset = 0.0;

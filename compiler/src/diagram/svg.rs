@@ -169,8 +169,8 @@ fn draw_box(out: &mut String, node: &Node, place: Rect) {
     let Rect { x, y, w, h } = place;
     let middle = x + w / 2;
     let (fill, stroke, round) = match node.kind {
-        Kind::Input | Kind::Output => ("#ffffff", INK, h / 2),
-        Kind::State => ("#e3eff8", CARRIED, h / 2),
+        Kind::Input | Kind::Output => ("#ffffff", INK, (h / 2).min(18)),
+        Kind::State => ("#e3eff8", CARRIED, (h / 2).min(18)),
         Kind::Operation if !node.learned.is_empty() => ("#fdeee0", LEARNED, 4),
         Kind::Operation | Kind::Sum | Kind::More => ("#ffffff", INK, 4),
     };
