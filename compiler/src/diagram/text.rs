@@ -78,11 +78,13 @@ pub fn text(diagram: &Diagram) -> String {
     };
     for ((group, frame), notes) in diagram.groups.iter().zip(&found.frames).zip(&found.notes) {
         canvas.rectangle(*frame, ['╭', '╮', '╰', '╯']);
-        let (left, right) = (frame.x + 1..frame.right() - 1, frame.y);
-        left.step_by(1).for_each(|x| canvas.put(x, right, '┄'));
-        (frame.x + 1..frame.right() - 1).for_each(|x| canvas.put(x, frame.bottom() - 1, '┄'));
+        for x in frame.x + 1..frame.right() - 1 {
+            canvas.put(x, frame.y, '┄');
+            canvas.put(x, frame.bottom() - 1, '┄');
+        }
         canvas.words(frame.x + 2, frame.y, &format!(" {} ", group.title));
-        notes.iter().for_each(|note| canvas.words(note.x, note.y, &note.text));
+        // A base line is below its characters.
+        notes.iter().for_each(|note| canvas.words(note.x, note.y - 1, &note.text));
     }
     for wire in &found.wires {
         wire.points.windows(2).for_each(|pair| canvas.piece(pair[0], pair[1]));
