@@ -25,7 +25,7 @@ mod roles;
 mod smooth;
 mod term;
 mod tidy;
-mod tree;
+pub(crate) mod tree;
 mod write;
 
 #[cfg(test)]
