@@ -98,6 +98,8 @@ pub enum Kernel {
     Det,
     /// a -> signs, logarithms
     SlogDet,
+    /// a -> order of the rows (i64), l, u
+    Lu,
     /// a -> q, r
     Qr,
     /// a -> values, vectors
@@ -407,6 +409,7 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
             | Kernel::TriangularSolve { .. }
             | Kernel::Det
             | Kernel::SlogDet
+            | Kernel::Lu
             | Kernel::Qr
             | Kernel::Eigh
             | Kernel::SpectralQuotient { .. } => match dtype {
@@ -576,6 +579,10 @@ unsafe fn decomposed<T: linalg::Real>(kernel: &Kernel, layouts: &[Layout], at: &
             }
             Kernel::Det => decompose::det((count, n), a, output(layouts, at, 1)),
             Kernel::SlogDet => decompose::slogdet((count, n), a, output(layouts, at, 1), output(layouts, at, 2)),
+            Kernel::Lu => {
+                let (p, l, u) = (output(layouts, at, 1), output(layouts, at, 2), output(layouts, at, 3));
+                decompose::lu((count, m, n), a, p, l, u);
+            }
             Kernel::Qr => decompose::qr((count, m, n), a, output(layouts, at, 1), output(layouts, at, 2)),
             Kernel::Eigh => decompose::eigh((count, n), a, output(layouts, at, 1), output(layouts, at, 2)),
             Kernel::SpectralQuotient { by } => {

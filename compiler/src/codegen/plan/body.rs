@@ -228,7 +228,7 @@ impl Planner {
             let eqn = &graph.eqns[i];
             let origin = self.origin(eqn, None);
             if !fuse::is_elementwise(&eqn.op) {
-                stage = fuse::stage(&eqn.op, &ty).map(|own| match &stage {
+                stage = fuse::stage(&eqn.op, graph.ty(eqn.args[0])).map(|own| match &stage {
                     Some(other) => own.with(other),
                     None => own,
                 });

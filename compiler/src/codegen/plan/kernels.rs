@@ -117,6 +117,7 @@ impl Planner {
             }
             Op::Det => self.standard_call(scope, eqn, types, Kernel::Det, None, number, steps),
             Op::SlogDet => self.standard_call(scope, eqn, types, Kernel::SlogDet, None, number, steps),
+            Op::Lu => self.standard_call(scope, eqn, types, Kernel::Lu, None, number, steps),
             Op::Qr => self.standard_call(scope, eqn, types, Kernel::Qr, None, number, steps),
             Op::Eigh => self.standard_call(scope, eqn, types, Kernel::Eigh, None, number, steps),
             Op::SpectralQuotient(by) => {
