@@ -556,3 +556,37 @@ fn parameters_of_instances_are_saved_and_loaded() {
     );
     expect(&folder, "run save.dp", 0, &["24\n"], &[]);
 }
+
+#[test]
+fn networks_are_drawn() {
+    let folder = Folder::new("graph");
+    folder.file(
+        "net.dp",
+        "network net(x: real[4]) -> real[2] {\n    param inner = dense(4, 3)\n    param W: real[2, 3] = glorot\n    W @ relu(inner(x))\n}\n\
+         problem p(x: real[n]) { minimize over y: real[n]\n sumsq(x - y) }\nassert false\n",
+    );
+    // Nothing is run.
+    let shown =
+        expect(&folder, "graph net.dp net", 0, &["network net(x)", "inner(x)", "relu(·)", "learned: W", "▶"], &[]);
+    assert!(!shown.out.contains('\x1b'), "{}", shown.out);
+    expect(&folder, "graph net.dp net --to mermaid", 0, &["flowchart LR", "-->"], &[]);
+    expect(&folder, "graph net.dp net -o net.svg", 0, &[], &[]);
+    expect(&folder, "graph net.dp net.inner -o inner.png", 0, &[], &[]);
+    let file = |name: &str| std::fs::read(folder.0.join(name)).expect("the picture is written");
+    assert!(file("net.svg").starts_with(b"<svg") && file("inner.png").starts_with(b"\x89PNG"));
+    // Mistakes.
+    expect(&folder, "graph net.dp nett", 1, &[], &["E0301", "did you mean `net`"]);
+    expect(&folder, "graph net.dp p", 1, &[], &["E0360", "derive p"]);
+    expect(&folder, "graph net.dp net.outer", 1, &[], &["E0361", "`inner`"]);
+    expect(&folder, "graph net.dp net --inputs z", 1, &[], &["E0362", "`x`"]);
+    expect(&folder, "graph net.dp net -o net.pdf", 2, &[], &["net.pdf", ".svg"]);
+    expect(&folder, "graph net.dp net --to png", 2, &[], &["-o FILE"]);
+    expect(&folder, "graph net.dp net -o missing/net.svg", 1, &[], &["missing/net.svg"]);
+    expect(&folder, "graph missing.dp net", 1, &[], &["missing.dp"]);
+    folder.file(
+        "deep.dp",
+        "solver s(x: real) -> y {\n    state y: real = 0\n    step y <- sin(y + x)\n}\nlet deep = unroll s(_) for 5000\n",
+    );
+    expect(&folder, "graph deep.dp deep --layers all", 1, &[], &["E0363", "--layers ends"]);
+    expect(&folder, "graph deep.dp deep --layers ends", 0, &["layer 1", "· · ·", "layer 5000"], &[]);
+}

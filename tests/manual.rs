@@ -119,6 +119,30 @@ fn every_page_is_in_the_table_of_contents() {
     expect_none(&complaints);
 }
 
+#[test]
+fn links_lead_to_files() {
+    let mut pages = files_below(&root().join("docs"), "md");
+    pages.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    let mut complaints = Vec::new();
+    let mut count = 0;
+    for path in pages {
+        let page = std::fs::read_to_string(&path).expect("a page can be read");
+        let folder = path.parent().expect("a page lies in a folder");
+        for (at, _) in page.match_indices("](") {
+            let target = page[at + 2..].split([')', '#']).next().unwrap_or("");
+            if target.is_empty() || target.contains("://") || target.contains(char::is_whitespace) {
+                continue;
+            }
+            count += 1;
+            if !folder.join(target).exists() {
+                complaints.push(format!("{}: `{target}` is not there", path.display()));
+            }
+        }
+    }
+    assert!(count > 30, "links are found: {count}");
+    expect_none(&complaints);
+}
+
 /// The first line of a definition, without its body.
 fn signature(sources: &SourceMap, item: &Item) -> Option<String> {
     let text = sources.text(item.span);

@@ -11,9 +11,11 @@ mod calculus;
 mod catalogue;
 mod choose;
 mod constraints;
+mod convolution;
 pub mod expand;
 pub mod explain;
 mod instantiate;
+mod kinks;
 mod layer;
 mod linear;
 mod normal;
@@ -23,7 +25,7 @@ mod roles;
 mod smooth;
 mod term;
 mod tidy;
-mod tree;
+pub(crate) mod tree;
 mod write;
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! The pipeline as one readable function: read, parse, check, then run statement by statement.
 
+pub mod graph;
+pub mod terms;
+
 use crate::derive::{self, Catalogue, expand};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lower::value::Scope;

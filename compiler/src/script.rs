@@ -4,7 +4,7 @@ mod costs;
 mod effects;
 mod layer;
 mod prox;
-mod pictures;
+pub mod pictures;
 pub(crate) mod show;
 pub mod train;
 
@@ -17,6 +17,7 @@ use crate::run::{Message, Runner};
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind, ItemKind, LetKind};
 use dp_runtime::io::Sandbox;
+use dp_runtime::plot::inline::Graphics;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,10 @@ pub trait Output {
     /// The output is a terminal with colours.
     fn shows_colours(&self) -> bool {
         false
+    }
+    /// The pictures that the output can show among its lines.
+    fn graphics(&self) -> Graphics {
+        Graphics::None
     }
     /// Progress of training may be drawn.
     fn draws_progress(&self) -> bool {

@@ -1,5 +1,7 @@
 //! `dp bench`: the times of groups of work, best and median of many samples. On one thread unless told otherwise.
 
+mod problems;
+
 use dp_compiler::measure::programs::PUBLISHED;
 use dp_compiler::measure::{self, Program, Ready, World};
 use dp_runtime::pool;
@@ -20,6 +22,11 @@ const GROUPS: &[Group] = &[
     ("programs", "the programs of tests/programs: value, derivative, their ratio, time from text to code", programs),
     ("call", "one call of a compiled function", call),
     ("depth", "gradient descent on a deep factorization, 1000 steps", depth),
+    ("conv", "convolutions: an image and a bank of filters, layers, and their gradients", problems::convolutions),
+    ("tnrd", "a stage of trained diffusion: forward, value and gradient", problems::diffusion),
+    ("kmeans", "the cost of k-means: value, gradient, second derivative", problems::clusters),
+    ("admm", "ADMM on total variation, 50 passes: forward, value and gradient", problems::splitting),
+    ("coding", "convolutional sparse coding, 10 passes: forward, value and gradient", problems::coding),
     ("sizes", "equations, code and intermediate values of LISTA with 10, 100 and 1000 layers", sizes),
 ];
 

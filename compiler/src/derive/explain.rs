@@ -2,13 +2,13 @@
 //! from, the update before and after it was brought to a layer.
 
 use super::layer::Layer;
-use super::normal::Kind;
-use super::roles::{self, Filled};
-use super::{Analysis, Choice, Request, write};
+use super::normal::{Kind, Part};
+use super::roles::{self, Ability, Filled};
+use super::{Analysis, Catalogue, Choice, Request, write};
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::render::render_found;
 use crate::source::{SourceMap, Span};
-use crate::syntax::ast::Solver;
+use crate::syntax::ast::{Problem, Solver};
 use crate::syntax::pretty;
 
 /// The story of a derived solver.
@@ -28,6 +28,25 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
+/// What the terms of a problem are, whatever method takes them: a place of its text, and what was found there.
+///
+/// # Errors
+/// As for `derive`, where the objective cannot be read.
+pub fn terms(catalogue: &Catalogue, problem: &Problem) -> Result<Vec<(Span, String)>, Box<Diagnostic>> {
+    super::analyse(catalogue, problem).map(|analysis| labels(&analysis))
+}
+
+fn labels(analysis: &Analysis) -> Vec<(Span, String)> {
+    let label = |(part, ability): (&Part, &Ability)| {
+        let mut text = roles::describe(&analysis.terms, part, ability);
+        if let (Some(bound), false) = (ability.lipschitz, matches!(part.kind, Kind::Linear | Kind::Constant)) {
+            text += &format!("; its gradient changes by at most {}", write::text(&analysis.terms, bound));
+        }
+        (part.span, text)
+    };
+    analysis.parts.iter().zip(&analysis.abilities).map(label).collect()
+}
+
 pub fn explanation(
     analysis: &mut Analysis,
     request: &Request,
@@ -35,15 +54,8 @@ pub fn explanation(
     solver: &Solver,
     layers: Vec<Layer>,
 ) -> Explanation {
-    let mut labels = Vec::new();
+    let labels = labels(analysis);
     let mut notes = Vec::new();
-    for (part, ability) in analysis.parts.iter().zip(&analysis.abilities) {
-        let mut text = roles::describe(&analysis.terms, part, ability);
-        if let (Some(bound), false) = (ability.lipschitz, matches!(part.kind, Kind::Linear | Kind::Constant)) {
-            text += &format!("; its gradient changes by at most {}", write::text(&analysis.terms, bound));
-        }
-        labels.push((part.span, text));
-    }
     let halves = analysis
         .parts
         .iter()
@@ -63,6 +75,7 @@ pub fn explanation(
             let (what, parts) = match filled {
                 Filled::Smooth(parts) => ("by gradient".to_string(), parts),
                 Filled::Proximal(_, parts) => ("by proximal operator".to_string(), parts),
+                Filled::Entropic(parts) => ("by entropy".to_string(), parts),
                 Filled::Mapped(map, parts) => (format!("by proximal operator after the map {map}"), parts),
             };
             let texts: Vec<String> = parts

@@ -343,6 +343,36 @@ pub const ROWS: &[Row] = &[
             that another one implies. The solver is derived all the same.",
     },
     Row {
+        code: Code("E0350"),
+        title: "a method for the simplex, and a block that is not on it",
+        explanation: "Mirror descent takes multiplicative steps, which keep a vector on the simplex: no negative elements, and \
+            a sum of 1. The problem must say that its blocks are there.",
+    },
+    Row {
+        code: Code("E0360"),
+        title: "nothing that can be drawn",
+        explanation: "`dp graph` draws solvers, networks and functions, and forms of solvers such as `unroll s(_, D) for 10`. Of a \
+             problem it draws the solver that is derived from it: give that a name in the file, `solver s = derive P`.",
+    },
+    Row {
+        code: Code("E0361"),
+        title: "no such part of a network",
+        explanation: "`net.part` names an instance in a network that is written by hand: a `param` without a type, such as \
+             `param inner = dense(784, 64)`. Arrays, and lets of an unrolled solver, are drawn with the network itself.",
+    },
+    Row {
+        code: Code("E0362"),
+        title: "no such parameter to draw as an input",
+        explanation: "`dp graph FILE NAME --inputs x,D` names parameters of the solver, network or function. All others are taken \
+             as known: they stand in the boxes, and below the picture.",
+    },
+    Row {
+        code: Code("E0363"),
+        title: "a picture with too many boxes",
+        explanation: "With `--layers all` every layer is drawn. Of a deep network look at `--layers ends`, which draws the first \
+             and the last layer, or at one layer with arrows back, which is what `dp graph` draws by itself.",
+    },
+    Row {
         code: Code("E0401"),
         title: "operands of a primitive do not fit",
         explanation: "The shapes or kinds that a primitive operation was given do not fit it. The message names the \

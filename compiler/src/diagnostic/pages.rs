@@ -56,6 +56,7 @@ pages! {
     "E0330" "fn noise(n: int) = normal(n)\nprint noise(3)" => "fn noise(n: int, k: key) = normal(n, key: k)\nprint noise(3, key(1))"
     "E0331" "fn f(x: real) = load(\"a.npy\")" => "fn f(x: real) = 2 * x"
     "E0332" "precision f16" => "precision f32"
+    "E0350" "problem shares(x: real[m], D: real[m, n]) {\n    minimize over y: real[n]\n        1/2 * sumsq(x - D @ y)\n}\nsolver s = derive shares by mirror_descent" => "problem shares(x: real[m], D: real[m, n]) {\n    minimize over y: real[n]\n        1/2 * sumsq(x - D @ y)\n    subject to y in simplex\n}\nsolver s = derive shares by mirror_descent\nprint s([1, 0], eye(2))"
     "E0402" "let A = zeros(2, 3)\nlet v = zeros(2)\nprint A + v" => "let A = zeros(2, 3)\nlet v = zeros(3)\nprint A + v"
     "E0403" "fn f(x: real) = zeros(x)" => "fn f(n: int) = zeros(n)\nprint f(2)"
     "E0404" "print zeros(0 - 1)" => "print zeros(1)"
