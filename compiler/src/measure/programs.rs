@@ -30,6 +30,6 @@ published! {
     "LSTM, gradient" "lstm": "loss(p, X)", "grad(loss)(p, X)";
     "bundle adjustment, sparse Jacobian" "bundle_adjustment": "residuals(C, P, w)", "blocks(each C[by], each P[at], each w, each seen)";
     "hand tracking, Jacobian" "hand_tracking": "distances(p)", "(fn(v: real[14]) = jvp(distances)(p, v)[1])(each eye(14))";
-    "saddle point, gradient of a maximum" "nestings": "greatest(reverse_mode, [0.3, -0.4])", "grad(fn(a: real[2]) = greatest(reverse_mode, a))([0.3, -0.4])";
-    "charged particle, gradient of a flight" "nestings": "crossing(reverse_mode, 0.1)", "grad(fn(w) = crossing(reverse_mode, w))(0.1)";
+    "saddle point, gradient of a maximum" "nestings": "greatest(reverse_mode, [0.3, -0.4])", "value_and_grad(fn(a: real[2]) = greatest(reverse_mode, a))([0.3, -0.4])";
+    "charged particle, gradient of a flight" "nestings": "crossing(reverse_mode, 0.1)", "value_and_grad(fn(w) = crossing(reverse_mode, w))(0.1)";
 }
