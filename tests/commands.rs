@@ -214,6 +214,35 @@ fn tests_of_scripts() {
 }
 
 #[test]
+fn ways_to_compute_the_same_are_compared() {
+    let folder = Folder::new("costs");
+    folder.file(
+        "costs.dp",
+        "solver halves(a: real[n]) -> x {\n    state x: real[n] = 0\n    step x <- x - (x - a) / 2\n    until norm(x - previous x) <= 1e-3 * tol\n}\n\
+         compare_costs(gradient_ways(halves, sumsq, passes: 60, last: 2), [1, 2])\n\
+         compare_costs({ one: fn(x) = 2 * x, two: fn(x) = x * x, three: 3 }, [1, 2], to: \"one\")\n",
+    );
+    let said = expect(&folder, "run costs.dp", 0, &["difference", "time", "memory"], &[]);
+    // A line for each way, with the difference that is known: the last two of 60 halvings contribute 3/4.
+    let line = |name: &str| {
+        let found =
+            said.out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {}", said.out));
+        found.split_whitespace().map(str::to_string).collect::<Vec<_>>()
+    };
+    for name in ["exact", "checkpointed", "implicit"] {
+        assert!(line(name)[1].parse::<f64>().expect("a number") < 1e-6, "{:?}", line(name));
+    }
+    assert_eq!((line("truncated")[1].as_str(), line("one")[1].as_str()), ("2.5e-1", "0.0e0"));
+    // [1, 4] against [2, 4]: 1 / sqrt(20).
+    assert_eq!(line("two")[1], "2.2e-1");
+    assert!(line("exact").len() == 6 && !said.out.contains("three"), "{}", said.out);
+    folder.file("wrong.dp", "compare_costs([1, 2], 3)\n");
+    expect(&folder, "run wrong.dp", 1, &[], &["E0310", "record of functions"]);
+    folder.file("name.dp", "compare_costs({ a: fn(x) = x }, 3, to: \"b\")\n");
+    expect(&folder, "run name.dp", 1, &[], &["E0302", "`b`", "a"]);
+}
+
+#[test]
 fn deep_nesting_does_not_overflow_the_stack() {
     let folder = Folder::new("stack");
     for depth in [200, 255, 300, 10_000] {

@@ -1,10 +1,11 @@
 //! Runs a file's statements from top to bottom: lets, prints, asserts, files, networks, training.
 
+mod costs;
 mod effects;
 mod layer;
 mod prox;
 pub mod pictures;
-mod show;
+pub(crate) mod show;
 pub mod train;
 
 use crate::builtins::{self, Builtin};
@@ -362,6 +363,7 @@ impl<'a> Script<'a> {
                             | Builtin::Image
                             | Builtin::Files
                             | Builtin::CheckGrad
+                            | Builtin::CompareCosts
                             | Builtin::CheckProx
                             | Builtin::ExplainLayer
                     )

@@ -1,6 +1,6 @@
 //! Functions that rearrange arrays.
 
-use super::given::{ANY, Given, INTS};
+use super::given::{ANY, Given, INTS, NUMBERS};
 use super::reduction::{axis, has_axes};
 use crate::diagnostic::Diagnostic;
 use crate::types::Ctx;
@@ -211,6 +211,26 @@ pub fn gather(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     Some(Ty::shaped(array.kind, dims))
 }
 
+/// `scatter_add(x, i, u)`.
+pub fn scatter_add(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
+    given.count(ctx, 3..=3, &[])?;
+    let index = given.array(ctx, 1, INTS);
+    let array = given.array(ctx, 0, NUMBERS)?;
+    let added = given.array(ctx, 2, NUMBERS)?;
+    let index = index?;
+    has_axes(ctx, given, &array)?;
+    let wanted = index.dims.zip(array.dims.clone()).map(|(index, dims)| [index, dims[1..].to_vec()].concat());
+    if let (Some(wanted), Some(dims)) = (wanted, &added.dims)
+        && (wanted.len() != dims.len() || wanted.iter().zip(dims).any(|(a, b)| ctx.differ(a, b)))
+    {
+        let what = format!("{}, a part for each index", Ty::shaped(array.kind, Some(wanted)));
+        given.wrong(ctx, &given.args[2], &what);
+        return None;
+    }
+    let kind = if array.kind == Kind::Int && added.kind == Kind::Int { Kind::Int } else { Kind::Real };
+    Some(Ty::shaped(kind, array.dims))
+}
+
 /// `size(x)`, `size(x, i)`.
 pub fn size(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     given.count(ctx, 1..=2, &[])?;
@@ -224,9 +244,9 @@ pub fn size(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
         return Some(Ty::static_int(elements(dims)));
     }
     let Some(number) = given.int(ctx, 1)?.as_constant() else { return Some(Ty::int()) };
-    match usize::try_from(number).ok().and_then(|axis| dims.get(axis)) {
+    let at = if number < 0 { number + dims.len() as i64 } else { number };
+    match usize::try_from(at).ok().and_then(|at| dims.get(at)) {
         Some(dim) => Some(Ty::static_int(dim.clone())),
-        None if number < 0 => Some(Ty::int()),
         None => {
             let operand = &given.args[0].operand;
             let message = format!("there is no axis {number} in {}", operand.shown());
