@@ -119,6 +119,46 @@ fn every_page_is_in_the_table_of_contents() {
     expect_none(&complaints);
 }
 
+/// The entries of a page's sessions, with the lines that are to come after each.
+fn entries(page: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for block in blocks(page).iter().filter(|block| block.kind == "session") {
+        for line in block.text.lines() {
+            match (line.strip_prefix("dp> "), found.last_mut()) {
+                (Some(entry), _) => found.push((entry.to_string(), String::new())),
+                (None, Some((_, output))) => *output += &format!("{line}\n"),
+                (None, None) => panic!("line {}: a session begins with an entry", block.line),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn sessions_say_what_happens() {
+    let page = std::fs::read_to_string(root().join("docs/prompt.md")).expect("docs/prompt.md");
+    let entries = entries(&page);
+    assert!(entries.len() > 12, "the entries are found");
+    let folder = Folder::new("manual-sessions");
+    let input: String =
+        entries.iter().enumerate().map(|(i, (entry, _))| format!("{entry}\nprint \"end of entry {i}\"\n")).collect();
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_dp"))
+        .arg("repl")
+        .current_dir(&folder.0)
+        .stdin(std::fs::File::open(folder.file("entries", input)).expect("it was written"))
+        .output()
+        .expect("dp starts");
+    let mut rest = String::from_utf8(ran.stdout).expect("dp writes text");
+    for (i, (entry, wanted)) in entries.iter().enumerate() {
+        let mark = format!("end of entry {i}\n");
+        let (found, after) =
+            rest.split_once(&mark).unwrap_or_else(|| panic!("{entry}: {}", String::from_utf8_lossy(&ran.stderr)));
+        assert_eq!(found, wanted, "docs/prompt.md: {entry}");
+        rest = after.to_string();
+    }
+    assert!(ran.stderr.is_empty(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
 #[test]
 fn links_lead_to_files() {
     let mut pages = files_below(&root().join("docs"), "md");

@@ -1,6 +1,6 @@
 //! The order of the boxes in their columns, and their heights.
 
-use super::layout::{Item, Plan, port};
+use super::layout::{Item, Link, Plan, port};
 
 /// How often the columns are gone through.
 const SWEEPS: usize = 16;
@@ -31,7 +31,38 @@ pub fn order(plan: &mut Plan) {
             (least, best) = (found, current.clone());
         }
     }
+    exchange(plan, &mut best);
     rearrange(plan, &best);
+}
+
+/// Larger pictures are not improved pair by pair: it would take long.
+const MOST_EXCHANGED: usize = 400;
+
+/// Exchanges neighbours as long as fewer arrows cross after it.
+fn exchange(plan: &Plan, places: &mut [Vec<usize>]) {
+    if places.iter().map(Vec::len).sum::<usize>() > MOST_EXCHANGED {
+        return;
+    }
+    let mut least = crossings(plan, places);
+    for _ in 0..SWEEPS {
+        let before = least;
+        for column in 0..places.len() {
+            for place in 1..places[column].len() {
+                let at = |places: &[usize], wanted: usize| places.iter().position(|place| *place == wanted);
+                let (Some(a), Some(b)) = (at(&places[column], place - 1), at(&places[column], place)) else { continue };
+                places[column].swap(a, b);
+                let found = crossings(plan, places);
+                if found < least {
+                    least = found;
+                } else {
+                    places[column].swap(a, b);
+                }
+            }
+        }
+        if least == before {
+            return;
+        }
+    }
 }
 
 /// For each column the place of each item.
@@ -128,6 +159,42 @@ pub fn align(plan: &mut Plan) {
     let top = plan.columns.iter().flatten().map(|item| item.y).fold(f64::INFINITY, f64::min);
     for item in plan.columns.iter_mut().flatten() {
         item.y = (item.y - top).round();
+    }
+    part_exchanges(plan);
+}
+
+/// Where two long arrows exchange their heights from one column to the next, their pieces would lie on top of each other: one
+/// goes on a little beside.
+fn part_exchanges(plan: &mut Plan) {
+    let aside = f64::from(plan.metrics.row_gap / 3);
+    for column in 1..plan.columns.len() {
+        let links = plan.links[column - 1].clone();
+        let ends = |plan: &Plan, link: &Link| {
+            let (left, right) = (&plan.columns[column - 1][link.left], &plan.columns[column][link.right]);
+            let enters = right.node.map_or(0, |node| port(plan, node, link.port));
+            (left.y + f64::from(left.height / 2), right.y + f64::from(enters))
+        };
+        for (i, a) in links.iter().enumerate() {
+            for b in &links[i + 1..] {
+                let ((a_left, a_right), (b_left, b_right)) = (ends(plan, a), ends(plan, b));
+                if a.net == b.net || (a_left - b_right).abs() > 3.0 || (b_left - a_right).abs() > 3.0 {
+                    continue;
+                }
+                let Some(moved) = [a, b].into_iter().find(|link| plan.columns[column][link.right].node.is_none())
+                else {
+                    continue;
+                };
+                let old = plan.columns[column][moved.right].y;
+                let inward = if (a_left - b_left) * if moved == a { 1.0 } else { -1.0 } > 0.0 { aside } else { -aside };
+                // As far as it goes straight on.
+                for items in plan.columns[column..].iter_mut() {
+                    let Some(item) = items.iter_mut().find(|item| item.net == Some(moved.net) && item.y == old) else {
+                        break;
+                    };
+                    item.y += inward;
+                }
+            }
+        }
     }
 }
 

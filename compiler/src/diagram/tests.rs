@@ -16,6 +16,7 @@ const PICTURES: &[(&str, &str, &str, Layers)] = &[
     ("digits-inner", "examples/digits.dp", "classify.inner", Layers::One),
     ("dense", "examples/digits.dp", "dense", Layers::One),
     ("residual", "examples/residual.dp", "residual_network", Layers::One),
+    ("total-variation", "examples/total_variation.dp", "by_admm", Layers::One),
     ("rpca", "tests/graphs/rpca.dp", "pursuit", Layers::One),
     ("rpca-network", "tests/graphs/rpca.dp", "separate", Layers::One),
 ];
@@ -57,6 +58,34 @@ fn check_layout(name: &str, diagram: &Diagram, found: &Layout) {
     }
 }
 
+/// Arrows of different values cross, but no piece of one lies on a piece of another.
+fn check_wires(name: &str, found: &Layout) {
+    type Piece = ((i32, i32), (i32, i32));
+    let pieces = |i: usize| found.wires[i].points.windows(2).map(|pair| (pair[0], pair[1]));
+    let common = |a: (i32, i32), b: (i32, i32)| a.0.max(a.1).min(b.0.max(b.1)) - a.0.min(a.1).max(b.0.min(b.1));
+    let covered = |a: &Piece, b: &Piece| {
+        let across = a.0.1 == a.1.1 && b.0.1 == b.1.1 && a.0.1 == b.0.1;
+        let upright = a.0.0 == a.1.0 && b.0.0 == b.1.0 && a.0.0 == b.0.0;
+        (across && common((a.0.0, a.1.0), (b.0.0, b.1.0)) > 0)
+            || (upright && common((a.0.1, a.1.1), (b.0.1, b.1.1)) > 0)
+    };
+    for i in 0..found.wires.len() {
+        for j in i + 1..found.wires.len() {
+            if found.wires[i].points[0] == found.wires[j].points[0] {
+                continue;
+            }
+            for a in pieces(i) {
+                assert!(
+                    pieces(j).all(|b| !covered(&a, &b)),
+                    "{name}: {:?} lies on {:?}",
+                    found.wires[i],
+                    found.wires[j]
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn pictures_are_as_they_were() {
     deep(|| {
@@ -70,7 +99,9 @@ fn pictures_are_as_they_were() {
             let wanted = std::fs::read_to_string(&path).unwrap_or_default();
             assert_eq!(found, wanted, "{name}: UPDATE=1 writes {}", path.display());
 
-            check_layout(name, &diagram, &layout(&diagram, svg::METRICS));
+            let places = layout(&diagram, svg::METRICS);
+            check_layout(name, &diagram, &places);
+            check_wires(name, &places);
             let drawing = svg(&diagram);
             dp_runtime::plot::raster::png(&drawing).unwrap_or_else(|problem| panic!("{name}: {problem}"));
             let shown = text(&diagram);
