@@ -132,10 +132,13 @@ pub fn lints(analysis: &mut Analysis, problem: &Problem) -> Res<Vec<Diagnostic>>
     for part in &analysis.parts {
         if part.kind == Kind::Constant && several {
             let message = "this term has no block in it: it changes the value of the objective, not the solution";
-            found.push(Diagnostic::warning("E0347", part.span, message));
+            let help = "leave it out, unless the value itself is wanted";
+            found.push(Diagnostic::warning("E0347", part.span, message).here("constant").help(help));
         }
         if analysis.terms.is_number(part.weight, Rat::ZERO) {
-            found.push(Diagnostic::warning("E0347", part.span, "the weight of this term is 0: it has no effect"));
+            let message = "the weight of this term is 0: it has no effect";
+            found
+                .push(Diagnostic::warning("E0347", part.span, message).help("leave it out, or give it another weight"));
         }
     }
     unused(problem, &mut found);
@@ -168,7 +171,8 @@ fn unused(problem: &Problem, found: &mut Vec<Diagnostic>) {
     for param in &problem.params {
         if !used.contains(&*param.name.text) {
             let message = format!("no term uses `{}`", param.name.text);
-            found.push(Diagnostic::warning("E0347", param.name.span, message));
+            let help = "put it where it was meant, such as a weight before a term, or take it out of the parameters";
+            found.push(Diagnostic::warning("E0347", param.name.span, message).here("not used").help(help));
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::catalogue::Catalogue;
 use super::rat::Rat;
 use super::read::{Names, Reader};
-use super::term::{Id, Op, Terms};
+use super::term::{Id, Op, Shape, Terms};
 use super::tree;
 use super::write;
 use crate::syntax::ast::{Expr, ExprKind, Problem, Symbol};
@@ -33,6 +33,9 @@ pub struct Layer {
     pub after: String,
     /// The lets with their values and shapes.
     pub lets: Vec<(Symbol, String, String)>,
+    /// What it takes, inputs before states, and what it gives, with shapes.
+    pub takes: Vec<(String, String)>,
+    pub gives: (String, String),
 }
 
 /// A split: the argument with `let NAME` in the place of new lets, these with their values, and what is to be told.
@@ -116,6 +119,10 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
         rest = terms.offset(rest, var);
         found.push((map, var, input));
     }
+    let shown = |terms: &Terms, id: Id| (write::text(terms, id), shape_text(terms.shape(id)));
+    let mut takes: Vec<(String, String)> = found.iter().map(|(_, var, _)| shown(terms, *var)).collect();
+    takes.extend(maps.iter().map(|(_, var, _)| shown(terms, *var)));
+    let gives = (block_name.to_string(), shape_text(terms.block_shape(block)));
     let one_input = found.len() == 1 && !several;
     let inputs: Vec<(Id, Id, Symbol)> = found
         .into_iter()
@@ -136,7 +143,7 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
         };
         match matrix {
             Some(matrix) => {
-                let shape = shape_text(terms, matrix);
+                let shape = shape_text(terms.shape(matrix));
                 let value = write::write(terms, matrix);
                 told.push((name.clone(), pretty::expr(&value), shape));
                 new.push((name.clone(), value));
@@ -168,7 +175,7 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
         return None;
     }
     let shown = pretty::expr(&after).replace("let ", "");
-    Some((after, new, Layer { before: pretty::expr(e), after: shown, lets: told }))
+    Some((after, new, Layer { before: pretty::expr(e), after: shown, lets: told, takes, gives }))
 }
 
 /// A product with a matrix or a function is in it: there is something to split.
@@ -176,8 +183,9 @@ fn has_product(terms: &Terms, id: Id) -> bool {
     matches!(terms.op(id), Op::MatMul | Op::Call(_)) || terms.args(id).iter().any(|arg| has_product(terms, *arg))
 }
 
-fn shape_text(terms: &Terms, id: Id) -> String {
-    match terms.shape(id) {
+fn shape_text(shape: &Shape) -> String {
+    match shape.as_deref() {
+        Some([]) => "real".to_string(),
         Some(dims) => {
             let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
             format!("real[{}]", dims.join(", "))
