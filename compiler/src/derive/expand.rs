@@ -198,7 +198,7 @@ fn last(problem: &crate::syntax::ast::Problem) -> u32 {
     constraints.chain([problem.objective.span.end]).max().unwrap_or(problem.name.span.end)
 }
 
-/// Warns where a network learns the step of a derived solver: then nothing keeps it where the method is known to work.
+/// Warns where all layers of a network learn one step of a derived solver: then nothing keeps it where the method is known to work.
 pub fn learned_steps(steps: &Steps, items: &[Item]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for item in items {
@@ -209,7 +209,8 @@ pub fn learned_steps(steps: &Steps, items: &[Item]) -> Vec<Diagnostic> {
                     && let ExprKind::Name(solver) = &func.kind
                     && let Some(own) = steps.get(solver)
                 {
-                    for lifted in &learn.lifted {
+                    // With a step of its own each layer is a step by itself; no passes repeat it.
+                    for lifted in learn.lifted.iter().filter(|lifted| !lifted.each) {
                         if let Some((name, value)) = own.iter().find(|(name, _)| *name == lifted.name.text) {
                             found.push(learned_step(name, value, lifted.name.span));
                         }
@@ -229,7 +230,7 @@ fn learned_step(name: &str, value: &str, span: Span) -> Diagnostic {
     Diagnostic::warning("E0355", span, format!("the learned step `{name}` may leave its safe range"))
         .here(format!("starts at {value}, and nothing keeps it there"))
         .note("a gradient step longer than 2 / L makes the passes grow; the solver computes its step so that this cannot happen")
-        .help("learn what the step is computed from, and the step follows it; or derive `as layer` and learn the maps")
+        .help(format!("learn what the step is computed from, and the step follows it; or give each layer its own: `each {name}`"))
 }
 
 fn has_derive(e: &Expr) -> bool {

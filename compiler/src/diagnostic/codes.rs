@@ -345,9 +345,10 @@ pub const ROWS: &[Row] = &[
     Row {
         code: Code("E0355"),
         title: "a learned step",
-        explanation: "A warning: a network learns the step of a derived solver. The solver computes its step so that the passes \
-            converge, and training may move it out of that range. Learn what the step is computed from (a learned `D` gives a new \
-            step), or derive `as layer` and learn the maps. `dp derive FILE P --explain` says what learning each quantity keeps.",
+        explanation: "A warning: all layers of a network share one learned step of a derived solver. The solver computes its step so \
+            that the passes converge, and training may move it out of that range. Learn what the step is computed from (a learned `D` \
+            gives a new step), or give each layer a step of its own, `learn each t`. `dp derive FILE P --explain` says what learning \
+            each quantity keeps.",
     },
     Row {
         code: Code("E0356"),
