@@ -3,17 +3,14 @@
 
 pub mod abi;
 pub mod checkpoint;
-pub mod fault;
-pub mod fft;
 pub mod interrupt;
 pub mod io;
 pub mod kernels;
-pub mod lanes;
-pub mod linalg;
-pub mod math;
 pub mod plot;
 pub mod pool;
 pub mod progress;
 pub mod random;
 pub mod table;
 pub mod tensor;
+
+pub use dp_numerics::{fault, fft, lanes, linalg, math};

@@ -1,4 +1,4 @@
-"""Fits the polynomials of `runtime/src/math` (needs mpmath; prints Rust arrays, lowest power first).
+"""Fits the polynomials of `runtime/numerics/src/math` (needs mpmath; prints Rust arrays, lowest power first).
 
 Each row below names a function, the interval, how the error is weighed, and the number of
 coefficients for f64 and f32. A fit is a Remez exchange; coefficients are then rounded one after the
