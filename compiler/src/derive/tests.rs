@@ -1,1 +1,58 @@
-//! Derivations of small problems.
+//! Derivations of small problems: what is printed parses to the same tree, LaTeX is balanced, stories tell what is asked.
+
+mod printed;
+mod typeset;
+
+use super::{Catalogue, Derivation, Request, derive, expand};
+use crate::diagnostic::render::render;
+use crate::source::{SourceMap, Span};
+use crate::stdlib::Std;
+use crate::syntax::ast::Problem;
+use crate::{syntax, types};
+use std::rc::Rc;
+
+/// A text with problems, ready for derivations.
+struct Ground {
+    sources: SourceMap,
+    catalogue: Catalogue,
+}
+
+impl Ground {
+    fn new(text: &str) -> Ground {
+        let mut sources = SourceMap::default();
+        let mut std = Std::new(&mut sources);
+        let mut env = types::Env::new();
+        let mut catalogue = Catalogue::default();
+        for module in std.needed(&sources, [text, "derive"]) {
+            types::check_module(&mut env, &module);
+            catalogue.add_std(&module);
+        }
+        let (module, found) = syntax::parse_text(&mut sources, "problem.dp", text);
+        assert!(found.is_empty(), "{text}");
+        let (catalogue, found) = expand::with_module(&env, &catalogue, &module);
+        let shown: String = found.iter().map(|d| render(&sources, d, false)).collect();
+        assert!(found.is_empty(), "{shown}\n{text}");
+        Ground { sources, catalogue }
+    }
+
+    fn problem(&self, name: &str) -> Rc<Problem> {
+        self.catalogue.problem(name).expect("the problem is in the text").clone()
+    }
+
+    /// Derives, and does something with what was found; the message if nothing was.
+    fn derive<T>(
+        &self,
+        problem: &str,
+        method: Option<&str>,
+        layer: bool,
+        with: impl FnOnce(&Derivation, &Request) -> T,
+    ) -> Result<T, String> {
+        let problem = self.problem(problem);
+        let method = method.map(|name| (name.into(), Span::NONE));
+        let request = Request { problem: &problem, method, layer, name: "found".into(), span: problem.name.span };
+        match derive(&self.catalogue, &request) {
+            Ok(derivation) => Ok(with(&derivation, &request)),
+            Err(d) => Err(render(&self.sources, &d, false)),
+        }
+    }
+}
