@@ -111,7 +111,12 @@ fn method(derivation: &Derivation, request: &Request) -> Vec<String> {
         let blocks = if request.problem.over.len() > 1 { format!("\\left( {blocks} \\right)") } else { blocks };
         lines.push(format!("{} &= {blocks}", symbol(variable)));
     }
-    setter.ranks = body.states.iter().map(|init| (init.binder.name.text.clone(), 0)).collect();
+    // The variable, and what begins where it does, are arrays.
+    for init in &body.states {
+        let mut wide = false;
+        crate::types::names_in(&init.value, &mut |name| wide |= name == "start");
+        setter.ranks.insert(init.binder.name.text.clone(), usize::from(wide));
+    }
     pass(&mut setter, &body.step, body.states.iter().map(|init| &init.binder.name.text), &mut lines);
     lines
 }

@@ -81,7 +81,8 @@ fn promise(derivation: &Derivation, quantity: &Learnable) -> String {
             "a weight of its own: still a step on an objective of this form while it is not negative".to_string()
         }
         Some(Origin::InputMap) => {
-            "free of the step: another objective; the passes still converge, which this map has no part in".to_string()
+            "free of the step: another objective than the one that is written; the passes converge as before"
+                .to_string()
         }
         Some(Origin::StateMap) => {
             "free of the step: may leave the safe range; the passes converge while opnorm is at most 1".to_string()

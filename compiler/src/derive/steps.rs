@@ -42,7 +42,8 @@ pub fn names(method: &Method) -> Vec<Symbol> {
             None
         });
     }
-    found
+    lets.retain(|name| found.contains(name));
+    lets
 }
 
 /// The expressions of a method's `step`.

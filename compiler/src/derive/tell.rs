@@ -51,7 +51,9 @@ impl Explanation {
         if let Some((names, size)) = &self.learned.count {
             let tied = format!("{}: {size}, shared by all layers", names.join(", "));
             let each: Vec<String> = names.iter().map(|name| format!("each {name}")).collect();
-            page.add("numbers", [tied, format!("{}: K * ({size}) in K layers", each.join(", "))]);
+            let size = size.to_string();
+            let times = if size.contains(' ') { format!("K * ({size})") } else { format!("K * {size}") };
+            page.add("numbers", [tied, format!("{}: {times} in K layers", each.join(", "))]);
         }
         page.add("tried", &self.tried);
         self.notes.iter().for_each(|note| page.add("note", [note]));

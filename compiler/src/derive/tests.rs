@@ -9,7 +9,13 @@ use crate::source::{SourceMap, Span};
 use crate::stdlib::Std;
 use crate::syntax::ast::Problem;
 use crate::{syntax, types};
+use std::cell::OnceCell;
 use std::rc::Rc;
+
+thread_local! {
+    /// All of std, checked once: a derivation chooses among all of it.
+    static STD: OnceCell<(types::Env, Catalogue)> = const { OnceCell::new() };
+}
 
 /// A text with problems, ready for derivations.
 struct Ground {
@@ -21,12 +27,17 @@ impl Ground {
     fn new(text: &str) -> Ground {
         let mut sources = SourceMap::default();
         let mut std = Std::new(&mut sources);
-        let mut env = types::Env::new();
-        let mut catalogue = Catalogue::default();
-        for module in std.needed(&sources, [text, "derive"]) {
-            types::check_module(&mut env, &module);
-            catalogue.add_std(&module);
-        }
+        let (env, catalogue) = STD.with(|known| {
+            let checked = known.get_or_init(|| {
+                let (mut env, mut catalogue) = (types::Env::new(), Catalogue::default());
+                for module in std.needed(&sources, ["derive"]) {
+                    types::check_module(&mut env, &module);
+                    catalogue.add_std(&module);
+                }
+                (env, catalogue)
+            });
+            checked.clone()
+        });
         let (module, found) = syntax::parse_text(&mut sources, "problem.dp", text);
         assert!(found.is_empty(), "{text}");
         let (catalogue, found) = expand::with_module(&env, &catalogue, &module);
