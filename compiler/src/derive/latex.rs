@@ -274,9 +274,10 @@ impl Setter {
     }
 
     fn power(&self, base: &Expr, above: &str) -> String {
-        // A norm has its exponent behind its bars.
-        let norm = called(base).is_some_and(|(name, _)| norm_of(name).is_some());
-        let base = if norm { self.set(base) } else { self.at(base, Level::Atom) };
+        // A norm has its exponent behind its bars, an element above its index.
+        let free = matches!(base.kind, ExprKind::Index { .. })
+            || called(base).is_some_and(|(name, _)| norm_of(name).is_some());
+        let base = if free { self.set(base) } else { self.at(base, Level::Atom) };
         format!("{base}^{{{above}}}")
     }
 
@@ -302,6 +303,9 @@ impl Setter {
 
     /// From left to right: what is divided so far becomes a numerator.
     fn product(&self, first: &Expr, rest: &[(BinaryOp, Expr)]) -> (String, Level) {
+        if let ExprKind::Neg(inner) = &first.kind {
+            return (format!("-{}", self.product(inner, rest).0), Level::Sum);
+        }
         let mut above: Vec<&Expr> = vec![first];
         let mut done: Option<String> = None;
         let flush = |above: &mut Vec<&Expr>, done: &mut Option<String>| {
