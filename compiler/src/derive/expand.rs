@@ -229,7 +229,7 @@ pub fn learned_steps(steps: &Steps, items: &[Item]) -> Vec<Diagnostic> {
 fn learned_step(name: &str, value: &str, span: Span) -> Diagnostic {
     Diagnostic::warning("E0355", span, format!("the learned step `{name}` may leave its safe range"))
         .here(format!("starts at {value}, and nothing keeps it there"))
-        .note("a gradient step longer than 2 / L makes the passes grow; the solver computes its step so that this cannot happen")
+        .note("a method works for steps in a range, such as below 2 / L for a gradient step, and the solver computes them so that they are in it")
         .help(format!("learn what the step is computed from, and the step follows it; or give each layer its own: `each {name}`"))
 }
 

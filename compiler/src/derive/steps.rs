@@ -146,6 +146,7 @@ pub(super) fn too_long(
     }
     let (step, bound) = (write::text(&terms, t), write::text(&terms, bound));
     let factor = crate::syntax::pretty::expr(&write::number(times));
+    let factor = if factor.contains(' ') { format!("({factor})") } else { factor };
     Some(
         Diagnostic::warning("E0356", span, format!("this step is too long for `{}`", request.problem.name.text))
             .here(format!("the step {step} is {factor} / L"))
