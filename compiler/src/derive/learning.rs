@@ -89,9 +89,10 @@ fn promise(derivation: &Derivation, quantity: &Learnable) -> String {
         }
         Some(Origin::Problem) | None => match dependent(derivation, name).as_slice() {
             [] => "no step depends on it: the steps stay safe".to_string(),
+            [step] => format!("`{step}` follows its current value: the step stays safe"),
             steps => {
                 let steps: Vec<String> = steps.iter().map(|step| format!("`{step}`")).collect();
-                format!("{} follows its current value: the step stays safe", steps.join(", "))
+                format!("{} follow its current value: the steps stay safe", steps.join(", "))
             }
         },
     }
