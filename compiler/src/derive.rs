@@ -14,7 +14,7 @@ mod choose;
 mod constraints;
 pub mod expand;
 pub mod explain;
-mod inside;
+pub mod inside;
 mod instantiate;
 mod latex;
 mod layer;

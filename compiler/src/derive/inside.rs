@@ -2,9 +2,10 @@
 
 use super::tree;
 use crate::syntax::ast::{
-    Clause, ClauseKind, Expr, ExprKind, Init, Item, ItemKind, Let, LetKind, Param, SolverBody, Stmt, StmtKind, Train,
-    Using,
+    ArgValue, Clause, ClauseKind, Expr, ExprKind, Init, Item, ItemKind, Let, LetKind, LoopKind, Param, SolverBody,
+    Stmt, StmtKind, Train, Type, TypeKind, Using,
 };
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// Gives an expression for another, or nothing if it stays.
@@ -66,6 +67,104 @@ pub fn change(item: &mut ItemKind, change: &mut Change) {
         ItemKind::If { cond, .. } => whole(cond, change),
         ItemKind::Print(values) | ItemKind::Assert(values) => values.iter_mut().for_each(|value| whole(value, change)),
         ItemKind::Use(_) | ItemKind::Precision(_) | ItemKind::Test { .. } | ItemKind::Error => {}
+    }
+}
+
+/// The names that an item takes from around it: those in it that it binds nowhere itself.
+pub fn free_names(item: &ItemKind) -> HashSet<String> {
+    let (mut used, mut bound) = (HashSet::new(), HashSet::new());
+    change(&mut item.clone(), &mut |e| {
+        crate::types::names_in(e, &mut |name| {
+            used.insert(name.to_string());
+        });
+        tree::rewrite(e, &mut |part| {
+            bound_by(part, &mut bound);
+            None
+        });
+        None
+    });
+    let mut own = |params: &[Param]| {
+        for param in params {
+            bound.insert(param.name.text.to_string());
+            dims(param.ty.as_ref(), &mut bound);
+        }
+    };
+    match item {
+        ItemKind::Fn(function) => own(&function.params),
+        ItemKind::Problem(problem) => {
+            own(&problem.params);
+            for block in &problem.over {
+                bound.insert(block.name.text.to_string());
+                dims(block.ty.as_ref(), &mut bound);
+            }
+            problem.lets.iter().for_each(|binding| bound_by_let(binding, &mut bound));
+        }
+        ItemKind::Solver(solver) => {
+            own(&solver.params);
+            solver.body.lets.iter().for_each(|binding| bound_by_let(binding, &mut bound));
+            bound.extend(solver.body.states.iter().map(|init| init.binder.name.text.to_string()));
+            bound.extend(solver.body.counter.iter().map(|counter| counter.text.to_string()));
+            for stmt in &solver.body.step {
+                if let StmtKind::Let(binding) = &stmt.kind {
+                    bound_by_let(binding, &mut bound);
+                }
+            }
+        }
+        ItemKind::Custom(rule) => {
+            bound.extend(rule.args.iter().chain(&rule.after).chain(&rule.result).map(|name| name.text.to_string()));
+        }
+        _ => {}
+    }
+    used.retain(|name| !bound.contains(name));
+    used
+}
+
+/// The dimension names of a type, which it binds.
+fn dims(ty: Option<&Type>, bound: &mut HashSet<String>) {
+    if let Some(Type { kind: TypeKind::Array { dims, .. }, .. }) = ty {
+        for dim in dims {
+            crate::types::names_in(dim, &mut |name| {
+                bound.insert(name.to_string());
+            });
+        }
+    }
+}
+
+fn bound_by_let(binding: &Let, bound: &mut HashSet<String>) {
+    crate::types::names_bound(binding, &mut |name| {
+        bound.insert(name.to_string());
+    });
+}
+
+/// The names that an expression binds for its parts.
+fn bound_by(e: &Expr, bound: &mut HashSet<String>) {
+    match &e.kind {
+        ExprKind::Lambda { params, .. } => bound.extend(params.iter().map(|param| param.name.text.to_string())),
+        ExprKind::Comprehension { gens, .. } => bound.extend(gens.iter().map(|inner| inner.name.text.to_string())),
+        ExprKind::Call { args, .. } => {
+            for arg in args {
+                if let ArgValue::Generator { gens, .. } = &arg.value {
+                    bound.extend(gens.iter().map(|inner| inner.name.text.to_string()));
+                }
+            }
+        }
+        ExprKind::Block(block) => lets_of(&block.stmts, bound),
+        ExprKind::Loop(inner) => {
+            bound.extend(inner.inits.iter().map(|init| init.binder.name.text.to_string()));
+            if let LoopKind::For { var: Some(var), .. } = &inner.kind {
+                bound.insert(var.text.to_string());
+            }
+            lets_of(&inner.body, bound);
+        }
+        _ => {}
+    }
+}
+
+fn lets_of(stmts: &[Stmt], bound: &mut HashSet<String>) {
+    for stmt in stmts {
+        if let StmtKind::Let(binding) = &stmt.kind {
+            bound_by_let(binding, bound);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs the trials of a derived solver (`derive::trial`) and says what came of them.
 
 use super::{Options, Sink, run_text};
-use crate::derive::{Derivation, Request, trial};
+use crate::derive::{Derivation, Request, inside, trial};
 use crate::diagnostic::Severity;
 use crate::lower::value::Value;
 use crate::run::Message;
@@ -11,6 +11,7 @@ use crate::stdlib::index::words;
 use crate::syntax::ast::{Item, ItemKind};
 use crate::syntax::pretty;
 use crate::types::learnable::Learnable;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// Functions whose values come from elsewhere: what needs them is not tried.
@@ -44,12 +45,15 @@ impl Sink for Heard {
 /// taken.
 pub fn tried(items: &[&Item], derivation: &Derivation, request: &Request, found: &[Learnable]) -> Vec<String> {
     let mut reason = "its data cannot be made up".to_string();
+    let solver = ItemKind::Solver(Rc::new(derivation.solver.clone()));
+    let mut roots = inside::free_names(&solver);
+    roots.insert(request.problem.name.text.to_string());
+    let definitions = match needed(items, roots) {
+        Ok(definitions) => definitions,
+        Err(word) => return vec![format!("not tried: it needs `{word}`")],
+    };
     for row in 0..trial::SIZES.len() {
         let Some(trial) = trial::trial(derivation, request, found, row) else { break };
-        let definitions = match needed(items, &trial.passes) {
-            Ok(definitions) => definitions,
-            Err(word) => return vec![format!("not tried: it needs `{word}`")],
-        };
         match heard(&format!("{definitions}{}", trial.passes)) {
             Ok(values) => {
                 let sizes = if trial.sizes.is_empty() {
@@ -114,27 +118,26 @@ fn heard(text: &str) -> Result<Vec<f64>, String> {
     }
 }
 
-/// The texts of the items that a text needs, in their order; the word that keeps it from being tried.
-fn needed(items: &[&Item], text: &str) -> Result<String, &'static str> {
+/// The texts of the items that these names need, in their order; the word that keeps them from being tried.
+fn needed(items: &[&Item], names: HashSet<String>) -> Result<String, &'static str> {
     let wanted = |item: &Item| match &item.kind {
         ItemKind::Fn(_) | ItemKind::Problem(_) | ItemKind::Solver(_) | ItemKind::Custom(_) | ItemKind::Let(_) => true,
         ItemKind::Arg { default, .. } => default.is_some(),
         _ => false,
     };
-    let items: Vec<(&Item, String)> =
-        items.iter().filter(|item| wanted(item)).map(|item| (*item, pretty::item(item))).collect();
+    let items: Vec<&Item> = items.iter().copied().filter(|item| wanted(item)).collect();
     let mut taken = vec![false; items.len()];
-    let mut open: Vec<&str> = words(text).collect();
-    while let Some(word) = open.pop() {
-        for (i, (item, text)) in items.iter().enumerate() {
-            if !taken[i] && names(item).iter().any(|name| name == word) {
+    let mut open: Vec<String> = names.into_iter().collect();
+    while let Some(name) = open.pop() {
+        for (i, item) in items.iter().enumerate() {
+            if !taken[i] && defined(item).contains(&name) {
                 taken[i] = true;
-                open.extend(words(text));
+                open.extend(inside::free_names(&item.kind));
             }
         }
     }
-    let text: String =
-        items.iter().zip(&taken).filter(|(_, taken)| **taken).map(|((_, text), _)| format!("{text}\n")).collect();
+    let taken = items.iter().zip(&taken).filter(|(_, taken)| **taken);
+    let text: String = taken.map(|(item, _)| format!("{}\n", pretty::item(item))).collect();
     match OUTSIDE.into_iter().find(|outside| words(&text).any(|word| word == *outside)) {
         Some(outside) => Err(outside),
         None => Ok(text),
@@ -142,7 +145,7 @@ fn needed(items: &[&Item], text: &str) -> Result<String, &'static str> {
 }
 
 /// What an item defines, or the function that its rule is for.
-fn names(item: &Item) -> Vec<String> {
+fn defined(item: &Item) -> Vec<String> {
     let mut found = Vec::new();
     match &item.kind {
         ItemKind::Fn(inner) => found.push(inner.name.text.to_string()),

@@ -127,7 +127,12 @@ fn the_printed_solver_is_the_derived_one() {
             let found = ground.derive("p", Some(method).filter(|name| !name.is_empty()), layer, |derivation, _| {
                 let printed = format!("{}\n", pretty::solver(&derivation.solver));
                 let again = parsed(&printed);
-                assert_eq!(bare(&again), bare(&derivation.solver), "\n{text}\n{printed}");
+                let (read, made) = (bare(&again), bare(&derivation.solver));
+                if let Some(at) = read.bytes().zip(made.bytes()).position(|(a, b)| a != b) {
+                    let near = |text: &str| text.chars().skip(at.saturating_sub(300)).take(600).collect::<String>();
+                    panic!("{text}\n{printed}\nread  {}\n\nmade  {}", near(&read), near(&made));
+                }
+                assert_eq!(read.len(), made.len());
                 assert_eq!(format!("{}\n", pretty::solver(&again)), printed);
             });
             match found {

@@ -179,8 +179,8 @@ fn stories_tell_what_is_asked() {
         "W: real[n, m]  free of the step",
         "S: real[n, n]  free of the step: may leave the safe range",
         "theta: real    a weight of its own",
-        "numbers  W, S, theta: n^2 + m*n + 1, shared by all layers",
-        "each W, each S, each theta: K * (n^2 + m*n + 1) in K layers",
+        "numbers  W, S, theta: m*n + n^2 + 1, shared by all layers",
+        "each W, each S, each theta: K * (m*n + n^2 + 1) in K layers",
     ];
     for text in wanted {
         assert!(told.contains(text), "`{text}` is missing in\n{told}");
