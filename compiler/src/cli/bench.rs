@@ -18,6 +18,7 @@ const GROUPS: &[Group] = &[
     ("vector", "products of a matrix and a vector, both ways", vector),
     ("call", "one call of a compiled function", call),
     ("depth", "gradient descent on a deep factorization, 1000 steps", depth),
+    ("sizes", "equations, code and intermediate values of LISTA with 10, 100 and 1000 layers", sizes),
 ];
 
 /// How to measure.
@@ -189,4 +190,20 @@ fn vector(settings: &Settings) {
 
 fn call(settings: &Settings) {
     measured(&program("one addition", DType::F64, "let x = normal(1)[0]\n", "", "x + x"), None, settings);
+}
+
+/// Layers are passes of one loop: the code does not grow with them.
+fn sizes(_: &Settings) {
+    for layers in [10, 100, 1000] {
+        let program = measure::lista_gradient((64, 256, 64), layers);
+        let (_, ready) = World::of(&program);
+        let code = ready.code.executable().expect("it was compiled");
+        println!(
+            "{}: {} equations, {} bytes of code, {} bytes of intermediate values",
+            program.name,
+            ready.code.graph().count_eqns(),
+            code.code_bytes(),
+            code.arena_bytes()
+        );
+    }
 }
