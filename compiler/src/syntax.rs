@@ -47,4 +47,4 @@ pub fn parse_text(sources: &mut SourceMap, name: &str, text: &str) -> (ast::Modu
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -78,7 +78,7 @@ fn method(derivation: &Derivation, request: &Request) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, filled) in &choice.assigned.roles {
         let (parts, map) = match filled {
-            Filled::Smooth(parts) | Filled::Proximal(_, parts) => (parts, None),
+            Filled::Smooth(parts) | Filled::Proximal(_, parts) | Filled::Entropic(parts) => (parts, None),
             Filled::Mapped(map, parts) => (parts, Some(map)),
         };
         let mut texts = Vec::new();

@@ -328,6 +328,10 @@ impl Terms {
                         return self.call("abs", vec![parts[0]]);
                     }
                 }
+                // sqrt(sum(u^2)) is the norm.
+                ("sqrt", op) if let Some(inside) = self.square_summed(&op, *arg) => {
+                    return self.call("norm", vec![inside]);
+                }
                 _ => {}
             }
         }
@@ -337,7 +341,24 @@ impl Terms {
         self.intern(Op::Call(name.into()), &args, shape)
     }
 
+    /// u of `sumsq(u)`, `sum(u^2)`, `u @ u`.
+    fn square_summed(&self, op: &Op, id: Id) -> Option<Id> {
+        let args = self.args(id);
+        match op {
+            Op::Call(name) if &**name == "sumsq" => Some(args[0]),
+            Op::Call(name) if &**name == "sum" && *self.op(args[0]) == Op::Pow => {
+                let inner = self.args(args[0]);
+                self.is_number(inner[1], Rat::int(2)).then_some(inner[0])
+            }
+            Op::MatMul if args[0] == args[1] => Some(args[0]),
+            _ => None,
+        }
+    }
+
     pub fn along(&mut self, name: &str, id: Id, axis: usize) -> Id {
+        if let ("sum", 0, Some(summed)) = (name, axis, self.conv_summed(id)) {
+            return summed;
+        }
         let shape = self.shape(id).clone().map(|mut dims| {
             if axis < dims.len() {
                 dims.remove(axis);
@@ -390,7 +411,23 @@ impl Terms {
             return self.int(value);
         }
         // A polynomial prints as the expression that it is.
-        self.intern(Op::Name(dim.to_string().into()), &[], Some(Vec::new()))
+        let text: Symbol = dim.to_string().into();
+        if let Some(size) = dim.known() {
+            self.sizes.insert(text.clone(), size.clone());
+        }
+        self.intern(Op::Name(text), &[], Some(Vec::new()))
+    }
+
+    /// The size that a value is: a number, a name, or what `dim_term` made.
+    pub fn value_as_dim(&mut self, id: Id) -> Option<Poly> {
+        match self.op(id).clone() {
+            Op::Number(value) => value.as_int().map(Poly::constant),
+            Op::Name(name) if self.is_scalar(id) => match self.sizes.get(&name) {
+                Some(size) => Some(size.clone()),
+                None => self.dim(&name).known().cloned(),
+            },
+            _ => None,
+        }
     }
 
     /// The number of elements.
@@ -470,6 +507,7 @@ impl Terms {
             Op::Along(name, axis) => self.along(name, args[0], *axis),
             Op::Rows(name) => self.rows(name, args[0]),
             Op::Index(indices) => self.index(args[0], indices.clone()),
+            Op::Conv(conv) => self.conv(conv, args),
             Op::Opaque(..) | Op::Gradient(_) | Op::Adjoint(_) => self.intern(op.clone(), &args, shape.clone()),
         }
     }

@@ -191,12 +191,13 @@ fn tighter(terms: &mut Terms, a: Id, b: Id, by: &str) -> Id {
 /// Shrinking comes before projecting.
 fn rank(atom: &str) -> usize {
     match atom {
-        "norm1" | "huber" | "elastic_net" => 0,
-        "nonneg" | "box" | "ball_inf" => 1,
-        "norm2" | "norm" | "group_norm" => 2,
-        "count" | "at_most" => 3,
-        "ball2" => 4,
-        _ => 5,
+        "tv1" => 0,
+        "norm1" | "huber" | "elastic_net" => 1,
+        "nonneg" | "box" | "ball_inf" => 2,
+        "norm2" | "norm" | "group_norm" => 3,
+        "count" | "at_most" => 4,
+        "ball2" => 5,
+        _ => 6,
     }
 }
 
@@ -209,6 +210,8 @@ fn composes(terms: &Terms, first: &Piece, second: &Piece) -> bool {
     match (&*first.atom, &*second.atom) {
         (first, second) if BY_ELEMENTS.contains(&first) && INTERVALS.contains(&second) => true,
         ("norm1", "norm2" | "norm" | "group_norm") => true,
+        // Friedman, Hastie, Hoefling and Tibshirani, Ann. Appl. Stat. 2007.
+        ("tv1", "norm1") => true,
         // A cone, then a function of the norm, or a choice of the largest elements.
         ("nonneg", "norm2" | "norm" | "ball2" | "at_most" | "count") => true,
         ("norm1", "ball2") => true,

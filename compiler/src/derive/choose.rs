@@ -11,7 +11,7 @@ use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Problem, Symbol};
 use std::collections::HashSet;
 
 /// Methods in the order in which they are tried, with the reason that is given.
-const ORDER: [(&str, &str); 8] = [
+const ORDER: [(&str, &str); 9] = [
     ("accelerated_gradient", "every term is convex with a gradient whose change is bounded"),
     ("gradient_descent", "every term has a gradient whose change is bounded"),
     (
@@ -23,6 +23,7 @@ const ORDER: [(&str, &str); 8] = [
         "backtracking_proximal_gradient",
         "no bound of the change of the gradient is known, so that the step is found on the way",
     ),
+    ("mirror_descent", "the blocks lie on the simplex, with an entropy on it, and the rest is smooth"),
     ("admm", "a function with a proximal operator is applied to a linear map, and the rest is quadratic"),
     ("pdhg", "a function with a proximal operator is applied to a linear map"),
     ("gradient_descent", "every term has a gradient"),
@@ -56,7 +57,8 @@ pub fn method(catalogue: &Catalogue, analysis: &mut Analysis, request: &Request)
         match roles::assign(&mut analysis.terms, &analysis.parts, &analysis.abilities, &method, &fitting) {
             // A method for more than there is has a simpler one before it.
             Ok(assigned) if behind_map(&assigned) || !name.starts_with("admm") => {
-                return Ok(Choice { method, assigned, reason: reason.to_string() });
+                let reason = reason.to_string() + &beside(catalogue, analysis, name);
+                return Ok(Choice { method, assigned, reason });
             }
             Ok(_) => {}
             Err(diagnostic) => {
@@ -70,6 +72,18 @@ pub fn method(catalogue: &Catalogue, analysis: &mut Analysis, request: &Request)
                 .help("name one: `derive P by M`; the message then says which term stands in its way"),
         )
     }))
+}
+
+/// What is said of entropic steps where they fit and another method was taken.
+fn beside(catalogue: &Catalogue, analysis: &mut Analysis, taken: &str) -> String {
+    let none = |_: &[&str]| String::new();
+    let fits = catalogue.method("mirror_descent").filter(|_| taken != "mirror_descent").is_some_and(|method| {
+        roles::assign(&mut analysis.terms, &analysis.parts, &analysis.abilities, method, &none).is_ok()
+    });
+    match fits {
+        true => "; `by mirror_descent` fits as well, with steps by the entropy in place of projections".to_string(),
+        false => String::new(),
+    }
 }
 
 fn behind_map(assigned: &roles::Assigned) -> bool {
@@ -98,7 +112,7 @@ fn fitting_methods(catalogue: &Catalogue, wanted: &[&str]) -> String {
 }
 
 /// Every term is convex, as far as its form says.
-fn is_convex(analysis: &Analysis) -> bool {
+pub fn is_convex(analysis: &Analysis) -> bool {
     analysis.moving().all(|(part, ability)| {
         let sign = analysis.terms.as_number(part.weight).is_none_or(|weight| !weight.is_negative());
         let form = match &part.kind {

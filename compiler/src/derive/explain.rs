@@ -83,6 +83,7 @@ fn role(analysis: &mut Analysis, name: &Symbol, filled: &Filled) -> String {
     let (what, parts) = match filled {
         Filled::Smooth(parts) => ("by gradient".to_string(), parts),
         Filled::Proximal(_, parts) => ("by proximal operator".to_string(), parts),
+        Filled::Entropic(parts) => ("by entropy".to_string(), parts),
         Filled::Mapped(map, parts) => (format!("by proximal operator after the map {map}"), parts),
     };
     let texts: Vec<String> = parts.iter().map(|i| term_text(analysis, *i)).collect();

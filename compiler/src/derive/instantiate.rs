@@ -4,23 +4,25 @@
 //! block, all of them seeing the values from before (`previous`), and norms and sums go over all blocks together. Names of
 //! the method that the problem has too get the block's name as suffix.
 
-use super::calculus::{Applier, Refusal};
+mod locals;
+mod maps;
+mod roles;
+
 use super::catalogue::Catalogue;
 use super::layer::Layer;
 use super::normal::Part;
-use super::rat::Rat;
 use super::read::{Names, Reader};
-use super::roles::{Assigned, Filled};
-use super::smooth;
-use super::term::{Id, Terms};
+use super::roles::Assigned;
+use super::term::Terms;
 use super::{tree, write};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{
-    ArgValue, BinaryOp, Binder, Expr, ExprKind, Init, Let, LetKind, Method, Path, Problem, Solver, SolverBody, Stmt,
-    StmtKind, Symbol, Trivia, Until,
+    ArgValue, Binder, Expr, ExprKind, Init, Let, LetKind, Method, Path, Problem, Solver, SolverBody, Stmt, StmtKind,
+    Symbol, Trivia, Until,
 };
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// What a method is instantiated with.
 pub struct Site<'a> {
@@ -44,6 +46,8 @@ type Res<T> = Result<T, Box<Diagnostic>>;
 /// A method while it becomes a solver.
 pub struct Instance<'a, 'b> {
     site: &'b mut Site<'a>,
+    /// The method, with the names that it binds inside expressions out of the way.
+    method: Rc<Method>,
     /// Names of the method, and their names in the solver, for each block if they are as wide as the variable.
     names: HashMap<Symbol, Vec<Symbol>>,
     wide: HashSet<Symbol>,
@@ -60,6 +64,9 @@ pub struct Instance<'a, 'b> {
     pub layers: Vec<Layer>,
     origins: Vec<(Symbol, Origin)>,
 }
+
+/// Functions of std that terms are written with.
+const OF_STD: [&str; 3] = ["conv1_norm", "conv2_norm", "outer"];
 
 /// Where a let of the solver comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,7 +115,14 @@ pub fn instantiate(site: &mut Site, name: &str) -> Res<Made> {
     crate::types::names_in(&site.problem.objective, &mut |name| {
         taken.insert(name.into());
     });
+    for constraint in &site.problem.constraints {
+        crate::types::names_in(&constraint.expr, &mut |name| {
+            taken.insert(name.into());
+        });
+    }
+    let method = Rc::new(locals::renamed(site.method, &taken));
     let mut instance = Instance {
+        method,
         names: HashMap::new(),
         wide: HashSet::new(),
         taken,
@@ -148,7 +162,7 @@ impl Instance<'_, '_> {
     }
 
     fn solver(&mut self, name: &str) -> Res<Solver> {
-        let method = self.site.method;
+        let method = self.method.clone();
         let [variable] = method.over.as_slice() else {
             return Err(Box::new(Diagnostic::error(
                 "E0334",
@@ -215,6 +229,7 @@ impl Instance<'_, '_> {
             until,
         };
         let body = super::tidy::tidied(body, &result);
+        self.check_of_std(&body)?;
         Ok(Solver { name: tree::named(name), params: self.site.problem.params.clone(), result, body })
     }
 
@@ -229,7 +244,57 @@ impl Instance<'_, '_> {
             .chain(self.site.problem.over.iter().map(|block| block.name.text.clone()))
             .collect();
         let needed = ["grad", "norm", "opnorm", "max", "eye", "tol", "sum", "zeros", "flat", "vjp", "solve", "prox"];
-        own.into_iter().find(|name| needed.contains(&&**name))
+        let convolutions = ["conv1_norm", "conv2_norm", "conv1_adjoint", "conv2_adjoint"];
+        let called = self.called_by_method();
+        own.into_iter().find(|name| {
+            needed.contains(&&**name) || convolutions.contains(&&**name) || called.iter().any(|word| word == name)
+        })
+    }
+
+    /// Functions of std that derivations call mean those of std.
+    fn check_of_std(&self, body: &SolverBody) -> Res<()> {
+        let mut hidden: Option<Symbol> = None;
+        let mut see = |e: &Expr| {
+            crate::types::names_in(e, &mut |name| {
+                if OF_STD.contains(&name) && self.site.catalogue.defines(name) {
+                    hidden.get_or_insert(name.into());
+                }
+            });
+        };
+        body.lets.iter().for_each(|binding| crate::types::values_of(binding, &mut see));
+        for stmt in &body.step {
+            match &stmt.kind {
+                StmtKind::Let(binding) => crate::types::values_of(binding, &mut see),
+                StmtKind::Assign { value, .. } => see(value),
+                StmtKind::Param(_) => {}
+            }
+        }
+        match hidden {
+            None => Ok(()),
+            Some(name) => Err(Box::new(
+                Diagnostic::error(
+                    "E0343",
+                    self.site.at,
+                    format!("the solver needs the function `{name}` of std, and the script has its own"),
+                )
+                .help("give that function another name"),
+            )),
+        }
+    }
+
+    /// The functions that the method's text calls and that are none of its own names.
+    fn called_by_method(&self) -> Vec<Symbol> {
+        let method = self.method.clone();
+        let mut found: Vec<Symbol> = Vec::new();
+        let mut see = |e: &Expr| builtins_called(e, &mut found);
+        for stmt in &method.body.step {
+            match &stmt.kind {
+                StmtKind::Let(binding) => crate::types::values_of(binding, &mut see),
+                StmtKind::Assign { value, .. } => see(value),
+                StmtKind::Param(_) => {}
+            }
+        }
+        found
     }
 
     /// A name in the solver for a name of the method.
@@ -295,7 +360,7 @@ impl Instance<'_, '_> {
 
     fn state(&mut self, init: &Init, states: &mut Vec<Init>) -> Res<()> {
         let text = &init.binder.name.text;
-        let is_variable = self.site.method.over[0].text == *text;
+        let is_variable = self.method.over[0].text == *text;
         let wide = is_variable || (init.binder.ty.is_none() && self.is_wide(&init.value));
         if !wide {
             let value = self.expr(&init.value, None)?;
@@ -472,7 +537,7 @@ impl Instance<'_, '_> {
                     self.site.at,
                     format!(
                         "`{}` has a loop over its variable, which is one block; the problem has several",
-                        self.site.method.name.text
+                        self.method.name.text
                     ),
                 )
                 .help("take a method with a fixed step, such as `proximal_gradient`"),
@@ -531,7 +596,9 @@ impl Instance<'_, '_> {
     fn called(&mut self, e: &Expr, func: &Expr, args: &[&Expr], block: Option<usize>) -> Res<Option<Expr>> {
         match (&func.kind, args) {
             // lipschitz(f), opnorm(K)
-            (ExprKind::Name(word), [of]) if &**word == "lipschitz" && self.role(of).is_some() => {
+            (ExprKind::Name(word), of)
+                if &**word == "lipschitz" && !of.is_empty() && of.iter().all(|of| self.role(of).is_some()) =>
+            {
                 Ok(Some(self.lipschitz(of)?))
             }
             (ExprKind::Name(word), [of]) if &**word == "opnorm" && self.map(of).is_some() => {
@@ -580,170 +647,6 @@ impl Instance<'_, '_> {
         }
     }
 
-    fn role(&self, e: &Expr) -> Option<&Filled> {
-        match &e.kind {
-            ExprKind::Name(name) => self.site.assigned.get(name),
-            _ => None,
-        }
-    }
-
-    fn map(&self, e: &Expr) -> Option<Vec<usize>> {
-        match &e.kind {
-            ExprKind::Name(name) => self.site.assigned.map(name).map(<[usize]>::to_vec),
-            _ => None,
-        }
-    }
-
-    /// An expression in each block.
-    fn at_blocks(&mut self, e: &Expr) -> Res<Vec<Expr>> {
-        (0..self.blocks()).map(|block| self.expr(e, Some(block))).collect()
-    }
-
-    fn smooth_parts(&self, e: &Expr) -> Vec<usize> {
-        match self.role(e) {
-            Some(Filled::Smooth(parts)) => parts.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn lipschitz(&mut self, of: &Expr) -> Res<Expr> {
-        let mut bounds = Vec::new();
-        for i in self.smooth_parts(of) {
-            let part = &self.site.parts[i];
-            match smooth::lipschitz(self.site.terms, part) {
-                Some(bound) => bounds.push(bound),
-                None => {
-                    return Err(Box::new(
-                        Diagnostic::error("E0344", part.span, "no bound is known of how fast the gradient of this term changes, so that no step size follows")
-                            .label(self.site.at, format!("`{}` needs one", self.site.method.name.text))
-                            .help("take a method that finds its step: `by backtracking_proximal_gradient`; or write the term with functions whose curvature is known, such as `softplus`"),
-                    ));
-                }
-            }
-        }
-        let total = self.site.terms.add(bounds);
-        if self.site.terms.is_number(total, Rat::ZERO) {
-            // Without curvature any step is allowed.
-            return Ok(tree::int(1));
-        }
-        Ok(write::write(self.site.terms, total))
-    }
-
-    fn value(&mut self, role: &str, at: &[Expr]) -> Res<Expr> {
-        let parts = match self.site.assigned.get(role) {
-            Some(Filled::Smooth(parts) | Filled::Proximal(_, parts) | Filled::Mapped(_, parts)) => parts.clone(),
-            None => Vec::new(),
-        };
-        let at = self.named_points(at, 2);
-        let values: Vec<Id> = parts.iter().map(|i| smooth::value(self.site.terms, &self.site.parts[*i])).collect();
-        let total = self.site.terms.add(values);
-        Ok(self.write_at(total, &at))
-    }
-
-    /// Points that are written several times get a name.
-    fn named_points(&mut self, at: &[Expr], uses: usize) -> Vec<Expr> {
-        at.iter()
-            .map(|point| {
-                if uses < 2 || self.inside > 0 || tree::is_atomic(point) {
-                    return point.clone();
-                }
-                let own = self.fresh("point", None);
-                self.pending.push(tree::let_(&own, point.clone()));
-                tree::name(&own)
-            })
-            .collect()
-    }
-
-    fn write_at(&self, id: Id, at: &[Expr]) -> Expr {
-        let blocks: Vec<Option<Expr>> = at.iter().cloned().map(Some).collect();
-        write::Writer { terms: self.site.terms, blocks: &blocks }.write(id)
-    }
-
-    fn gradient(&mut self, of: &Expr, at: &[Expr], block: usize) -> Res<Expr> {
-        let mut gradients = Vec::new();
-        for i in self.smooth_parts(of) {
-            let part = self.site.parts[i].clone();
-            gradients.push(smooth::gradient(self.site.terms, &part, block));
-        }
-        let shape = self.site.terms.block_shape(block).clone();
-        if gradients.is_empty() {
-            return Ok(write::zeros(&shape));
-        }
-        let total = self.site.terms.add(gradients);
-        let at = self.named_points(at, 2);
-        Ok(self.write_at(total, &at))
-    }
-
-    fn proximal(&mut self, e: &Expr, of: &Expr, at: Expr, t: Expr, block: usize) -> Res<Expr> {
-        if let ExprKind::Call { func, args } = &of.kind
-            && let (ExprKind::Name(word), [arg]) = (&func.kind, args.as_slice())
-            && &**word == "conjugate"
-            && let ArgValue::Expr(inner) = &arg.value
-        {
-            return self.conjugate(inner, at, t, block);
-        }
-        match self.role(of) {
-            Some(Filled::Proximal(operators, _)) => {
-                let operator = operators[block].clone();
-                let at = if self.site.layer { self.layered(at, block)? } else { at };
-                self.applied(&operator, at, &t, block)
-            }
-            Some(Filled::Smooth(parts)) => {
-                let parts = parts.clone();
-                self.minimizer(&parts, at, t, block)
-            }
-            Some(Filled::Mapped(_, parts)) => {
-                let parts = parts.clone();
-                let operator = self.mapped_operator(&parts)?;
-                self.applied(&operator, at, &t, block)
-            }
-            None => Err(Box::new(Diagnostic::error("E0334", e.span, "`prox` in a method is of one of its roles"))),
-        }
-    }
-
-    fn applied(&mut self, operator: &super::calculus::Proximal, at: Expr, t: &Expr, block: usize) -> Res<Expr> {
-        let several = self.blocks() > 1;
-        let Instance { site, taken, lets, values, stable, origins, .. } = self;
-        let own: HashSet<Symbol> = site.problem.params.iter().map(|param| param.name.text.clone()).collect();
-        let catalogue = site.catalogue;
-        let hidden = |name: &str| own.contains(name);
-        let data = own.clone();
-        let block_name = site.problem.over[block].name.text.clone();
-        let mut name = |value: Expr| -> Expr {
-            let mut steady = true;
-            crate::types::names_in(&value, &mut |name| {
-                let known = stable.contains(name) || data.contains(name) || crate::builtins::find(name).is_some();
-                steady &=
-                    known || site.kept.iter().any(|binding| binds(binding, name)) || catalogue.function(name).is_some();
-            });
-            if tree::is_atomic(&value) || !steady {
-                return value;
-            }
-            let text = crate::syntax::pretty::expr(&value);
-            if let Some(known) = values.get(&text) {
-                return tree::name(known);
-            }
-            let mut own: Symbol = if several { format!("theta_{block_name}").into() } else { "theta".into() };
-            if taken.contains(&own) {
-                own = format!("theta_{block_name}").into();
-            }
-            let base = own.clone();
-            let mut number = 2;
-            while taken.contains(&own) {
-                own = format!("{base}{number}").into();
-                number += 1;
-            }
-            taken.insert(own.clone());
-            stable.insert(own.clone());
-            values.insert(text, own.clone());
-            origins.push((own.clone(), Origin::Threshold));
-            lets.push(tree::let_(&own, value));
-            tree::name(&own)
-        };
-        let mut applier = Applier { terms: site.terms, catalogue, hidden: &hidden, name: &mut name };
-        applier.apply(operator, at, t).map_err(|refusal| Box::new(no_operator(&refusal)))
-    }
-
     /// The affine argument of an update, as one map of each input and state.
     fn layered(&mut self, e: Expr, block: usize) -> Res<Expr> {
         let mut states: Vec<Symbol> = Vec::new();
@@ -785,190 +688,23 @@ impl Instance<'_, '_> {
         self.layers.push(layer);
         Ok(tree::put(&value, &put))
     }
-
-    /// prox_{t g*}(u) = u - t prox_{g/t}(u/t), Moreau's identity.
-    fn conjugate(&mut self, of: &Expr, at: Expr, t: Expr, block: usize) -> Res<Expr> {
-        let operator = match self.role(of) {
-            Some(Filled::Proximal(operators, _)) => operators[block].clone(),
-            Some(Filled::Mapped(_, parts)) => {
-                let parts = parts.clone();
-                self.mapped_operator(&parts)?
-            }
-            Some(Filled::Smooth(_)) | None => {
-                return Err(Box::new(Diagnostic::error(
-                    "E0334",
-                    of.span,
-                    "`conjugate` in a method is of a proximable role",
-                )));
-            }
-        };
-        let at = self.named_points(&[at], 2).swap_remove(0);
-        let inner = tree::chain(at.clone(), vec![(BinaryOp::Div, t.clone())]);
-        let inverse = tree::chain(tree::int(1), vec![(BinaryOp::Div, t.clone())]);
-        let inner = self.applied(&operator, inner, &inverse, block)?;
-        Ok(tree::sub(at, tree::chain(t, vec![(BinaryOp::Mul, inner)])))
-    }
-
-    /// The operator of a term behind a map, as a function of the map's value.
-    fn mapped_operator(&mut self, parts: &[usize]) -> Res<super::calculus::Proximal> {
-        let mut pieces = Vec::new();
-        for i in parts {
-            let part = &self.site.parts[*i];
-            let super::normal::Kind::Atom(atom) = &part.kind else { continue };
-            let block =
-                (0..self.site.problem.over.len()).find(|block| self.site.terms.depends(part.arg, *block)).unwrap_or(0);
-            let var = self.site.terms.block(block);
-            let offset = self.site.terms.offset(part.arg, var);
-            let zero = matches!(self.site.terms.op(offset), super::term::Op::Number(Rat::ZERO));
-            let factor = self.site.terms.int(1);
-            pieces.push(super::calculus::Piece {
-                atom: atom.clone(),
-                extra: part.extra.clone(),
-                weight: part.weight,
-                factor,
-                shift: if zero { None } else { Some(offset) },
-                span: part.span,
-                constraint: part.constraint,
-            });
-        }
-        super::calculus::proximal(self.site.terms, pieces).map_err(|refusal| Box::new(no_operator(&refusal)))
-    }
-
-    /// The map of a role, as a term in its block.
-    fn map_term(&mut self, name: &str) -> Res<(Id, usize)> {
-        let parts = self.site.assigned.map(name).map(<[usize]>::to_vec).unwrap_or_default();
-        match parts.as_slice() {
-            [] => Ok((self.site.terms.block(0), 0)),
-            [only] => {
-                let arg = self.site.parts[*only].arg;
-                let block = (0..self.blocks()).find(|block| self.site.terms.depends(arg, *block)).unwrap_or(0);
-                let var = self.site.terms.block(block);
-                Ok((self.site.terms.linear_part(arg, var), block))
-            }
-            [first, second, ..] => {
-                let (first, second) = (&self.site.parts[*first], &self.site.parts[*second]);
-                if self.map_of(first) == self.map_of(second) {
-                    let map = self.map_of(first);
-                    return Ok((map, 0));
-                }
-                Err(Box::new(
-                    Diagnostic::error("E0341", second.span, format!("`{}` takes the terms behind one linear map; this is a second one", self.site.method.name.text))
-                        .label(first.span, "the first")
-                        .help("put both maps into one, `concat(K1 @ y, K2 @ y)`, or replace one of the terms by a smooth one, such as `huber` for a norm"),
-                ))
-            }
-        }
-    }
-
-    fn map_of(&mut self, part: &Part) -> Id {
-        let block =
-            (0..self.site.problem.over.len()).find(|block| self.site.terms.depends(part.arg, *block)).unwrap_or(0);
-        let var = self.site.terms.block(block);
-        self.site.terms.linear_part(part.arg, var)
-    }
-
-    fn mapped(&mut self, name: &str, at: &[Expr]) -> Res<Expr> {
-        let (map, own) = self.map_term(name)?;
-        // A map takes zero to zero.
-        let shape = self.site.terms.shape(map).clone();
-        if at[own] == write::zeros(self.site.terms.block_shape(own)) && shape.is_some() {
-            return Ok(write::zeros(&shape));
-        }
-        let at = self.named_points(at, if tree::is_atomic(&at[0]) { 1 } else { 2 });
-        Ok(self.write_at(map, &at))
-    }
-
-    fn map_norm(&mut self, of: &Expr) -> Res<Expr> {
-        let ExprKind::Name(name) = &of.kind else { return Ok(tree::int(1)) };
-        let (map, block) = self.map_term(name)?;
-        let var = self.site.terms.block(block);
-        match self.site.terms.norm_bound(map, var) {
-            Some(bound) => Ok(write::write(self.site.terms, bound)),
-            None => Err(Box::new(
-                Diagnostic::error("E0344", self.site.at, "no bound is known of the norm of the linear map")
-                    .help("write the map with products, convolutions, slices and sums; or give the step yourself, in a method of your own"),
-            )),
-        }
-    }
-
-    fn adjoint(&mut self, of: &Expr, u: Expr, block: usize) -> Res<Expr> {
-        let ExprKind::Name(name) = &of.kind else { return Ok(u) };
-        let (map, own) = self.map_term(name)?;
-        if own != block {
-            return Ok(write::zeros(self.site.terms.block_shape(block)));
-        }
-        let var = self.site.terms.block(block);
-        let hole: Symbol = "the cotangent".into();
-        let shape = self.site.terms.shape(map).clone();
-        self.site.terms.declare_name(&hole, shape);
-        let cotangent = self.site.terms.name(&hole);
-        let back = self.site.terms.adjoint(map, var, cotangent);
-        let u = self.named_points(&[u], 2).swap_remove(0);
-        let written = write::Writer { terms: self.site.terms, blocks: &[] }.write_with(back, &hole, &u);
-        Ok(written)
-    }
-
-    /// argmin_u t f(u) + |u - at|^2/2 for a quadratic f: one linear solve.
-    fn minimizer(&mut self, parts: &[usize], at: Expr, t: Expr, block: usize) -> Res<Expr> {
-        let var = self.site.terms.block(block);
-        let mut gradients = Vec::new();
-        for i in parts {
-            let part = self.site.parts[*i].clone();
-            gradients.push(smooth::gradient(self.site.terms, &part, block));
-        }
-        let total = self.site.terms.add(gradients);
-        let map = self.site.terms.linear_part(total, var);
-        let offset = self.site.terms.offset(total, var);
-        let step: Symbol = "the step".into();
-        let t_id = self.site.terms.scalar_name(&step);
-        let hole: Symbol = "the point".into();
-        let shape = self.site.terms.shape(var).clone();
-        self.site.terms.declare_name(&hole, shape);
-        let point = self.site.terms.name(&hole);
-        let terms = &mut *self.site.terms;
-        // (I + t H) u = point - t c
-        let moved = terms.mul(vec![t_id, offset]);
-        let right = terms.sub(point, moved);
-        let solution = match terms.factor_of(map, var) {
-            Some(factor) => {
-                let one = terms.int(1);
-                let scaled = terms.mul(vec![t_id, factor]);
-                let divisor = terms.add(vec![one, scaled]);
-                terms.div(right, divisor)
-            }
-            None => match terms.matrix_of(map, var) {
-                Some(matrix) => {
-                    let scaled = terms.mul(vec![t_id, matrix]);
-                    let identity = terms.matrix_of(var, var);
-                    let Some(identity) = identity else { return Ok(at) };
-                    let whole = terms.add(vec![identity, scaled]);
-                    let shape = terms.shape(var).clone();
-                    terms.intern(super::term::Op::Call("solve".into()), &[whole, right], shape)
-                }
-                None => {
-                    let span = parts.first().map_or(self.site.at, |i| self.site.parts[*i].span);
-                    return Err(Box::new(
-                        Diagnostic::error("E0345", span, "the exact minimizer of these terms needs the matrix of their map, and it is not written as one")
-                            .label(self.site.at, format!("`{}` minimizes them exactly", self.site.method.name.text))
-                            .help("take a method that uses gradients only, such as `pdhg`; or write the map as a product with a matrix"),
-                    ));
-                }
-            },
-        };
-        let writer = write::Writer { terms: self.site.terms, blocks: &[] };
-        let written = writer.write_with(solution, &step, &t);
-        Ok(tree::put(&written, &[(hole, at)]))
-    }
-}
-
-fn binds(binding: &Let, name: &str) -> bool {
-    let mut found = false;
-    crate::types::names_bound(binding, &mut |own| found |= own == name);
-    found
 }
 
 fn is_start(e: &Expr) -> bool {
     matches!(&e.kind, ExprKind::Name(name) if &**name == "start")
+}
+
+/// The functions of the compiler that are called in it.
+fn builtins_called(e: &Expr, found: &mut Vec<Symbol>) {
+    if let ExprKind::Call { func, .. } = &e.kind
+        && let ExprKind::Name(name) = &func.kind
+        && crate::builtins::find(name).is_some()
+    {
+        found.push(name.clone());
+    }
+    for part in crate::syntax::walk::children(e) {
+        builtins_called(part, found);
+    }
 }
 
 /// A proximal operator is called in it.
@@ -976,9 +712,4 @@ fn has_operator(e: &Expr) -> bool {
     let mut found = false;
     crate::types::names_in(e, &mut |name| found |= name == "prox");
     found
-}
-
-fn no_operator(refusal: &Refusal) -> Diagnostic {
-    Diagnostic::error("E0341", refusal.span, format!("no proximal operator is known here: {}", refusal.reason))
-        .help("declare a function of this term with its own `prox` rule, or replace it by a smooth one, such as `huber` for an absolute value")
 }

@@ -90,6 +90,9 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
     if vars.iter().any(|(_, var, _)| !terms.is_affine(id, *var)) || !has_product(terms, id) {
         return None;
     }
+    if let Some((after, kernels)) = with_kernels(terms, id) {
+        return Some(convolution_layer(terms, e, after, kernels));
+    }
     let mut rest = id;
     let mut parts: Vec<Id> = Vec::new();
     let mut new: Vec<(Symbol, Expr)> = Vec::new();
@@ -164,13 +167,7 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
         ExprKind::Neg(inner) => tree::sub(sum, *inner),
         kind => tree::chain(sum, vec![(crate::syntax::ast::BinaryOp::Add, tree::expr(kind))]),
     })?;
-    let after = tree::rewrite(&after, &mut |part| match &part.kind {
-        ExprKind::Name(name) => {
-            let previous = name.strip_prefix("previous ")?;
-            Some(tree::expr(ExprKind::Previous(tree::named(previous))))
-        }
-        _ => None,
-    });
+    let after = with_previous(&after);
     if new.is_empty() {
         return None;
     }
@@ -178,9 +175,77 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
     Some((after, new, Layer { before: pretty::expr(e), after: shown, lets: told, takes, gives }))
 }
 
+fn with_previous(e: &Expr) -> Expr {
+    tree::rewrite(e, &mut |part| match &part.kind {
+        ExprKind::Name(name) => {
+            let previous = name.strip_prefix("previous ")?;
+            Some(tree::expr(ExprKind::Previous(tree::named(previous))))
+        }
+        _ => None,
+    })
+}
+
+/// The sum with the scalars before each convolution in its kernel, which becomes a let; these kernels. `None` if there is no
+/// such convolution.
+///
+/// Convolutions are not split by linearity: the composed kernel of a convolution and its transpose is four times as large, and not
+/// exact at an edge.
+fn with_kernels(terms: &mut Terms, id: Id) -> Option<(Id, Vec<(Symbol, Id)>)> {
+    let parts: Vec<Id> = if *terms.op(id) == Op::Add { terms.args(id).to_vec() } else { vec![id] };
+    let mut kernels: Vec<(Symbol, Id)> = Vec::new();
+    let mut sum = Vec::new();
+    for part in parts {
+        let (factor, rest) = terms.split_scale(part);
+        let factors = if *terms.op(rest) == Op::Mul { terms.args(rest).to_vec() } else { vec![rest] };
+        let (convs, scalars): (Vec<Id>, Vec<Id>) =
+            factors.into_iter().partition(|id| matches!(terms.op(*id), Op::Conv(_)));
+        let ([only], true) = (convs.as_slice(), scalars.iter().all(|id| terms.is_scalar(*id))) else {
+            sum.push(part);
+            continue;
+        };
+        let (Op::Conv(conv), args, shape) = (terms.op(*only).clone(), terms.args(*only), terms.shape(*only).clone())
+        else {
+            continue;
+        };
+        let scalars = terms.mul(scalars);
+        let kernel = terms.mul(vec![scalars, args[1]]);
+        let kernel = terms.scale(factor.abs(), kernel);
+        let known = kernels.iter().find(|(_, known)| *known == kernel).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| {
+            let name: Symbol = if kernels.is_empty() { "W".into() } else { format!("W{}", kernels.len() + 1).into() };
+            kernels.push((name.clone(), kernel));
+            name
+        });
+        let placeholder: Symbol = format!("let {name}").into();
+        let of_kernel = terms.shape(kernel).clone();
+        terms.declare_name(&placeholder, of_kernel);
+        let mut args = args.to_vec();
+        args[1] = terms.name(&placeholder);
+        if factor.is_negative() {
+            args[0] = terms.neg(args[0]);
+        }
+        sum.push(terms.intern(Op::Conv(conv), &args, shape));
+    }
+    (!kernels.is_empty()).then(|| (terms.add(sum), kernels))
+}
+
+fn convolution_layer(terms: &mut Terms, e: &Expr, after: Id, kernels: Vec<(Symbol, Id)>) -> Split {
+    let after = with_previous(&write::write(terms, after));
+    let mut lets = Vec::new();
+    let mut told = Vec::new();
+    for (name, kernel) in kernels {
+        let value = write::write(terms, kernel);
+        told.push((name.clone(), pretty::expr(&value), shape_text(terms, kernel)));
+        lets.push((name, value));
+    }
+    let shown = pretty::expr(&after).replace("let ", "");
+    (after, lets, Layer { before: pretty::expr(e), after: shown, lets: told })
+}
+
 /// A product with a matrix or a function is in it: there is something to split.
 fn has_product(terms: &Terms, id: Id) -> bool {
-    matches!(terms.op(id), Op::MatMul | Op::Call(_)) || terms.args(id).iter().any(|arg| has_product(terms, *arg))
+    matches!(terms.op(id), Op::MatMul | Op::Call(_) | Op::Conv(_))
+        || terms.args(id).iter().any(|arg| has_product(terms, *arg))
 }
 
 fn shape_text(shape: &Shape) -> String {

@@ -9,7 +9,7 @@ use crate::types::dim::{Dim, Poly};
 use std::collections::HashMap;
 
 /// Functions of the compiler and of std that are linear in their first argument, the others given.
-const LINEAR: [&str; 9] = ["sum", "mean", "reverse", "cumsum", "diag", "real", "conv2", "conv2_adjoint", "gather"];
+const LINEAR: [&str; 7] = ["sum", "mean", "reverse", "cumsum", "diag", "real", "gather"];
 
 impl Terms {
     /// Whether a variable is in a term.
@@ -36,6 +36,7 @@ impl Terms {
             Op::Rows(name) => &**name == "sum" && self.is_affine(args[0], var),
             Op::Call(name) if &**name == "concat" => args.iter().all(|arg| self.is_affine(*arg, var)),
             Op::Call(name) if LINEAR.contains(&&**name) => with.as_slice() == [args[0]] && self.is_affine(args[0], var),
+            Op::Conv(_) => with.as_slice() == [args[0]] && self.is_affine(args[0], var),
             Op::Adjoint(_) => with.as_slice() == [args[1]] && self.is_affine(args[1], var),
             Op::Pow | Op::Call(_) | Op::Opaque(..) | Op::Gradient(_) => false,
             Op::Number(_) | Op::Literal(_) | Op::Name(_) | Op::Block(_) => true,
@@ -57,6 +58,11 @@ impl Terms {
                 let args =
                     node.args.iter().map(|arg| if self.has(*arg, var) { self.linear_part(*arg, var) } else { *arg });
                 let args: Vec<Id> = args.collect();
+                self.remake(&node.op, args, &node.shape)
+            }
+            Op::Conv(_) => {
+                let first = self.linear_part(node.args[0], var);
+                let args = std::iter::once(first).chain(node.args[1..].iter().copied()).collect();
                 self.remake(&node.op, args, &node.shape)
             }
             Op::Call(name) if &**name != "concat" => {
@@ -208,6 +214,7 @@ impl Terms {
                             self.matmul(turned, u)
                         }
                         (1, 1) => self.mul(vec![u, a]),
+                        (1, 2) => self.outer(a, u),
                         _ => return None,
                     };
                     (b, product)
@@ -216,6 +223,7 @@ impl Terms {
                         (1, 1) => self.mul(vec![u, b]),
                         // a @ B = B' @ a for a vector a.
                         (1, 2) => self.matmul(b, u),
+                        (2, 1) => self.outer(u, b),
                         (2, 2) => {
                             let turned = self.transpose(b);
                             self.matmul(u, turned)
@@ -240,19 +248,20 @@ impl Terms {
                 let filled = self.filled(share, args[0]);
                 self.adjoint_known(args[0], var, filled)
             }
-            // The sum over the first axis of a matrix: u for each row.
-            Op::Along(name, 0) if &**name == "sum" && self.rank(args[0]) == Some(2) => {
+            // The sum over the first axis: u for each of what was added.
+            Op::Along(name, 0) if &**name == "sum" => {
                 let filled = self.filled(u, args[0]);
                 self.adjoint_known(args[0], var, filled)
             }
-            Op::Call(name) if &**name == "conv2" && args.len() == 2 => {
-                let back = self.call("conv2_adjoint", vec![u, args[1]]);
-                let back = self.shaped_like(back, args[0]);
+            // Over the columns of a matrix: the transpose of that.
+            Op::Along(name, 1) if &**name == "sum" && self.rank(args[0]) == Some(2) => {
+                let turned = self.transpose(args[0]);
+                let filled = self.filled(u, turned);
+                let back = self.transpose(filled);
                 self.adjoint_known(args[0], var, back)
             }
-            Op::Call(name) if &**name == "conv2_adjoint" && args.len() == 2 => {
-                let back = self.call("conv2", vec![u, args[1]]);
-                let back = self.shaped_like(back, args[0]);
+            Op::Conv(_) => {
+                let back = self.conv_adjoint(map, u)?;
                 self.adjoint_known(args[0], var, back)
             }
             Op::Call(name) if &**name == "reverse" => {
@@ -265,6 +274,13 @@ impl Terms {
             }
             _ => None,
         }
+    }
+
+    /// The matrix of the products of two vectors' elements.
+    fn outer(&mut self, a: Id, b: Id) -> Id {
+        let dim = |terms: &Terms, id: Id| terms.shape(id).as_ref().and_then(|dims| dims.first().cloned());
+        let shape = dim(self, a).zip(dim(self, b)).map(|(rows, columns)| vec![rows, columns]);
+        self.intern(Op::Call("outer".into()), &[a, b], shape)
     }
 
     /// A cotangent for an operand that was stretched by the broadcasting rule: summed over the new axes.
@@ -290,12 +306,6 @@ impl Terms {
         }
         // Kept as a product with ones, so that it has all elements.
         self.intern(Op::Mul, &[u, ones], shape)
-    }
-
-    fn shaped_like(&mut self, id: Id, like: Id) -> Id {
-        let shape = self.shape(like).clone();
-        let node = self.node(id).clone();
-        if node.shape.is_some() { id } else { self.intern(node.op, &node.args, shape) }
     }
 
     /// The adjoint of a slice of the first axis: zeros before and after.
@@ -380,9 +390,23 @@ impl Terms {
                 let inner = self.norm_bound(args[0], var)?;
                 Some(self.mul(vec![root, inner]))
             }
-            // Each output is a sum of shifted inputs, weighted by the kernel.
-            Op::Call(name) if matches!(&*name, "conv2" | "conv2_adjoint") && args.len() == 2 => {
-                let size = self.call("norm1", vec![args[1]]);
+            // |sum(v) / n| <= |v| / sqrt(n)
+            Op::Call(name) if &*name == "mean" => {
+                let size = self.size(args[0])?;
+                let root = self.call("sqrt", vec![size]);
+                let inner = self.norm_bound(args[0], var)?;
+                Some(self.div(inner, root))
+            }
+            // Each result is a sum of as many as the axis has.
+            Op::Along(name, axis) if &*name == "sum" => {
+                let extent = self.shape(args[0]).as_ref()?.get(axis)?.clone();
+                let extent = self.dim_term(&extent);
+                let root = self.call("sqrt", vec![extent]);
+                let inner = self.norm_bound(args[0], var)?;
+                Some(self.mul(vec![root, inner]))
+            }
+            Op::Conv(_) => {
+                let size = self.conv_norm(map)?;
                 let inner = self.norm_bound(args[0], var)?;
                 Some(self.mul(vec![size, inner]))
             }

@@ -169,7 +169,7 @@ impl Normalizer<'_> {
     /// Affine in each block, but with a product of two blocks.
     fn bilinear(&self, id: Id) -> bool {
         let args = self.terms.args(id);
-        let product = matches!(self.terms.op(id), Op::Mul | Op::MatMul)
+        let product = matches!(self.terms.op(id), Op::Mul | Op::MatMul | Op::Conv(_))
             && args.iter().filter(|arg| !self.terms.is_constant(**arg)).count() > 1;
         product || args.iter().any(|arg| self.bilinear(*arg))
     }
@@ -198,6 +198,8 @@ impl Normalizer<'_> {
             return self.split(inside, weight, outer);
         }
         match self.terms.op(inside).clone() {
+            // What is stretched to which shape is not known.
+            Op::Add if self.terms.rank(inside).is_none() => self.sum_whole(inside, weight, outer),
             Op::Add => {
                 for arg in args.iter() {
                     let span = self.span_of(*arg, outer);

@@ -2,6 +2,7 @@
 
 use super::calculus::{self, Piece, Proximal, Refusal};
 use super::catalogue::Catalogue;
+use super::kinks;
 use super::normal::{Kind, Part};
 use super::rat::Rat;
 use super::smooth;
@@ -15,6 +16,8 @@ use crate::syntax::ast::{Method, Symbol};
 pub struct Ability {
     /// It has a gradient.
     pub smooth: bool,
+    /// What keeps it from having one.
+    pub kink: Option<String>,
     /// Its gradient is affine.
     pub quadratic: bool,
     /// Its operator, for each block that is in it; only if it has one block.
@@ -40,7 +43,8 @@ pub fn ability(terms: &mut Terms, catalogue: &Catalogue, part: &Part) -> Ability
         }),
         other => other,
     };
-    let smooth = smooth::is_smooth(terms, part);
+    let kink = kinks::of_part(terms, catalogue, part);
+    let smooth = kink.is_none();
     let affine = blocks.iter().all(|block| {
         let var = terms.block(*block);
         terms.is_affine(part.arg, var)
@@ -51,7 +55,7 @@ pub fn ability(terms: &mut Terms, catalogue: &Catalogue, part: &Part) -> Ability
         _ => false,
     };
     let lipschitz = if smooth { smooth::lipschitz(terms, part) } else { None };
-    Ability { smooth, quadratic, proximal, of_map, lipschitz }
+    Ability { smooth, kink, quadratic, proximal, of_map, lipschitz }
 }
 
 /// The terms of each role of a method.
@@ -68,6 +72,8 @@ pub enum Filled {
     Proximal(Vec<Proximal>, Vec<usize>),
     /// Terms behind a linear map, with the map's name in the method.
     Mapped(Symbol, Vec<usize>),
+    /// The simplex of each block, and entropies on it.
+    Entropic(Vec<usize>),
 }
 
 impl Assigned {
@@ -95,7 +101,7 @@ pub fn assign(
     let role = |word: &str| method.roles.iter().find(|role| &*role.role.text == word);
     let plain = method.roles.iter().find(|role| &*role.role.text == "proximable" && role.of.is_none());
     let mapped = method.roles.iter().find(|role| role.of.is_some());
-    let (smooth, quadratic) = (role("smooth"), role("quadratic"));
+    let (smooth, quadratic, entropic) = (role("smooth"), role("quadratic"), role("entropic"));
     for role in &method.roles {
         if !matches!(&*role.role.text, "smooth" | "quadratic" | "proximable" | "linear" | "entropic") {
             let message =
@@ -106,8 +112,13 @@ pub fn assign(
     let mut by_gradient = Vec::new();
     let mut by_operator = Vec::new();
     let mut behind = Vec::new();
+    let mut on_simplex = Vec::new();
     for (i, (part, ability)) in parts.iter().zip(abilities).enumerate() {
         if part.kind == Kind::Constant {
+            continue;
+        }
+        if entropic.is_some() && is_entropic(terms, ability) {
+            on_simplex.push(i);
             continue;
         }
         let has_operator = ability.proximal.is_ok();
@@ -123,8 +134,11 @@ pub fn assign(
         } else if mapped.is_some() && ability.of_map {
             behind.push(i);
         } else {
-            return Err(Box::new(misfit(terms, part, ability, method, methods)));
+            return Err(Box::new(misfit(part, ability, method, methods)));
         }
+    }
+    if entropic.is_some() {
+        all_on_simplex(terms, parts, &on_simplex, method)?;
     }
     let mut assigned = Assigned::default();
     for role in &method.roles {
@@ -144,11 +158,39 @@ pub fn assign(
                 }
                 Filled::Proximal(operators, own)
             }
+            ("entropic", _) => Filled::Entropic(std::mem::take(&mut on_simplex)),
             _ => Filled::Smooth(std::mem::take(&mut by_gradient)),
         };
         assigned.roles.push((role.name.text.clone(), filled));
     }
     Ok(assigned)
+}
+
+/// The simplex or an entropy, of a block itself.
+fn is_entropic(terms: &Terms, ability: &Ability) -> bool {
+    let Ok((_, piece)) = &ability.proximal else { return false };
+    let whole = piece.shift.is_none() && terms.is_number(piece.factor, Rat::ONE);
+    whole && matches!(&*piece.atom, "simplex" | "negentropy")
+}
+
+/// Each block is constrained to the simplex.
+fn all_on_simplex(
+    terms: &mut Terms,
+    parts: &[Part],
+    entropic: &[usize],
+    method: &Method,
+) -> Result<(), Box<Diagnostic>> {
+    for block in 0..terms.block_count() {
+        if entropic.iter().any(|i| parts[*i].constraint && terms.depends(parts[*i].arg, block)) {
+            continue;
+        }
+        let (name, id) = (terms.block_name(block).clone(), terms.block(block));
+        let message = format!("`{}` moves on the simplex, and `{name}` is not said to be there", method.name.text);
+        return Err(Box::new(Diagnostic::error("E0350", terms.span(id), message).help(format!(
+            "add `subject to {name} in simplex`, or take a method that projects, such as `by proximal_gradient`"
+        ))));
+    }
+    Ok(())
 }
 
 fn refused(refusal: &Refusal) -> Diagnostic {
@@ -157,13 +199,7 @@ fn refused(refusal: &Refusal) -> Diagnostic {
 }
 
 /// The error at a term that has no place in a method.
-fn misfit(
-    terms: &Terms,
-    part: &Part,
-    ability: &Ability,
-    method: &Method,
-    methods: &dyn Fn(&[&str]) -> String,
-) -> Diagnostic {
+fn misfit(part: &Part, ability: &Ability, method: &Method, methods: &dyn Fn(&[&str]) -> String) -> Diagnostic {
     let roles: Vec<String> = method
         .roles
         .iter()
@@ -173,16 +209,9 @@ fn misfit(
         })
         .collect();
     let message = format!("`{}` has no place for this term", method.name.text);
-    let not_smooth = match smooth::kink(terms, part.arg) {
-        Some(name) => format!("it is not smooth: `{name}` has a kink"),
-        None => match &part.kind {
-            Kind::Atom(name) => format!("it is not smooth: `{name}` has a kink"),
-            _ => "it is not of a form that has a gradient here".to_string(),
-        },
-    };
-    let mut diagnostic = Diagnostic::error("E0341", part.span, message).here(match ability.smooth {
-        true => "smooth".to_string(),
-        false => not_smooth,
+    let mut diagnostic = Diagnostic::error("E0341", part.span, message).here(match &ability.kink {
+        None => "smooth".to_string(),
+        Some(kink) => format!("it is not smooth: {kink}"),
     });
     if let Err(refusal) = &ability.proximal
         && !ability.smooth

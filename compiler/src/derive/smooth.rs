@@ -63,64 +63,6 @@ pub fn separable(name: &str) -> Option<Separable> {
     rows().into_iter().find(|row| row.name == name)
 }
 
-/// Whether a term has a gradient everywhere that can be taken.
-pub fn is_smooth(terms: &Terms, part: &Part) -> bool {
-    match &part.kind {
-        Kind::Square | Kind::Form | Kind::Linear | Kind::Separable(_) | Kind::Constant => {
-            differentiable(terms, part.arg)
-        }
-        Kind::Atom(name) => &**name == "huber" && differentiable(terms, part.arg),
-        Kind::General => differentiable(terms, part.arg),
-    }
-}
-
-/// All operations on the way to the blocks have derivatives that do not jump.
-fn differentiable(terms: &Terms, id: Id) -> bool {
-    if terms.is_constant(id) {
-        return true;
-    }
-    let kinked = match terms.op(id) {
-        Op::Call(name) => matches!(
-            &**name,
-            "abs"
-                | "sign"
-                | "floor"
-                | "ceil"
-                | "round"
-                | "max"
-                | "min"
-                | "norm"
-                | "norm1"
-                | "count"
-                | "relu"
-                | "soft"
-                | "hard"
-                | "clip"
-                | "leaky"
-                | "sort"
-                | "argsort"
-                | "where"
-                | "quantile"
-                | "opnorm"
-        ),
-        Op::Along(name, _) | Op::Rows(name) => matches!(&**name, "max" | "min" | "norm" | "norm1"),
-        _ => false,
-    };
-    !kinked && terms.args(id).iter().all(|arg| differentiable(terms, *arg))
-}
-
-/// The first operation on the way to the blocks that has a kink, as it is called.
-pub fn kink(terms: &Terms, id: Id) -> Option<String> {
-    if terms.is_constant(id) || differentiable(terms, id) {
-        return None;
-    }
-    let inner = terms.args(id).iter().find_map(|arg| kink(terms, *arg));
-    inner.or_else(|| match terms.op(id) {
-        Op::Call(name) | Op::Along(name, _) | Op::Rows(name) => Some(name.to_string()),
-        _ => None,
-    })
-}
-
 /// The gradient of a term in a block, at the blocks.
 pub fn gradient(terms: &mut Terms, part: &Part, block: usize) -> Id {
     let var = terms.block(block);
@@ -206,8 +148,27 @@ pub fn value(terms: &mut Terms, part: &Part) -> Id {
     terms.mul(vec![part.weight, function])
 }
 
+/// The gradient of `w * sum(v * log(v))`, without its part that is the same for all elements, which moves nothing on the simplex.
+pub fn entropy_gradient(terms: &mut Terms, part: &Part) -> Id {
+    let least = terms.intern(Op::Literal("1e-30".into()), &[], Some(Vec::new()));
+    let inside = terms.call("max", vec![part.arg, least]);
+    let log = terms.call("log", vec![inside]);
+    terms.mul(vec![part.weight, log])
+}
+
 /// A bound of the Lipschitz constant of the gradient of a term in all blocks together; `None` where none is known.
 pub fn lipschitz(terms: &mut Terms, part: &Part) -> Option<Id> {
+    curvature(terms, part, false)
+}
+
+/// A bound of the curvature of a term relative to the entropy on the simplex: the L with
+/// `f(y) <= f(x) + <f'(x), y - x> + L * sum(y * log(y / x))`. By Pinsker's inequality a bound in the 1-norm is one, and a map M has there
+/// the norm of its longest column.
+pub fn lipschitz_to_entropy(terms: &mut Terms, part: &Part) -> Option<Id> {
+    curvature(terms, part, true)
+}
+
+fn curvature(terms: &mut Terms, part: &Part, to_entropy: bool) -> Option<Id> {
     let factor = match &part.kind {
         Kind::Linear | Kind::Constant => return Some(terms.int(0)),
         Kind::Square => terms.int(2),
@@ -233,9 +194,20 @@ pub fn lipschitz(terms: &mut Terms, part: &Part) -> Option<Id> {
             return None;
         }
         let map = terms.linear_part(part.arg, var);
-        let bound = terms.norm_bound(map, var)?;
-        let two = terms.int(2);
-        squares.push(terms.pow(bound, two));
+        let matrix = if to_entropy && map != var { terms.matrix_of(map, var) } else { None };
+        squares.push(match matrix {
+            Some(matrix) => {
+                let two = terms.int(2);
+                let squared = terms.pow(matrix, two);
+                let columns = terms.along("sum", squared, 0);
+                terms.call("max", vec![columns])
+            }
+            None => {
+                let bound = terms.norm_bound(map, var)?;
+                let two = terms.int(2);
+                terms.pow(bound, two)
+            }
+        });
     }
     let total = terms.add(squares);
     let weight = match terms.as_number(part.weight) {

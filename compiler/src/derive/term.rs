@@ -4,6 +4,7 @@
 //! node. Each node keeps the place of the source that first made it. `build` has the constructors, which keep terms in a
 //! normal form; nothing else makes nodes.
 
+use super::convolution::Conv;
 use super::rat::Rat;
 use crate::source::Span;
 use crate::syntax::ast::{Expr, Symbol};
@@ -42,6 +43,8 @@ pub enum Op {
     Along(Symbol, usize),
     /// A function of each row: `f(each X)`.
     Rows(Symbol),
+    /// A convolution or its transpose: the image, the kernel, extents, named arguments.
+    Conv(Conv),
     /// `x[...]`
     Index(Vec<Ix>),
     /// An expression that is kept as it was written; its arguments stand for these names in it.
@@ -85,6 +88,8 @@ pub struct Terms {
     /// The shapes of names and blocks.
     names: HashMap<Symbol, Shape>,
     blocks: Vec<(Symbol, Shape)>,
+    /// Sizes that are no single name or number, by their text.
+    pub sizes: HashMap<Symbol, Poly>,
     /// The place that new nodes come from.
     pub here: Option<Span>,
 }
@@ -224,6 +229,18 @@ impl Terms {
         let node = &mut self.nodes[id.0 as usize];
         if node.span.is_none() {
             node.span = span;
+        }
+    }
+
+    /// The number of nodes.
+    pub fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Says where a term stands if it is newer than the first `before` nodes.
+    pub fn moved(&mut self, id: Id, before: usize, span: Span) {
+        if id.0 as usize >= before {
+            self.nodes[id.0 as usize].span = span;
         }
     }
 

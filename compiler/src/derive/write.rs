@@ -1,5 +1,6 @@
 //! Terms to trees: the inverse of `read`, with differences, quotients and the order that a person would write.
 
+use super::convolution::Conv;
 use super::rat::Rat;
 use super::term::{Id, Ix, Op, Shape, Terms};
 use super::tree;
@@ -60,6 +61,7 @@ impl Writer<'_> {
                 func: Box::new(tree::name(name)),
                 args: vec![Arg { name: None, value: ArgValue::Each(1, self.write(args[0])), span: Span::NONE }],
             }),
+            Op::Conv(conv) => self.convolution(conv, &args),
             Op::Index(indices) => tree::expr(ExprKind::Index {
                 base: Box::new(self.write(args[0])),
                 indices: self.indices(args[0], indices),
@@ -79,6 +81,21 @@ impl Writer<'_> {
                 tree::apply(tree::apply(transposed, vec![at]), vec![self.write(args[1])])
             }
         }
+    }
+
+    fn convolution(&self, conv: &Conv, args: &[Id]) -> Expr {
+        let unnamed = args.len() - conv.named.len();
+        let written = args.iter().enumerate().map(|(i, arg)| {
+            let value = self.write(*arg);
+            match i.checked_sub(unnamed) {
+                Some(at) => {
+                    Arg { name: Some(tree::named(&conv.named[at])), value: ArgValue::Expr(value), span: Span::NONE }
+                }
+                None if conv.mapped && i < 2 => Arg { name: None, value: ArgValue::Each(1, value), span: Span::NONE },
+                None => tree::arg(value),
+            }
+        });
+        tree::expr(ExprKind::Call { func: Box::new(tree::name(conv.name())), args: written.collect() })
     }
 
     /// `fn(y: real[n]) = e`, a function of a block.
@@ -251,7 +268,8 @@ pub fn number(value: Rat) -> Expr {
 
 /// A name; a dimension that is a polynomial is the expression that it prints as.
 fn name_or_dim(text: &Symbol) -> Expr {
-    if !text.contains(|c: char| "+-*/%( ".contains(c)) {
+    let number = text.starts_with(|c: char| c.is_ascii_digit());
+    if !number && !text.contains(|c: char| "+-*/%( ".contains(c)) {
         return tree::name(text);
     }
     tree::parse(text).unwrap_or_else(|| tree::name(text))

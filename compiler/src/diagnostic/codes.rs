@@ -343,6 +343,12 @@ pub const ROWS: &[Row] = &[
             that another one implies. The solver is derived all the same.",
     },
     Row {
+        code: Code("E0350"),
+        title: "a method for the simplex, and a block that is not on it",
+        explanation: "Mirror descent takes multiplicative steps, which keep a vector on the simplex: no negative elements, and \
+            a sum of 1. The problem must say that its blocks are there.",
+    },
+    Row {
         code: Code("E0355"),
         title: "a learned step",
         explanation: "A warning: all layers of a network share one learned step of a derived solver. The solver computes its step so \

@@ -606,7 +606,8 @@ impl<'s> Ctx<'s> {
                 [x, axis] => {
                     let shape = self.shape(x)?;
                     let axis = static_int(axis, self.span, "an axis")?;
-                    match usize::try_from(axis).ok().and_then(|a| shape.get(a)) {
+                    let at = if axis < 0 { axis + shape.len() as i64 } else { axis };
+                    match usize::try_from(at).ok().and_then(|at| shape.get(at)) {
                         Some(&n) => Ok(Value::Int(n as i64)),
                         None => fail(
                             "E0407",

@@ -89,6 +89,8 @@ enum Form {
     Bank,
     /// Several channels, each with the one kernel.
     Each,
+    /// Several channels, each with a kernel of its own, summed.
+    Sum,
     /// Several channels summed, several kernels.
     Channels,
 }
@@ -99,6 +101,7 @@ impl Form {
             (0, 0) => Some(Form::Single),
             (0, 1) => Some(Form::Bank),
             (1, 0) => Some(Form::Each),
+            (1, 1) => Some(Form::Sum),
             (1, 2) => Some(Form::Channels),
             _ => None,
         }
@@ -132,7 +135,7 @@ impl<'s> Ctx<'s> {
         let (x, k) = (self.var(&x)?, self.var(&k)?);
         let result = plan.emit(self.builder(), x, k);
         let mut to = match form {
-            Form::Single => vec![],
+            Form::Single | Form::Sum => vec![],
             Form::Each => vec![sizes[0]],
             Form::Bank | Form::Channels => vec![sizes[1]],
         };
@@ -155,6 +158,7 @@ impl<'s> Ctx<'s> {
         let (sy, sk) = (self.shape(&y)?, self.shape(&k)?);
         let form = match (sy.len().checked_sub(axes), sk.len().checked_sub(axes)) {
             (Some(0), Some(0)) => Some(Form::Single),
+            (Some(0), Some(1)) => Some(Form::Sum),
             (Some(1), Some(1)) => Some(Form::Bank),
             (Some(1), Some(0)) => Some(Form::Each),
             (Some(1), Some(2)) => Some(Form::Channels),
@@ -221,7 +225,7 @@ impl<'s> Ctx<'s> {
         let mut to = match form {
             Form::Single | Form::Bank => vec![],
             Form::Each => vec![images[0]],
-            Form::Channels => vec![images[1]],
+            Form::Sum | Form::Channels => vec![images[1]],
         };
         to.extend(&image[2 - axes..]);
         self.reshape(&result, &to)
@@ -415,6 +419,7 @@ fn stack(shape: &[usize], axes: usize, form: Form, image: bool) -> [usize; 4] {
     match (form, front) {
         // The channels of one image, or several images of one channel.
         (Form::Channels, [c]) if image => to[1] = *c,
+        (Form::Sum, [c]) => to[1] = *c,
         (Form::Channels, [o, c]) => (to[0], to[1]) = (*o, *c),
         (_, [n]) => to[0] = *n,
         _ => {}

@@ -656,7 +656,7 @@ fn cut_texts_never_panic() {
 }
 
 /// A tree without the places of its nodes.
-pub(crate) fn without_spans(module: &Module) -> String {
+fn without_spans(module: &Module) -> String {
     let text = format!("{module:?}");
     let mut parts = text.split("Span { ");
     let mut result = parts.next().unwrap_or_default().to_string();

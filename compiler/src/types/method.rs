@@ -17,7 +17,7 @@ const ROLES: &[(&str, &[&str])] = &[
     ("quadratic", &["grad", "lipschitz", "prox"]),
     ("proximable", &["prox", "conjugate"]),
     ("linear", &["grad"]),
-    ("entropic", &["prox"]),
+    ("entropic", &["grad", "lipschitz"]),
 ];
 
 /// What a template asks of linear maps.
@@ -122,6 +122,13 @@ fn asked(ctx: &mut Ctx, method: &ast::Method, what: &Symbol, args: &[ast::Arg], 
     let of_functions = ROLES.iter().any(|(_, known)| known.contains(&&**what));
     let of_maps = OF_MAPS.contains(&&**what);
     if !of_functions && !of_maps {
+        return;
+    }
+    // A bound may be of several functions together.
+    if &**what == "lipschitz" && args.len() > 1 {
+        for arg in args {
+            asked(ctx, method, what, std::slice::from_ref(arg), span);
+        }
         return;
     }
     let target = match args {

@@ -1,11 +1,12 @@
 //! What is printed is what was derived: random problems, with names that the solver would like for itself.
 
-use super::Ground;
+use super::ground::Ground;
+use super::trees::bare;
 use crate::driver::{Options, Sink, run_text};
 use crate::run::Message;
 use crate::script::Output;
 use crate::source::SourceMap;
-use crate::syntax::ast::{ItemKind, Trivia};
+use crate::syntax::ast::ItemKind;
 use crate::syntax::{self, ast, pretty};
 use std::rc::Rc;
 
@@ -91,17 +92,6 @@ const METHODS: [&str; 9] = [
     "primal_dual",
     "iterative_hard_thresholding",
 ];
-
-/// A solver's tree without places.
-fn bare(solver: &ast::Solver) -> String {
-    let item = ast::Item {
-        kind: ItemKind::Solver(Rc::new(solver.clone())),
-        span: crate::source::Span::NONE,
-        doc: Vec::new(),
-        trivia: Trivia::default(),
-    };
-    syntax::tests::without_spans(&ast::Module { items: vec![item], end: Trivia::default() })
-}
 
 /// The one solver of a text.
 fn parsed(text: &str) -> ast::Solver {

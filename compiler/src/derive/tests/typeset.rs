@@ -1,6 +1,6 @@
 //! LaTeX of problems and solvers, whole; and what `--explain` says.
 
-use super::Ground;
+use super::ground::Ground;
 use crate::derive::article::article;
 
 const PROBLEMS: &str = "\

@@ -224,9 +224,9 @@ pub fn size(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
         return Some(Ty::static_int(elements(dims)));
     }
     let Some(number) = given.int(ctx, 1)?.as_constant() else { return Some(Ty::int()) };
-    match usize::try_from(number).ok().and_then(|axis| dims.get(axis)) {
+    let at = if number < 0 { number + dims.len() as i64 } else { number };
+    match usize::try_from(at).ok().and_then(|at| dims.get(at)) {
         Some(dim) => Some(Ty::static_int(dim.clone())),
-        None if number < 0 => Some(Ty::int()),
         None => {
             let operand = &given.args[0].operand;
             let message = format!("there is no axis {number} in {}", operand.shown());

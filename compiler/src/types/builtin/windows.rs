@@ -93,7 +93,9 @@ pub fn conv(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
         (Some(0), Some(0), _) => (vec![], None),
         (Some(1), Some(0), _) => (vec![dx[0].clone()], None),
         (Some(0), Some(1), false) => (vec![dk[0].clone()], None),
+        (Some(1), Some(1), false) => (vec![], Some((&dx[0], &dk[0]))),
         (Some(1), Some(2), false) => (vec![dk[0].clone()], Some((&dx[0], &dk[1]))),
+        (Some(0), Some(1), true) => (vec![dk[0].clone()], None),
         (Some(1), Some(1), true) => (vec![], Some((&dx[0], &dk[0]))),
         (Some(1), Some(2), true) => (vec![dk[1].clone()], Some((&dx[0], &dk[0]))),
         _ => {
@@ -149,16 +151,16 @@ pub fn conv(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
 fn usage(axes: usize, adjoint: bool) -> &'static str {
     match (axes, adjoint) {
         (1, false) => {
-            "a signal real[n] goes with kernels real[p] and real[o, p], channels real[c, n] with kernels real[p] and real[o, c, p]"
+            "a signal real[n] goes with kernels real[p] and real[o, p], channels real[c, n] with kernels real[p], real[c, p] and real[o, c, p]"
         }
         (1, true) => {
-            "a result real[n] goes with a kernel real[p], results real[o, n] with kernels real[p], real[o, p] and real[o, c, p]"
+            "a result real[n] goes with kernels real[p] and real[c, p], results real[o, n] with kernels real[p], real[o, p] and real[o, c, p]"
         }
         (_, false) => {
-            "an image real[h, w] goes with kernels real[p, q] and real[o, p, q], channels real[c, h, w] with kernels real[p, q] and real[o, c, p, q]"
+            "an image real[h, w] goes with kernels real[p, q] and real[o, p, q], channels real[c, h, w] with kernels real[p, q], real[c, p, q] and real[o, c, p, q]"
         }
         (_, true) => {
-            "a result real[h, w] goes with a kernel real[p, q], results real[o, h, w] with kernels real[p, q], real[o, p, q] and real[o, c, p, q]"
+            "a result real[h, w] goes with kernels real[p, q] and real[c, p, q], results real[o, h, w] with kernels real[p, q], real[o, p, q] and real[o, c, p, q]"
         }
     }
 }
