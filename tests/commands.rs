@@ -214,6 +214,35 @@ fn tests_of_scripts() {
 }
 
 #[test]
+fn ways_to_compute_the_same_are_compared() {
+    let folder = Folder::new("costs");
+    folder.file(
+        "costs.dp",
+        "solver halves(a: real[n]) -> x {\n    state x: real[n] = 0\n    step x <- x - (x - a) / 2\n    until norm(x - previous x) <= 1e-3 * tol\n}\n\
+         compare_costs(gradient_ways(halves, sumsq, passes: 60, last: 2), [1, 2])\n\
+         compare_costs({ one: fn(x) = 2 * x, two: fn(x) = x * x, three: 3 }, [1, 2], to: \"one\")\n",
+    );
+    let said = expect(&folder, "run costs.dp", 0, &["difference", "time", "memory"], &[]);
+    // A line for each way, with the difference that is known: the last two of 60 halvings contribute 3/4.
+    let line = |name: &str| {
+        let found =
+            said.out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {}", said.out));
+        found.split_whitespace().map(str::to_string).collect::<Vec<_>>()
+    };
+    for name in ["exact", "checkpointed", "implicit"] {
+        assert!(line(name)[1].parse::<f64>().expect("a number") < 1e-6, "{:?}", line(name));
+    }
+    assert_eq!((line("truncated")[1].as_str(), line("one")[1].as_str()), ("2.5e-1", "0.0e0"));
+    // [1, 4] against [2, 4]: 1 / sqrt(20).
+    assert_eq!(line("two")[1], "2.2e-1");
+    assert!(line("exact").len() == 6 && !said.out.contains("three"), "{}", said.out);
+    folder.file("wrong.dp", "compare_costs([1, 2], 3)\n");
+    expect(&folder, "run wrong.dp", 1, &[], &["E0310", "record of functions"]);
+    folder.file("name.dp", "compare_costs({ a: fn(x) = x }, 3, to: \"b\")\n");
+    expect(&folder, "run name.dp", 1, &[], &["E0302", "`b`", "a"]);
+}
+
+#[test]
 fn deep_nesting_does_not_overflow_the_stack() {
     let folder = Folder::new("stack");
     for depth in [200, 255, 300, 10_000] {
@@ -552,4 +581,38 @@ fn parameters_of_instances_are_saved_and_loaded() {
          assert all(stored.a.W == two.a.W)\nprint size(flat(stored))\n",
     );
     expect(&folder, "run save.dp", 0, &["24\n"], &[]);
+}
+
+#[test]
+fn networks_are_drawn() {
+    let folder = Folder::new("graph");
+    folder.file(
+        "net.dp",
+        "network net(x: real[4]) -> real[2] {\n    param inner = dense(4, 3)\n    param W: real[2, 3] = glorot\n    W @ relu(inner(x))\n}\n\
+         problem p(x: real[n]) { minimize over y: real[n]\n sumsq(x - y) }\nassert false\n",
+    );
+    // Nothing is run.
+    let shown =
+        expect(&folder, "graph net.dp net", 0, &["network net(x)", "inner(x)", "relu(·)", "learned: W", "▶"], &[]);
+    assert!(!shown.out.contains('\x1b'), "{}", shown.out);
+    expect(&folder, "graph net.dp net --to mermaid", 0, &["flowchart LR", "-->"], &[]);
+    expect(&folder, "graph net.dp net -o net.svg", 0, &[], &[]);
+    expect(&folder, "graph net.dp net.inner -o inner.png", 0, &[], &[]);
+    let file = |name: &str| std::fs::read(folder.0.join(name)).expect("the picture is written");
+    assert!(file("net.svg").starts_with(b"<svg") && file("inner.png").starts_with(b"\x89PNG"));
+    // Mistakes.
+    expect(&folder, "graph net.dp nett", 1, &[], &["E0301", "did you mean `net`"]);
+    expect(&folder, "graph net.dp p", 1, &[], &["E0360", "derive p"]);
+    expect(&folder, "graph net.dp net.outer", 1, &[], &["E0361", "`inner`"]);
+    expect(&folder, "graph net.dp net --inputs z", 1, &[], &["E0362", "`x`"]);
+    expect(&folder, "graph net.dp net -o net.pdf", 2, &[], &["net.pdf", ".svg"]);
+    expect(&folder, "graph net.dp net --to png", 2, &[], &["-o FILE"]);
+    expect(&folder, "graph net.dp net -o missing/net.svg", 1, &[], &["missing/net.svg"]);
+    expect(&folder, "graph missing.dp net", 1, &[], &["missing.dp"]);
+    folder.file(
+        "deep.dp",
+        "solver s(x: real) -> y {\n    state y: real = 0\n    step y <- sin(y + x)\n}\nlet deep = unroll s(_) for 5000\n",
+    );
+    expect(&folder, "graph deep.dp deep --layers all", 1, &[], &["E0363", "--layers ends"]);
+    expect(&folder, "graph deep.dp deep --layers ends", 0, &["layer 1", "· · ·", "layer 5000"], &[]);
 }

@@ -216,3 +216,50 @@ fn completions_formatting_and_outline() {
     assert!(client.hover(0, 4).contains("a : int"));
     client.end();
 }
+
+#[test]
+fn terms_of_problems_and_types_of_lets() {
+    let mut client = Client::new("lsp-terms");
+    let text = "\
+problem lasso(x: real[m], D: real[m, n], c: real) {
+    minimize over y: real[n]
+        1/2 * sumsq(x - D @ y) + c * norm1(y)
+}
+let D = unit_columns(normal(3, 4))
+let n = 3
+fn twice(v: real[k]) {
+    let w = 2 * v
+    w
+}
+let (a, b) = (D @ ones(4), true)
+print a, b
+";
+    assert_eq!(client.open(text), json!([]));
+    // The quadratic term and the norm, at a name and at an operator.
+    for (character, wanted) in [(22, "opnorm(D)^2"), (14, "quadratic"), (38, "proximable"), (34, "weight c")] {
+        let text = client.hover(2, character);
+        assert!(text.contains("term `") && text.contains(wanted), "{character}: {text}");
+    }
+    assert!(!client.hover(4, 4).contains("term"), "{}", client.hover(4, 4));
+    // While it is being written.
+    client.change("problem p(x: real[n]) {\n    minimize over y: real[n]\n        sumsq(x - y) +\n}\n");
+    client.at("hover", 2, 10);
+    client.change(text);
+    let uri = client.uri();
+    let mut hints = |from: u64, to: u64| -> Vec<(u64, u64, String)> {
+        let range = json!({ "start": { "line": from, "character": 0 }, "end": { "line": to, "character": 0 } });
+        let asked = json!({ "textDocument": { "uri": uri }, "range": range });
+        let found = client.ask("textDocument/inlayHint", asked);
+        let hint = |hint: &Value| {
+            let at = &hint["position"];
+            let label = hint["label"].as_str().expect("a text").to_string();
+            (at["line"].as_u64().expect("a line"), at["character"].as_u64().expect("a column"), label)
+        };
+        found.as_array().expect("a list").iter().map(hint).collect()
+    };
+    let all = hints(0, 20);
+    let wanted = [(4, 5, ": real[3, 4]"), (7, 9, ": real[k]"), (10, 6, ": real[3]"), (10, 9, ": bool")];
+    assert_eq!(all, wanted.map(|(line, column, label)| (line, column, label.to_string())));
+    assert_eq!(hints(5, 9).len(), 1);
+    client.end();
+}

@@ -119,6 +119,30 @@ fn every_page_is_in_the_table_of_contents() {
     expect_none(&complaints);
 }
 
+#[test]
+fn links_lead_to_files() {
+    let mut pages = files_below(&root().join("docs"), "md");
+    pages.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    let mut complaints = Vec::new();
+    let mut count = 0;
+    for path in pages {
+        let page = std::fs::read_to_string(&path).expect("a page can be read");
+        let folder = path.parent().expect("a page lies in a folder");
+        for (at, _) in page.match_indices("](") {
+            let target = page[at + 2..].split([')', '#']).next().unwrap_or("");
+            if target.is_empty() || target.contains("://") || target.contains(char::is_whitespace) {
+                continue;
+            }
+            count += 1;
+            if !folder.join(target).exists() {
+                complaints.push(format!("{}: `{target}` is not there", path.display()));
+            }
+        }
+    }
+    assert!(count > 30, "links are found: {count}");
+    expect_none(&complaints);
+}
+
 /// The first line of a definition, without its body.
 fn signature(sources: &SourceMap, item: &Item) -> Option<String> {
     let text = sources.text(item.span);
@@ -175,4 +199,35 @@ fn page_of_std_is_what_its_comments_give() {
         found == wanted,
         "docs/std.md is not what the comments of std give: UPDATE=1 cargo test page_of_std writes it"
     );
+}
+
+/// The first cells of the rows of a table, below a heading of a page.
+fn rows_below(page: &str, heading: &str) -> Vec<String> {
+    let part = page.split_once(heading).unwrap_or_else(|| panic!("no heading {heading}")).1;
+    let lines = part.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    lines
+        .skip(2)
+        .map(|line| line.trim_start_matches('|').split(" | ").next().unwrap_or("").trim().to_string())
+        .collect()
+}
+
+#[test]
+fn every_awkward_point_of_the_table_has_a_test_that_names_it() {
+    let page = std::fs::read_to_string(root().join("docs/numerics.md")).expect("the page");
+    let rows = rows_below(&page, "## Derivatives at awkward points");
+    assert!(rows.len() > 15, "{rows:?}");
+    let mut held: Vec<String> = Vec::new();
+    for file in files_below(&root().join("tests/run/derivatives"), "dp") {
+        let text = std::fs::read_to_string(&file).expect("a test");
+        let lines: Vec<&str> = text.lines().collect();
+        for (i, line) in lines.iter().enumerate() {
+            let Some(row) = line.strip_prefix("# row: ") else { continue };
+            let next = lines[i + 1..].iter().find(|line| !line.starts_with('#')).copied().unwrap_or("");
+            let kept = ["print ", "assert ", "fn ", "let "].iter().any(|word| next.starts_with(word));
+            assert!(kept && rows.iter().any(|known| known == row), "{}:{}: {row}", file.display(), i + 1);
+            held.push(row.to_string());
+        }
+    }
+    let open: Vec<&String> = rows.iter().filter(|row| !held.contains(row)).collect();
+    assert!(open.is_empty(), "no test holds {open:#?}");
 }

@@ -8,7 +8,7 @@ pub mod batch;
 pub mod linearize;
 pub mod transpose;
 
-mod flow;
+pub mod flow;
 mod residuals;
 mod rules;
 

@@ -124,6 +124,9 @@ pub enum Builtin {
     Slogdet,
     Qr,
     Eigh,
+    Lu,
+    ScatterAdd,
+    SolveBy,
     /// `fft(z)`, `ifft(z)`, along the last axis or `axis: i`, of reals or of a record {re, im}; a record.
     Fft,
     Ifft,
@@ -177,6 +180,7 @@ pub enum Builtin {
     Image,
     Files,
     CheckGrad,
+    CompareCosts,
     /// `check_prox(f, v, .., t)`: an error if a point is better than what the proximal operator of `f` gives.
     CheckProx,
     /// `explain_layer(relu, W, b)`: prints the objective on which a layer takes one step; its numbers as a record.
@@ -220,15 +224,15 @@ rows! {
     "zeros" Zeros "zeros(m, n)"; "ones" Ones "ones(m, n)"; "eye" Eye "eye(n)"; "range" Range "range(n), range(a, b)";
     "reshape" Reshape "reshape(x, m, n)"; "flat" Flat "flat(x)"; "concat" Concat "concat(a, b), concat(a, b, axis: i)";
     "permute" Permute "permute(x, 1, 0, 2)"; "reverse" Reverse "reverse(x), reverse(x, axis: i)"; "broadcast" Broadcast "broadcast(x, m, n)";
-    "diag" Diag "diag(v), diag(A)"; "one_hot" OneHot "one_hot(i, k)"; "gather" Gather "gather(x, i)";
+    "diag" Diag "diag(v), diag(A)"; "one_hot" OneHot "one_hot(i, k)"; "gather" Gather "gather(x, i)"; "scatter_add" ScatterAdd "scatter_add(x, i, u)";
     "pad" Pad "pad(x, n), pad(x, before, after), pad(x, n, mode: \"reflect\", axis: i)"; "roll" Roll "roll(x, by), roll(x, by, axis: i)";
     "conv1" Conv1 "conv1(x, k, stride: 1, dilation: 1, pad: \"valid\")"; "conv2" Conv2 "conv2(x, k, stride: 1, dilation: 1, pad: \"valid\")";
     "conv1_adjoint" Conv1Adjoint "conv1_adjoint(y, k), conv1_adjoint(y, k, n)"; "conv2_adjoint" Conv2Adjoint "conv2_adjoint(y, k), conv2_adjoint(y, k, h, w)";
     "pool_max" PoolMax "pool_max(x, p), pool_max(x, p, stride: s)"; "pool_mean" PoolMean "pool_mean(x, p), pool_mean(x, p, stride: s)";
     "pool_top" PoolTop "pool_top(x, p, k)"; "resize2" Resize2 "resize2(x, h, w), resize2(x, h, w, mode: \"nearest\")";
     "opnorm" Opnorm "opnorm(A)"; "svd" Svd "svd(A)"; "solve" Solve "solve(A, b)";
-    "solve_lower" SolveLower "solve_lower(L, b)"; "solve_upper" SolveUpper "solve_upper(U, b)"; "cholesky" Cholesky "cholesky(A)";
-    "det" Det "det(A)"; "slogdet" Slogdet "slogdet(A)"; "qr" Qr "qr(A)"; "eigh" Eigh "eigh(A)";
+    "solve_by" SolveBy "solve_by(method, A, b)"; "solve_lower" SolveLower "solve_lower(L, b)"; "solve_upper" SolveUpper "solve_upper(U, b)"; "cholesky" Cholesky "cholesky(A)";
+    "det" Det "det(A)"; "slogdet" Slogdet "slogdet(A)"; "lu" Lu "lu(A)"; "qr" Qr "qr(A)"; "eigh" Eigh "eigh(A)";
     "fft" Fft "fft(z), fft(z, axis: i)"; "ifft" Ifft "ifft(z), ifft(z, axis: i)";
     "normal" Normal "normal(m, n, key: k)"; "uniform" Uniform "uniform(m, n, key: k)"; "rademacher" Rademacher "rademacher(m, n, key: k)";
     "permutation" Permutation "permutation(n, key: k)"; "randint" Randint "randint(m, n, below: b, key: k)";
@@ -239,7 +243,7 @@ rows! {
     "prox" Prox "prox(f)(v, t)"; "stop_gradient" StopGradient "stop_gradient(x)"; "real" Real "real(x)"; "int" Int "int(x)"; "size" Size "size(x), size(x, i)"; "isfinite" IsFinite "isfinite(x)";
     "at" At "at(net, p)"; "first" First "first(net, k)";
     "load" Load "load(file)"; "load_images" LoadImages "load_images(path)"; "save" Save "save(file, x)"; "plot" Plot "plot(y, label: s, file: f)"; "scatter" Scatter "scatter(x, y, label: s, file: f)";
-    "hist" Hist "hist(x, bins: n, file: f)"; "heatmap" Heatmap "heatmap(A, file: f)"; "image" Image "image(X, columns: n, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)";
+    "hist" Hist "hist(x, bins: n, file: f)"; "heatmap" Heatmap "heatmap(A, file: f)"; "image" Image "image(X, columns: n, file: f)"; "files" Files "files(folder)"; "check_grad" CheckGrad "check_grad(f, x)"; "compare_costs" CompareCosts "compare_costs(ways, x, to: name)";
     "check_prox" CheckProx "check_prox(f, v, t)"; "explain_layer" ExplainLayer "explain_layer(relu, W, b)";
 }
 

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod bench;
+mod graph;
 mod session;
 mod testing;
 mod terminal;
@@ -23,7 +24,7 @@ use terminal::Terminal;
 
 const EXAMPLES: &str = "\
 Examples:
-  dp repl                                     a session at the prompt
+  dp repl                                     a session at the prompt: the place to begin
   dp -e 'sum([1, 2, 3]^2)'                    the value of an expression
   dp run examples/lista.dp                    run a script
   dp run examples/lista.dp --epochs 5         with a value for its `arg epochs`
@@ -31,11 +32,19 @@ Examples:
   dp run --precision f32 --seed 7 lista.dp    in single precision, with other random numbers
   dp derive lista.dp lasso --explain          the solver of an objective, and how it follows
   dp derive lista.dp lasso --latex            the same for a paper
+  dp graph lista.dp lista -o lista.svg        a picture of a network
   dp check *.dp                               look for mistakes without running anything
   dp test std examples                        run the tests in these folders
   dp fmt lista.dp                             write a file in the common form
   dp bench lista products                     measure groups of work
   dp explain E0301                            what a message means";
+
+const RUN: &str = "\
+Options that are not dp's own are values for the script's `arg` items: `--epochs 5` for `arg epochs: int`.
+All that follows `--` is for the script, also what is spelled like an option of dp.
+`dp run FILE --help` lists the arguments of the script.
+
+Ctrl-C ends a training after its step and keeps a checkpoint; the same command with --resume goes on.";
 
 /// Objectives become solvers, solvers become networks: a compiler for differentiable programs.
 #[derive(Parser)]
@@ -54,10 +63,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run a script.
-    ///
-    /// Options that are not dp's own are values for the script's `arg` items: `--epochs 5` for `arg epochs: int`.
-    /// All that follows `--` is for the script, also what is spelled like an option of dp.
-    #[command(after_help = "`dp run FILE --help` lists the arguments of the script.")]
+    #[command(after_help = RUN)]
     Run {
         /// Hold what is printed against the lines `#= ...` behind the statements, and fail if they differ.
         #[arg(long, conflicts_with = "update")]
@@ -72,14 +78,14 @@ enum Command {
         arguments: Vec<String>,
     },
     /// Enter expressions, definitions and statements at a prompt; `:help` tells more.
-    ///
-    /// Without a terminal the entries are read from the input, and plain text is written.
+    #[command(after_help = "Without a terminal the entries are read from the input, and plain text is written.")]
     Repl {
         /// A script that is run first.
         file: Option<PathBuf>,
     },
     /// Look for mistakes in files without running them.
     Check {
+        /// Scripts and modules.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -91,6 +97,7 @@ enum Command {
         /// Run scripts that have an argument `quick` in full, every script with two seeds, and end with a table of them.
         #[arg(long)]
         full: bool,
+        /// Files, or folders with `.dp` files.
         #[arg(default_value = ".")]
         paths: Vec<PathBuf>,
     },
@@ -136,12 +143,21 @@ enum Command {
         #[arg(long, conflicts_with = "explain")]
         latex: bool,
     },
+    /// Draw a solver, a network or a function: boxes with shapes, arrows, what is learned. Nothing is run.
+    #[command(after_help = graph::EXAMPLES)]
+    Graph(graph::Graph),
     /// Explain the code of a message, such as E0301; without a code, list all.
-    Explain { code: Option<String> },
+    Explain {
+        /// The code, as it stands in brackets before the message.
+        code: Option<String>,
+    },
     /// Serve an editor by the language server protocol, over the standard streams.
     Lsp,
     /// Write the completions of dp's commands for a shell: `dp completions bash >> ~/.bashrc`.
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// The shell that reads them.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// What a command came to.
@@ -209,6 +225,7 @@ fn command() -> ExitCode {
             let options = DeriveOptions { problem, method: by, layer, explain, latex, color };
             derive(&file, &options, &mut terminal)
         }
+        (Some(Command::Graph(graph)), _) => graph::graph(&graph, &mut terminal),
         (Some(Command::Bench { groups, threads, seconds, json }), _) => {
             match bench::bench(&groups, threads, seconds, json) {
                 Ok(()) => End::Good,

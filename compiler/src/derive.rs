@@ -31,7 +31,7 @@ mod steps;
 mod tell;
 mod term;
 mod tidy;
-mod tree;
+pub(crate) mod tree;
 pub mod trial;
 mod write;
 

@@ -1,5 +1,7 @@
 //! The pipeline as one readable function: read, parse, check, then run statement by statement.
 
+pub mod graph;
+pub mod terms;
 mod trial;
 
 pub use trial::tried;

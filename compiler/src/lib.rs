@@ -6,6 +6,7 @@
 //! - `syntax`: tokens (every byte is in one), layout (newlines, brackets, items), parser, tree. Parsing always gives a tree, with as
 //!   many good messages as there are mistakes; `pretty` prints a tree back as text that parses to the same tree.
 //! - `derive`: from an objective to a solver, source to source. It runs before the check, and what it gives is checked like the rest.
+//! - `diagram`: networks and solvers drawn: boxes, arrows, what is learned; laid out and written by ourselves.
 //! - `types`: names, types and symbolic dimensions, checked where a function is defined. It refuses no correct program: what only
 //!   sizes settle is left to lowering.
 //! - `lower`: traces the tree with concrete shapes into a Graph. Bodies of loops, branches, mapped and differentiated functions are
@@ -31,6 +32,7 @@ pub mod diagnostic;
 pub mod syntax;
 pub mod builtins;
 pub mod derive;
+pub mod diagram;
 pub mod types;
 pub mod lower;
 pub mod ad;

@@ -4,6 +4,7 @@
 //! milliseconds; answers are made from what the checker noted down (`types::seen`). Nothing is run.
 
 mod answer;
+mod hints;
 mod place;
 
 use crate::diagnostic::{Diagnostic, Severity};
@@ -54,6 +55,7 @@ fn serve(connection: &Connection) -> Result<(), String> {
         definition_provider: Some(OneOf::Left(true)),
         document_formatting_provider: Some(OneOf::Left(true)),
         document_symbol_provider: Some(OneOf::Left(true)),
+        inlay_hint_provider: Some(OneOf::Left(true)),
         completion_provider: Some(CompletionOptions {
             trigger_characters: Some(vec![".".to_string(), "\\".to_string()]),
             ..CompletionOptions::default()
@@ -93,6 +95,7 @@ impl Server<'_> {
             "textDocument/completion" => self.at(params, answer::completion),
             "textDocument/formatting" => self.of(params, answer::formatting),
             "textDocument/documentSymbol" => self.of(params, answer::symbols),
+            "textDocument/inlayHint" => self.hints(params),
             other => {
                 let message = format!("`{other}` is not answered");
                 return Response::new_err(id, ErrorCode::MethodNotFound as i32, message);
@@ -116,6 +119,12 @@ impl Server<'_> {
     fn of<T: Serialize>(&mut self, params: Value, answer: fn(&Document) -> T) -> Result<Value, String> {
         let uri: lsp_types::TextDocumentIdentifier = read(params.get("textDocument").cloned().unwrap_or_default())?;
         serde_json::to_value(answer(self.document(&uri.uri)?)).map_err(|e| e.to_string())
+    }
+
+    fn hints(&mut self, params: Value) -> Result<Value, String> {
+        let asked: lsp_types::InlayHintParams = read(params)?;
+        let document = self.document(&asked.text_document.uri)?;
+        serde_json::to_value(hints::hints(document, asked.range)).map_err(|e| e.to_string())
     }
 
     fn document(&self, uri: &Uri) -> Result<&Document, String> {

@@ -73,9 +73,22 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("diag", "The diagonal matrix of a vector, or the diagonal of a matrix."),
     ("one_hot", "For each int the vector of k zeros with a one at its index."),
     ("gather", "The rows of x at the ints of an array."),
+    (
+        "scatter_add",
+        "x with the parts of u added at the places i of its leading axis; a place that occurs twice gets both.",
+    ),
     ("opnorm", "The largest singular value of a matrix."),
     ("svd", "The record { u, s, v } with A = u @ diag(s) @ v', s descending."),
+    ("lu", "The record { p, l, u } with A[p] = l @ u: elimination with row exchanges; l has ones on the diagonal."),
     ("solve", "The x with A @ x = b, for a square matrix A and a vector or matrix b."),
+    (
+        "solve_by",
+        "The x with A(x) = b that method(A, b) finds, for a linear function A. Differentiated by the equation: the method runs again, for A or its adjoint.",
+    ),
+    (
+        "compare_costs",
+        "A table of the functions of a record at the same arguments: how far from the last one, time, memory.",
+    ),
     ("normal", "Standard normal random numbers with these extents; inside functions they need `key:`."),
     ("uniform", "Random numbers uniform in [0, 1) with these extents; inside functions they need `key:`."),
     ("rademacher", "Random signs -1 and 1 with these extents; inside functions they need `key:`."),

@@ -1,5 +1,7 @@
 //! Standard programs, and a session in which to prepare them: what benchmarks and tests of speed and memory look at.
 
+pub mod programs;
+
 use crate::lower::value::Scope;
 use crate::lower::{Lowered, Res, Session, lower_expr};
 use crate::run::{Message, Prepared, Runner};

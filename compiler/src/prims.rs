@@ -16,6 +16,7 @@ pub mod convolution;
 pub mod elementwise;
 pub mod indexing;
 pub mod linalg;
+pub mod lu;
 pub mod products;
 pub mod random;
 pub mod reductions;
@@ -190,6 +191,7 @@ table! {
     Op::TriangularSolve { .. } => decompositions::TRIANGULAR_SOLVE,
     Op::Det => decompositions::DET,
     Op::SlogDet => decompositions::SLOGDET,
+    Op::Lu => lu::LU,
     Op::Qr => decompositions::QR,
     Op::Eigh => decompositions::EIGH,
     Op::SpectralQuotient(_) => decompositions::SPECTRAL_QUOTIENT,

@@ -8,7 +8,6 @@ pub mod complete;
 mod gradient;
 pub mod highlight;
 mod measure;
-mod plot;
 mod save;
 pub mod show;
 pub mod symbols;
@@ -20,6 +19,7 @@ use crate::syntax;
 use crate::syntax::layout::wants_more;
 use crate::syntax::token::{self, Token};
 use command::Next;
+use dp_runtime::plot::inline::Graphics;
 use std::cell::RefCell;
 use std::io::BufRead;
 use std::rc::Rc;
@@ -52,6 +52,10 @@ pub trait Console {
     fn interactive(&self) -> bool;
     /// Characters in a line.
     fn width(&self) -> usize;
+    /// The pictures that can be shown among the lines.
+    fn graphics(&self) -> Graphics {
+        Graphics::None
+    }
 }
 
 /// What the prompt looks like; stripped from what is pasted.

@@ -129,14 +129,22 @@ impl Runner {
 
     /// Runs a prepared Graph.
     pub fn call(&mut self, prepared: &Prepared, inputs: &[Tensor], span: Span) -> Res<Vec<Tensor>> {
+        let mut outs = Vec::new();
+        self.call_into(prepared, inputs, &mut outs, span)?;
+        Ok(outs)
+    }
+
+    /// Runs a prepared Graph; the results take the place of `outs`, of which native code writes those over that nobody
+    /// else holds.
+    pub fn call_into(&mut self, prepared: &Prepared, inputs: &[Tensor], outs: &mut Vec<Tensor>, span: Span) -> Res<()> {
         let start = Instant::now();
         let mut warnings = Vec::new();
         let mut report = |event| match event {
             eval::Event::Unconverged { solver, span } => warnings.push((solver.to_string(), span)),
         };
         let result = match &prepared.code {
-            Some(code) => code.run_with(inputs, &mut report),
-            None => eval::eval_with(&prepared.graph, inputs, &mut report),
+            Some(code) => code.run_into(inputs, outs, &mut report),
+            None => eval::eval_with(&prepared.graph, inputs, &mut report).map(|results| *outs = results),
         };
         self.timings.run += start.elapsed();
         // Looked at only where a rule was not met: a run that converges pays nothing.
@@ -146,11 +154,11 @@ impl Runner {
                 self.messages.push(Message::Warning(Box::new(unconverged(&solver, place, finite))));
             }
         }
-        let outs = result.map_err(|fault| Box::new(fault_message(&fault, span)))?;
+        result.map_err(|fault| Box::new(fault_message(&fault, span)))?;
         if self.check_nan {
-            self.refuse_nan(prepared, inputs, &outs, span)?;
+            self.refuse_nan(prepared, inputs, outs, span)?;
         }
-        Ok(outs)
+        Ok(())
     }
 
     /// Lowers nothing, runs everything: the value of a lowered statement.

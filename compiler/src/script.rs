@@ -1,10 +1,11 @@
 //! Runs a file's statements from top to bottom: lets, prints, asserts, files, networks, training.
 
+mod costs;
 mod effects;
 mod layer;
 mod prox;
-mod pictures;
-mod show;
+pub mod pictures;
+pub(crate) mod show;
 pub mod train;
 
 use crate::builtins::{self, Builtin};
@@ -16,6 +17,7 @@ use crate::run::{Message, Runner};
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind, ItemKind, LetKind};
 use dp_runtime::io::Sandbox;
+use dp_runtime::plot::inline::Graphics;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -35,6 +37,10 @@ pub trait Output {
     /// The output is a terminal with colours.
     fn shows_colours(&self) -> bool {
         false
+    }
+    /// The pictures that the output can show among its lines.
+    fn graphics(&self) -> Graphics {
+        Graphics::None
     }
     /// Progress of training may be drawn.
     fn draws_progress(&self) -> bool {
@@ -357,6 +363,7 @@ impl<'a> Script<'a> {
                             | Builtin::Image
                             | Builtin::Files
                             | Builtin::CheckGrad
+                            | Builtin::CompareCosts
                             | Builtin::CheckProx
                             | Builtin::ExplainLayer
                     )

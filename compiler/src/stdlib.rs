@@ -11,6 +11,7 @@ use std::ops::Range;
 pub const MODULES: &[(&str, &str)] = &[
     ("prelude", include_str!("../../std/prelude.dp")),
     ("linalg", include_str!("../../std/linalg.dp")),
+    ("spectral", include_str!("../../std/spectral.dp")),
     ("krylov", include_str!("../../std/krylov.dp")),
     ("fourier", include_str!("../../std/fourier.dp")),
     ("losses", include_str!("../../std/losses.dp")),

@@ -39,7 +39,7 @@ mod tests;
 
 pub use names::{each_binding as bindings_of, each_name as names_in, let_values as values_of};
 pub use scope::{Env, similar};
-pub use seen::{Seen, Use};
+pub use seen::{Seen, Use, dims_of_expr, int_of_expr, parameters_of, types_in_file};
 pub use unrolled::reaching;
 pub use value::{bind_expr, bind_value};
 

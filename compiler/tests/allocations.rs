@@ -13,13 +13,20 @@ struct Counting;
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    /// Of these, those of at least `LARGE` bytes.
+    static LARGE_COUNT: Cell<usize> = const { Cell::new(0) };
 }
+
+const LARGE: usize = 100_000;
 
 // Both calls are the system's own.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // While a thread ends there is no count any more.
         let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        if layout.size() >= LARGE {
+            let _ = LARGE_COUNT.try_with(|count| count.set(count.get() + 1));
+        }
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
@@ -53,6 +60,23 @@ fn check(programs: Vec<Program>) {
         let code = compile(&optimize(&lowered.graph)).unwrap_or_else(|error| panic!("{}: {error}", program.name));
         assert_eq!(allocations(&code, &lowered.inputs), [0, 0], "{}", program.name);
     }
+}
+
+/// Parameters and what the optimizer keeps of them are written over from step to step.
+#[test]
+fn steps_of_a_training_allocate_nothing_large() {
+    pool::set_threads(1);
+    let large = |steps: usize| {
+        let mut world = World::new(DType::F64);
+        let before = LARGE_COUNT.get();
+        world.run(&format!(
+            "network layer(x: real[150]) -> real[150] {{\n    param W: real[150, 150] = normal(150, 150) / 20\n    tanh(W @ x)\n}}\n\
+             let X = normal(8, 150)\ntrain layer {{\n    minimize sumsq(layer(each X) - X)\n    using adam(1e-3)\n    steps {steps}\n}}\n"
+        ));
+        LARGE_COUNT.get() - before
+    };
+    let [few, many] = [large(5), large(40)];
+    assert!(few > 0 && few == many, "{few} large allocations in 5 steps, {many} in 40");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::lanes::{F32Lane, F64Lane};
 use crate::linalg;
 use crate::linalg::spectral::Spectral;
 use crate::math;
+use crate::pool;
 use crate::random;
 use crate::tensor::DType;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub enum Kernel {
     ZeroTail,
     /// a, b -> c, with `batch` leading axes.
     Dot { batch: usize },
-    /// x, k -> out, working memory, with `batch` leading axes.
+    /// x, k -> out, with `batch` leading axes.
     Conv { batch: usize, plan: Arc<conv::Plan> },
     /// x (kept axes, then summed ones) -> out. Sums over the last axes.
     SumLast { kept: usize },
@@ -95,6 +96,8 @@ pub enum Kernel {
     Det,
     /// a -> signs, logarithms
     SlogDet,
+    /// a -> order of the rows (i64), l, u
+    Lu,
     /// a -> q, r
     Qr,
     /// a -> values, vectors
@@ -175,6 +178,43 @@ pub unsafe extern "C" fn warn(frame: *mut Frame, eqn: u32) {
     if !frame.warned.contains(&eqn) {
         frame.warned.push(eqn);
     }
+}
+
+/// The most entries of the table of a nest that is dealt out, with the two words for its share.
+pub const MOST_ENTRIES: usize = 128;
+
+/// The function of a nest that is dealt out: the pieces that its table names. It reads the frame only.
+pub type Nest = unsafe extern "C" fn(*mut Frame, *const u64) -> u32;
+
+/// Calls a nest's function for shares of its pieces, on several threads if there are some. The table has `entries` words,
+/// and two more for the first piece of a share and the one after its last.
+///
+/// # Safety
+/// See the module; pieces write to different elements.
+pub unsafe extern "C" fn deal(frame: *mut Frame, nest: Nest, table: *mut u64, entries: u64, pieces: u64) {
+    let entries = entries as usize;
+    let threads = pool::threads() as u64;
+    if threads == 1 {
+        unsafe {
+            *table.add(entries) = 0;
+            *table.add(entries + 1) = pieces;
+            nest(frame, table);
+        }
+        return;
+    }
+    // Some for each thread, so that one that comes late takes fewer.
+    let shares = pieces.min(4 * threads);
+    let (frame, table) = (frame as usize, table as usize);
+    pool::each(shares as usize, &|share| {
+        let share = share as u64;
+        let mut own = [0u64; MOST_ENTRIES];
+        unsafe {
+            std::ptr::copy_nonoverlapping(table as *const u64, own.as_mut_ptr(), entries);
+            own[entries] = share * pieces / shares;
+            own[entries + 1] = (share + 1) * pieces / shares;
+            nest(frame as *mut Frame, own.as_ptr());
+        }
+    });
 }
 
 /// Runs `$body` with `$T` an unsigned integer of the element's size.
@@ -365,6 +405,7 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
             | Kernel::TriangularSolve { .. }
             | Kernel::Det
             | Kernel::SlogDet
+            | Kernel::Lu
             | Kernel::Qr
             | Kernel::Eigh
             | Kernel::SpectralQuotient { .. } => match dtype {
@@ -395,7 +436,7 @@ unsafe fn product<T: Real>(batch: usize, layouts: &[Layout], at: &[*mut u8]) {
 
 unsafe fn convolution<T: Real>(plan: &conv::Plan, batch: usize, layouts: &[Layout], at: &[*mut u8]) {
     let (x, k) = ((at[0] as *const T, &layouts[0]), (at[1] as *const T, &layouts[1]));
-    unsafe { conv::conv(plan, batch, x, k, (at[2] as *mut T, &layouts[2]), at[3] as *mut T) };
+    unsafe { conv::conv(plan, batch, x, k, (at[2] as *mut T, &layouts[2])) };
 }
 
 unsafe fn sum<T: Real>(kernel: &Kernel, kept: usize, layouts: &[Layout], at: &[*mut u8]) {
@@ -514,6 +555,10 @@ unsafe fn decomposed<T: linalg::Real>(kernel: &Kernel, layouts: &[Layout], at: &
             }
             Kernel::Det => decompose::det((count, n), a, output(layouts, at, 1)),
             Kernel::SlogDet => decompose::slogdet((count, n), a, output(layouts, at, 1), output(layouts, at, 2)),
+            Kernel::Lu => {
+                let (p, l, u) = (output(layouts, at, 1), output(layouts, at, 2), output(layouts, at, 3));
+                decompose::lu((count, m, n), a, p, l, u);
+            }
             Kernel::Qr => decompose::qr((count, m, n), a, output(layouts, at, 1), output(layouts, at, 2)),
             Kernel::Eigh => decompose::eigh((count, n), a, output(layouts, at, 1), output(layouts, at, 2)),
             Kernel::SpectralQuotient { by } => {

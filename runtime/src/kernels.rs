@@ -20,6 +20,7 @@ pub mod matvec;
 pub mod order;
 pub mod reduce;
 pub mod simd;
+pub mod space;
 pub mod standard;
 pub mod walk;
 
@@ -109,6 +110,11 @@ pub trait Real:
     /// # Safety
     /// As there.
     unsafe fn vector_matrix(level: Level, p: matvec::Problem<Self>);
+    /// `conv::part`, at a level that the processor has.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn conv(level: Level, group: &conv::Group<Self>, part: &conv::Part);
     /// The sum of contiguous elements: chunks by lanes, then the tree over chunks.
     fn sum(level: Level, x: &[Self]) -> Self;
 }
@@ -128,6 +134,9 @@ macro_rules! kernels {
         }
         unsafe fn vector_matrix(level: Level, p: matvec::Problem<Self>) {
             unsafe { level::$kind::vector_matrix(level, p) }
+        }
+        unsafe fn conv(level: Level, group: &conv::Group<Self>, part: &conv::Part) {
+            unsafe { level::$kind::conv(level, group, part) }
         }
         fn sum(level: Level, x: &[Self]) -> Self {
             level::$kind::sum(level, x)

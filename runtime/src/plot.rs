@@ -1,5 +1,6 @@
 //! Pictures: curves, points and bars here, as SVG with a legend, linear or logarithmic axes; maps of numbers in `heatmap`,
-//! images in `gallery`. `raster` makes PNG of SVG, `terminal` shows pictures as text.
+//! images in `gallery`. `raster` makes PNG of SVG, `terminal` shows pictures as text,
+//! `inline` as pictures in terminals that can.
 //!
 //! Axes, ticks and legend are laid out here, so that every range of numbers gives a readable plot; `plotters`
 //! draws. The same plot always gives the same bytes.
@@ -8,6 +9,7 @@ mod axis;
 pub mod colours;
 pub mod gallery;
 pub mod heatmap;
+pub mod inline;
 pub mod raster;
 pub mod terminal;
 
@@ -177,8 +179,12 @@ fn axes(plot: &Plot) -> Result<Axes, String> {
     let x_margin = if has_points { 0.02 } else { 0.0 };
     // Bars stand on the axis.
     let ground = plot.curves.iter().all(|c| c.mark == Mark::Bars && c.y.iter().all(|&y| y >= 0.0)) && !plot.log_y;
+    // Numbers of steps have no parts.
+    let counts =
+        plot.curves.iter().all(|c| c.mark != Mark::Bars && c.x.iter().zip(1..).all(|(x, i)| *x == f64::from(i)));
+    let x = Axis::new(points.iter().map(|p| p.0), plot.log_x, (x_margin, x_margin));
     Ok(Axes {
-        x: Axis::new(points.iter().map(|p| p.0), plot.log_x, (x_margin, x_margin)),
+        x: if counts { x.of_whole_numbers() } else { x },
         y: Axis::new(points.iter().map(|p| p.1), plot.log_y, (if ground { 0.0 } else { 0.04 }, 0.04)),
     })
 }

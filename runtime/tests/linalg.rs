@@ -183,3 +183,35 @@ fn eigh_gives_back_the_symmetric_part() {
     assert_eq!(eigh(&[2.0, 0.0, 0.0, -1.0], 2).0, [-1.0, 2.0]);
     assert!(eigh(&[f64::INFINITY, 0.0, 0.0, 1.0], 2).0[0].is_nan());
 }
+
+#[test]
+fn lu_gives_back_the_rows_in_their_order() {
+    for (m, n) in [(1, 1), (4, 4), (5, 2), (2, 5), (40, 17), (17, 40), (60, 60)] {
+        let a = matrix((m * 77 + n) as u64, m * n);
+        let k = m.min(n);
+        let (p, l, u) = lu::<f64>(&a, m, n);
+        let mut seen = p.clone();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..m as i64).collect::<Vec<_>>(), "an order of all rows");
+        let rows: Vec<f64> = p.iter().flat_map(|&row| a[row as usize * n..(row as usize + 1) * n].to_vec()).collect();
+        assert_close(&product(&l, &u, m, k, n), &rows, 1e-13 * (k as f64).max(10.0));
+        for (at, &entry) in l.iter().enumerate() {
+            let (i, j) = (at / k, at % k);
+            assert!(if i == j {
+                entry == 1.0
+            } else if i < j {
+                entry == 0.0
+            } else {
+                entry.abs() <= 1.0
+            });
+        }
+        assert!(u.iter().enumerate().all(|(at, &entry)| at / n <= at % n || entry == 0.0));
+        assert_eq!(lu::<f64>(&a, m, n), (p, l, u), "the same bits again");
+    }
+    // Singular, and not finite.
+    let (p, l, u) = lu::<f64>(&[1.0, 2.0, 2.0, 4.0], 2, 2);
+    assert_eq!((p, l, u), (vec![1, 0], vec![1.0, 0.0, 0.5, 1.0], vec![2.0, 4.0, 0.0, 0.0]));
+    let (p, l, u) = lu::<f64>(&[f64::NAN, 2.0, 2.0, 4.0], 2, 2);
+    assert!(p == [0, 1] && l[2].is_nan() && u[0].is_nan() && u[2] == 0.0);
+    assert_eq!(lu::<f32>(&[], 0, 3), (vec![], vec![], vec![]));
+}

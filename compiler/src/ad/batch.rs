@@ -199,7 +199,7 @@ fn batch_eqn(cx: &mut Batching, eqn: &Eqn, args: &[Value]) -> Vec<Value> {
 }
 
 /// For each result of a Graph: does it differ between lanes, if the flagged parameters do?
-fn results_vary(graph: &Graph, params: &[bool]) -> Vec<bool> {
+pub fn results_vary(graph: &Graph, params: &[bool]) -> Vec<bool> {
     let mut flags = vec![false; graph.types.len()];
     for (&param, &flag) in graph.params.iter().zip(params) {
         flags[param.0 as usize] = flag;
@@ -218,6 +218,7 @@ fn results_vary(graph: &Graph, params: &[bool]) -> Vec<bool> {
             }
             Op::Call { body, rule: CallRule::Inline | CallRule::Recompute } => results_vary(body, &args),
             Op::Call { body, rule: CallRule::Tangent(tangent) } => call_varies(body, tangent, &args),
+            Op::Call { body: _, rule: CallRule::Solve { .. } } => vec![true],
             Op::Guard(_) => args[1..].to_vec(),
             _ => vec![true; eqn.outs.len()],
         };

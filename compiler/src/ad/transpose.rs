@@ -15,7 +15,7 @@ mod scan;
 
 use super::flow;
 use crate::ir::builder::Builder;
-use crate::ir::graph::{Eqn, Graph, Op, Trips, Var};
+use crate::ir::graph::{CallRule, Eqn, Graph, Op, Trips, Var};
 use cotangents::Cotangents;
 use std::collections::HashMap;
 
@@ -92,6 +92,7 @@ fn pull_back(b: &mut Builder, graph: &Graph, linear: &[bool], known: &mut HashMa
             Op::Scan(scan) => scan::transpose_scan(&mut at, scan, &ct_outs, loops.remove(&i)),
             Op::Cond { then, otherwise } => control::transpose_cond(&mut at, then, otherwise, &ct_outs),
             Op::Guard(_) => control::transpose_guard(&mut at, &ct_outs),
+            Op::Call { body, rule } => control::transpose_solve(&mut at, body, rule, &ct_outs),
             op => {
                 if let Some(ct) = ct_outs[0] {
                     rules::transpose_op(&mut at, op, ct);
@@ -133,10 +134,15 @@ impl At<'_> {
     }
 }
 
-/// Replaces calls that take linear values by their bodies.
+/// Replaces calls that take linear values by their bodies, but not those that solve systems.
 fn inline_linear_calls(graph: &Graph, flags: &[bool]) -> Graph {
     let linear = flow::depends(graph, flags);
-    let is_call = |eqn: &Eqn| matches!(eqn.op, Op::Call { .. }) && eqn.args.iter().any(|a| linear[a.0 as usize]);
+    let is_opened = |op: &Op| match op {
+        Op::Call { rule: CallRule::Solve { .. }, .. } => false,
+        Op::Call { rule: CallRule::Inline | CallRule::Recompute | CallRule::Tangent(_), .. } => true,
+        _ => false,
+    };
+    let is_call = |eqn: &Eqn| is_opened(&eqn.op) && eqn.args.iter().any(|a| linear[a.0 as usize]);
     if !graph.eqns.iter().any(is_call) {
         return graph.clone();
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Options that hold for every command that runs programs.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
+#[command(next_help_heading = "Options of what runs a program (run, repl, test, -e)")]
 pub struct Settings {
     /// The precision of `real`; overrides the script's own.
     #[arg(long, global = true, value_enum)]
@@ -16,10 +17,11 @@ pub struct Settings {
     /// What all random numbers of the run come from [default: 1].
     #[arg(long, global = true, value_name = "N")]
     pub seed: Option<u64>,
-    /// Run native code, or the slower reference evaluator, which gives the same numbers [default: native].
+    /// What computes: native code, or the slower reference evaluator, which gives the same numbers; `auto`, the default, takes what
+    /// ends sooner.
     #[arg(long, global = true, value_enum)]
     pub engine: Option<EngineName>,
-    /// Show what the compiler makes of the program after this stage.
+    /// Show the graph of each statement: as it was lowered, or after optimization.
     #[arg(long, global = true, value_enum, value_name = "STAGE")]
     pub dump: Option<Stage>,
     /// Tell at the end how long each stage took.
@@ -53,7 +55,7 @@ pub enum Precision {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineName {
-    /// Native code, but the evaluator for statements that it finishes sooner than they are compiled.
+    // Native code, but the evaluator for statements that it finishes sooner than they are compiled.
     Auto,
     Native,
     Reference,
@@ -61,9 +63,9 @@ pub enum EngineName {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// The graph of each statement as it was lowered.
+    // As it was lowered.
     Lowered,
-    /// The graph of each statement after optimization.
+    // After optimization.
     Graph,
 }
 

@@ -1,5 +1,8 @@
 //! `dp bench`: the times of groups of work, best and median of many samples. On one thread unless told otherwise.
 
+mod problems;
+
+use dp_compiler::measure::programs::PUBLISHED;
 use dp_compiler::measure::{self, Program, Ready, World};
 use dp_runtime::pool;
 use dp_runtime::tensor::DType;
@@ -16,8 +19,14 @@ const GROUPS: &[Group] = &[
     ("reduce", "sums of chains over a million elements", reduce),
     ("products", "matrix products, f32 and f64", products),
     ("vector", "products of a matrix and a vector, both ways", vector),
+    ("programs", "the programs of tests/programs: value, derivative, their ratio, time from text to code", programs),
     ("call", "one call of a compiled function", call),
     ("depth", "gradient descent on a deep factorization, 1000 steps", depth),
+    ("conv", "convolutions: an image and a bank of filters, layers, and their gradients", problems::convolutions),
+    ("tnrd", "a stage of trained diffusion: forward, value and gradient", problems::diffusion),
+    ("kmeans", "the cost of k-means: value, gradient, second derivative", problems::clusters),
+    ("admm", "ADMM on total variation, 50 passes: forward, value and gradient", problems::splitting),
+    ("coding", "convolutional sparse coding, 10 passes: forward, value and gradient", problems::coding),
     ("sizes", "equations, code and intermediate values of LISTA with 10, 100 and 1000 layers", sizes),
 ];
 
@@ -50,6 +59,14 @@ pub fn bench(groups: &[String], threads: usize, seconds: f64, json: bool) -> Res
     Ok(())
 }
 
+fn show(time: Duration) -> String {
+    match time.as_nanos() {
+        0..10_000 => format!("{} ns", time.as_nanos()),
+        10_000..10_000_000 => format!("{:.2} us", time.as_secs_f64() * 1e6),
+        _ => format!("{:.2} ms", time.as_secs_f64() * 1e3),
+    }
+}
+
 fn line(what: &str, mut times: Vec<Duration>, flops: Option<f64>, settings: &Settings) {
     times.sort();
     let (best, median) = (times[0], times[times.len() / 2]);
@@ -58,11 +75,6 @@ fn line(what: &str, mut times: Vec<Duration>, flops: Option<f64>, settings: &Set
         println!("{}", serde_json::json!({ "work": what, "best": best, "median": median, "samples": times.len() }));
         return;
     }
-    let show = |time: Duration| match time.as_nanos() {
-        0..10_000 => format!("{} ns", time.as_nanos()),
-        10_000..10_000_000 => format!("{:.2} us", time.as_secs_f64() * 1e6),
-        _ => format!("{:.2} ms", time.as_secs_f64() * 1e3),
-    };
     let rate = flops.map_or(String::new(), |n| format!("  {:.1} Gflop/s", n / best.as_secs_f64() * 1e-9));
     println!("{what:72} {:>12} {:>12} {:>9}{rate}", show(best), show(median), times.len());
 }
@@ -185,6 +197,33 @@ fn vector(settings: &Settings) {
             let name = format!("{form}, {n} x {n}, f32");
             measured(&program(&name, DType::F32, &data, "", body), Some(2.0 * (n * n) as f64), settings);
         }
+    }
+}
+
+/// A line a program: best times of value and derivative, how many values the derivative costs, and the time to lower, optimize and compile it.
+fn programs(settings: &Settings) {
+    if !settings.json {
+        println!("{:48} {:>12} {:>12} {:>9} {:>12}", "published programs", "value", "derivative", "ratio", "to code");
+    }
+    for program in PUBLISHED {
+        let mut world = World::new(DType::F64);
+        world.run(program.text);
+        let values = steady(&world.prepare(program.value), settings);
+        let start = Instant::now();
+        let ready = world.prepare(program.derivative);
+        let to_code = start.elapsed();
+        let derivatives = steady(&ready, settings);
+        if settings.json {
+            line(&format!("{}: value", program.name), values, None, settings);
+            line(&format!("{}: derivative", program.name), derivatives, None, settings);
+            line(&format!("{}: to code", program.name), vec![to_code], None, settings);
+            continue;
+        }
+        let best = |times: Vec<Duration>| times.into_iter().min().expect("there are samples");
+        let (value, derivative) = (best(values), best(derivatives));
+        let ratio = derivative.as_secs_f64() / value.as_secs_f64();
+        let [value, derivative, to_code] = [value, derivative, to_code].map(show);
+        println!("{:48} {value:>12} {derivative:>12} {ratio:>9.2} {to_code:>12}", program.name);
     }
 }
 

@@ -6,6 +6,7 @@ use super::terminal::Terminal;
 use dp_compiler::repl::terminal as editor;
 use dp_compiler::repl::workspace::Workspace;
 use dp_compiler::repl::{self, Console, Editor, Lines};
+use dp_runtime::plot::inline::Graphics;
 use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -63,6 +64,10 @@ impl Console for Screen<'_> {
 
     fn width(&self) -> usize {
         terminal_width().unwrap_or(80)
+    }
+
+    fn graphics(&self) -> Graphics {
+        if self.interactive { super::terminal::graphics() } else { Graphics::None }
     }
 }
 

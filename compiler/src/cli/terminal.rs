@@ -6,6 +6,7 @@ use dp_compiler::driver::Sink;
 use dp_compiler::run::Message;
 use dp_compiler::script::Output;
 use dp_compiler::source::SourceMap;
+use dp_runtime::plot::inline::{self, Graphics};
 use std::io::{IsTerminal, Write};
 use std::rc::Rc;
 
@@ -104,6 +105,10 @@ impl Output for Terminal {
         wanted && !self.quiet && std::io::stdout().is_terminal()
     }
 
+    fn graphics(&self) -> Graphics {
+        if self.quiet { Graphics::None } else { graphics() }
+    }
+
     fn draws_progress(&self) -> bool {
         !self.quiet
     }
@@ -113,6 +118,14 @@ impl Sink for Terminal {
     fn sources(&mut self, sources: Rc<SourceMap>) {
         self.sources = sources;
     }
+}
+
+/// The pictures that the output can show; none where it is no terminal.
+pub fn graphics() -> Graphics {
+    if !std::io::stdout().is_terminal() {
+        return Graphics::None;
+    }
+    inline::graphics(&|name| std::env::var(name).ok())
 }
 
 /// A text in lines of at most 100 characters.

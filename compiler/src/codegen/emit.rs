@@ -3,8 +3,9 @@
 //! A function takes the frame and gives a status: 0, or 1 with a fault in the frame. Long lists of steps are split into
 //! several functions, because compile time is not linear in a function's size; a register that is used in another
 //! function than it is defined in also has a slot in memory. Loop nests that differ only in where their operands lie are
-//! one function, which takes a table of addresses.
+//! one function, which takes a table of addresses; so do large ones, which the runtime deals out to threads.
 
+mod deal;
 mod element;
 mod lanes;
 mod nest;
@@ -21,6 +22,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use deal::{Pieces, Share};
 use dp_runtime::abi::{Frame, Inline};
 use dp_runtime::tensor::DType;
 use element::{clif_type, element};
@@ -34,6 +36,7 @@ pub struct Addresses {
     pub call: usize,
     pub fault: usize,
     pub warn: usize,
+    pub deal: usize,
     pub interrupt: usize,
     /// Of each kernel call's description.
     pub calls: Vec<usize>,
@@ -47,7 +50,7 @@ pub struct Shared<'p> {
     pub addresses: Addresses,
     /// The memory slots of registers that cross functions.
     pub slots: HashMap<Reg, u32>,
-    /// The forms of nests (`shared::form`) that occur several times.
+    /// The forms of nests (`shared::shared_form`) that occur several times.
     pub repeated: HashSet<String>,
     pub call_conv: CallConv,
 }
@@ -64,6 +67,8 @@ pub enum Body<'p> {
     Steps(&'p [Step]),
     /// A nest whose operands are in the table.
     Nest(&'p Nest),
+    /// Some pieces of such a nest.
+    Dealt(&'p Nest, Pieces),
 }
 
 /// The state of writing one function.
@@ -73,6 +78,8 @@ pub struct Emitter<'p, 'b, 'l> {
     frame: Value,
     /// The operands of the nest that the function is.
     table: Option<Value>,
+    /// What it does of the nest, if not everything.
+    share: Option<Share>,
     arena: Value,
     regs: HashMap<Reg, Value>,
     /// Memory for scalars whose address is needed.
@@ -84,6 +91,7 @@ pub struct Emitter<'p, 'b, 'l> {
     call_sig: SigRef,
     fault_sig: SigRef,
     warn_sig: SigRef,
+    deal_sig: SigRef,
     links: &'b mut Links<'p, 'l>,
 }
 
@@ -142,11 +150,13 @@ pub fn function<'p>(
     let call_sig = b.import_signature(sig(&[types::I64, types::I64, types::I64], true));
     let fault_sig = b.import_signature(sig(&[types::I64, types::I32, types::I32], false));
     let warn_sig = b.import_signature(sig(&[types::I64, types::I32], false));
+    let deal_sig = b.import_signature(sig(&[types::I64; 5], false));
     let mut emitter = Emitter {
         b,
         shared,
         frame,
         table: None,
+        share: None,
         arena,
         regs: HashMap::new(),
         spills: HashMap::new(),
@@ -156,12 +166,21 @@ pub fn function<'p>(
         call_sig,
         fault_sig,
         warn_sig,
+        deal_sig,
         links,
     };
     match body {
         Body::Steps(steps) => emitter.run(steps),
         Body::Nest(nest) => {
             emitter.table = Some(table);
+            emitter.loops(nest);
+        }
+        Body::Dealt(nest, pieces) => {
+            emitter.table = Some(table);
+            let totals = nest.reduction.as_ref().map_or(0, |reduction| reduction.totals.len());
+            let place = 8 * (nest.inputs.len() + nest.outputs.len() + totals) as i32;
+            let [from, to] = [0, 8].map(|i| emitter.b.ins().load(types::I64, unaligned(), table, place + i));
+            emitter.share = Some(Share { pieces, from, to });
             emitter.loops(nest);
         }
     }
@@ -329,10 +348,16 @@ impl<'p> Emitter<'p, '_, '_> {
                 let address = self.address(to, dtype);
                 self.b.ins().store(unaligned(), value, address, 0);
             }
-            Step::Nest(nest) => match shared::form(nest).filter(|form| self.shared.repeated.contains(form)) {
-                Some(form) => self.shared_nest(nest, form),
-                None => self.loops(nest),
-            },
+            Step::Nest(nest) => {
+                let form = || shared::shared_form(nest).filter(|form| self.shared.repeated.contains(form));
+                if let Some(pieces) = deal::pieces(nest) {
+                    self.dealt_nest(nest, pieces);
+                } else if let Some(form) = form() {
+                    self.shared_nest(nest, form);
+                } else {
+                    self.loops(nest);
+                }
+            }
             Step::Call { call, operands } => self.kernel(*call, operands),
             Step::Guard { pred, fatal, eqn } => self.guard(*pred, *fatal, *eqn),
             Step::Loop(l) => self.scan(l),

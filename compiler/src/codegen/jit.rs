@@ -303,6 +303,7 @@ pub fn assemble(mut plan: Plan, arena_bytes: u64) -> Result<Executable, CodegenE
         call: abi::call as *const () as usize,
         fault: abi::fault as *const () as usize,
         warn: abi::warn as *const () as usize,
+        deal: abi::deal as *const () as usize,
         interrupt: std::ptr::from_ref(interrupt::flag()) as usize,
         calls: plan.calls.iter().map(|call| std::ptr::from_ref(call) as usize).collect(),
         consts: plan.consts.iter().map(|tensor| pointer(tensor) as usize).collect(),

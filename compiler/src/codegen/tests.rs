@@ -3,6 +3,7 @@
 mod control;
 mod reductions;
 mod sharing;
+mod threads;
 
 use super::compile;
 use crate::ad::vjp_graph;

@@ -5,10 +5,11 @@ use super::instantiate::Origin;
 use super::layer::Layer;
 use super::learning::{self, Learned};
 use super::normal::{Kind, Part};
-use super::roles::{self, Filled};
+use super::roles::{self, Ability, Filled};
 use super::{Analysis, Catalogue, Derivation, Request, smooth, steps, write};
+use crate::diagnostic::Diagnostic;
 use crate::source::Span;
-use crate::syntax::ast::{Let, StmtKind, Symbol};
+use crate::syntax::ast::{Let, Problem, StmtKind, Symbol};
 use crate::syntax::pretty;
 
 /// The story of a derived solver.
@@ -35,17 +36,29 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
-pub(super) fn explanation(derivation: &Derivation, catalogue: &Catalogue, request: &Request) -> Explanation {
-    let Derivation { solver, analysis, choice, layers, .. } = derivation;
-    let mut analysis = analysis.clone();
-    let mut labels = Vec::new();
-    for (part, ability) in analysis.parts.iter().zip(&analysis.abilities) {
+/// What the terms of a problem are, whatever method takes them: a place of its text, and what was found there.
+///
+/// # Errors
+/// As for `derive`, where the objective cannot be read.
+pub fn terms(catalogue: &Catalogue, problem: &Problem) -> Result<Vec<(Span, String)>, Box<Diagnostic>> {
+    super::analyse(catalogue, problem).map(|analysis| labels(&analysis))
+}
+
+fn labels(analysis: &Analysis) -> Vec<(Span, String)> {
+    let label = |(part, ability): (&Part, &Ability)| {
         let mut text = roles::describe(&analysis.terms, part, ability);
         if let (Some(bound), false) = (ability.lipschitz, matches!(part.kind, Kind::Linear | Kind::Constant)) {
             text += &format!("; its gradient changes by at most {}", write::text(&analysis.terms, bound));
         }
-        labels.push((part.span, text));
-    }
+        (part.span, text)
+    };
+    analysis.parts.iter().zip(&analysis.abilities).map(label).collect()
+}
+
+pub(super) fn explanation(derivation: &Derivation, catalogue: &Catalogue, request: &Request) -> Explanation {
+    let Derivation { solver, analysis, choice, layers, .. } = derivation;
+    let mut analysis = analysis.clone();
+    let labels = labels(&analysis);
     let mut notes = Vec::new();
     let doubled =
         |part: &Part| part.kind == Kind::Square && analysis.terms.is_number(part.weight, super::rat::Rat::ONE);

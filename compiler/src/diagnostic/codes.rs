@@ -370,6 +370,30 @@ pub const ROWS: &[Row] = &[
             parameter or let of the function around it with the same name is not seen there: give it another name before.",
     },
     Row {
+        code: Code("E0360"),
+        title: "nothing that can be drawn",
+        explanation: "`dp graph` draws solvers, networks and functions, and forms of solvers such as `unroll s(_, D) for 10`. Of a \
+             problem it draws the solver that is derived from it: give that a name in the file, `solver s = derive P`.",
+    },
+    Row {
+        code: Code("E0361"),
+        title: "no such part of a network",
+        explanation: "`net.part` names an instance in a network that is written by hand: a `param` without a type, such as \
+             `param inner = dense(784, 64)`. Arrays, and lets of an unrolled solver, are drawn with the network itself.",
+    },
+    Row {
+        code: Code("E0362"),
+        title: "no such parameter to draw as an input",
+        explanation: "`dp graph FILE NAME --inputs x,D` names parameters of the solver, network or function. All others are taken \
+             as known: they stand in the boxes, and below the picture.",
+    },
+    Row {
+        code: Code("E0363"),
+        title: "a picture with too many boxes",
+        explanation: "With `--layers all` every layer is drawn. Of a deep network look at `--layers ends`, which draws the first \
+             and the last layer, or at one layer with arrows back, which is what `dp graph` draws by itself.",
+    },
+    Row {
         code: Code("E0401"),
         title: "operands of a primitive do not fit",
         explanation: "The shapes or kinds that a primitive operation was given do not fit it. The message names the \
@@ -507,7 +531,7 @@ pub const ROWS: &[Row] = &[
         explanation: "A decomposition was differentiated where it is not smooth: equal singular values or eigenvalues have \
             no separate vectors, and a singular value of zero leaves its vectors open. The values themselves are \
             differentiable there, and functions that use only them. A function of the matrix that is smooth there all the \
-            same, such as the soft threshold of the singular values, needs a declared `derivative`.",
+            same is found by `on_singular_values(f, A)` or `on_eigenvalues(f, A)`, whose derivatives need no vectors.",
     },
     Row {
         code: Code("E0509"),
@@ -527,6 +551,21 @@ pub const ROWS: &[Row] = &[
         explanation: "`prox f(v; t) = ..` must give the u that minimizes t * f(u) + 1/2 * sumsq(u - v). A point was found where \
             this is smaller, by more than rounding. Common causes are a missing factor 2 (the operator of `sumsq` is v / (1 + 2t)), \
             a step that is not scaled with a weight, and an operator of f / t instead of t * f.",
+    },
+    Row {
+        code: Code("E0512"),
+        title: "an operator that is not linear",
+        explanation: "`solve_by(method, A, b)` solves A(x) = b for a function A that is linear in its argument: its derivative is \
+            the same everywhere. The derivative of this one depends on the place. Products of the argument with itself, `abs`, `max`, \
+            conditions on the argument and the like are not linear. A system that is not linear is solved by a solver that \
+            linearizes it in each step, as Newton's method does.",
+    },
+    Row {
+        code: Code("E0513"),
+        title: "an operator that changes the size of a vector",
+        explanation: "In `solve_by(method, A, b)` the operator `A` takes a vector of the size of `b` and gives one of the same size, and \
+            so does `method(A, b)`. For a system with more equations than unknowns, `lstsq` or the normal equations, with the \
+            operator `fn(v) = A'(A(v))`, are what is meant.",
     },
     Row {
         code: Code("E0601"),

@@ -78,6 +78,8 @@ pages! {
     "E0507" "solver s(x: real) -> y {\n    state y: real = 0\n    step  y <- x - y\n    until abs(y - previous y) < 1e-9 within 20\n}\nprint implicit s(1)" => "solver s(x: real) -> y {\n    state y: real = 0\n    step  y <- (x + y) / 2\n    until abs(y - previous y) < 1e-9 within 100\n}\nprint implicit s(1)"
     "E0509" "assert 1 + 1 == 3" => "assert 1 + 1 == 2"
     "E0510" "fn f(x: real[n]) = sum(x^2)\nderivative f(x; dx) = sum(x * dx)\nprint check_grad(f, [1, 2])" => "fn f(x: real[n]) = sum(x^2)\nderivative f(x; dx) = sum(2 * x * dx)\nprint check_grad(f, [1, 2])"
+    "E0512" "fn halved(A: fn(real[n]) -> real[n], b: real[n]) -> real[n] = b / 2\nprint solve_by(halved, fn(x: real[2]) = x * x, [1, 4])" => "fn halved(A: fn(real[n]) -> real[n], b: real[n]) -> real[n] = b / 2\nprint solve_by(halved, fn(x: real[2]) = 2 * x, [1, 4])"
+    "E0513" "fn halved(A: fn(real[n]) -> real[n], b: real[n]) -> real[n] = b / 2\nprint solve_by(halved, fn(x: real[2]) = x[0:1], [1, 4])" => "fn halved(A: fn(real[n]) -> real[n], b: real[n]) -> real[n] = b / 2\nprint solve_by(halved, fn(x: real[2]) = 2 * x, [1, 4])"
     "E0602" "print sum(normal(1000000, 1000000))" => "print sum(normal(1000, 1000)) < 1e6"
     "E0702" "network net(x: real) -> real {\n    param w: real = 1\n    w * x\n}\ntrain net, net.w {\n    minimize net(1)^2\n    using sgd(0.1)\n    steps 1\n}" => "network net(x: real) -> real {\n    param w: real = 1\n    w * x\n}\ntrain net {\n    minimize net(1)^2\n    using sgd(0.1)\n    steps 1\n}"
     "E0703" "network a(x: real) -> real {\n    param w: real = 1\n    w * x\n}\ntrain a { minimize a(1)^2\n using sgd(0.1) }" => "network a(x: real) -> real {\n    param w: real = 1\n    w * x\n}\ntrain a { minimize a(1)^2\n using sgd(0.1)\n steps 10 }"

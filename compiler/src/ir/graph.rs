@@ -154,6 +154,30 @@ pub enum CallRule {
     Tangent(Rc<Graph>),
     /// Differentiate the body, but store its arguments only and run it again in the reverse pass.
     Recompute,
+    /// The body is a method that solves `A x = b` for a linear operator A: its last argument is b, its one result is x. It is
+    /// differentiated by the equation, whatever the method is. All Graphs have the call's parameters, b or x the last, and one result.
+    Solve {
+        /// `A x`, linear in x.
+        operator: Rc<Graph>,
+        /// `A' x`
+        adjoint: Rc<Graph>,
+        /// Solves `A' x = b`.
+        turned: Rc<Graph>,
+    },
+}
+
+impl CallRule {
+    /// The rule with each of its Graphs replaced.
+    pub fn map(&self, f: &mut dyn FnMut(&Rc<Graph>) -> Rc<Graph>) -> CallRule {
+        match self {
+            CallRule::Inline => CallRule::Inline,
+            CallRule::Recompute => CallRule::Recompute,
+            CallRule::Tangent(tangent) => CallRule::Tangent(f(tangent)),
+            CallRule::Solve { operator, adjoint, turned } => {
+                CallRule::Solve { operator: f(operator), adjoint: f(adjoint), turned: f(turned) }
+            }
+        }
+    }
 }
 
 /// What a `Guard` reports when its predicate is false.
@@ -358,6 +382,8 @@ pub enum Op {
     Det,
     /// `[B..., n, n]` -> signs `[B...]`, logarithms of sizes `[B...]`.
     SlogDet,
+    /// `[B..., m, n]`, k = min(m, n) -> the order of the rows p `[B..., m]` (i64), `L [B..., m, k]`, `U [B..., k, n]` with `A[p] = L U`.
+    Lu,
     /// `[B..., m, n]`, k = min(m, n) -> `Q [B..., m, k]`, `R [B..., k, n]` with a diagonal that is not negative.
     Qr,
     /// The symmetric part of `[B..., n, n]` -> eigenvalues `[B..., n]` ascending, eigenvectors `[B..., n, n]` (columns, signs as in `Svd`).
@@ -414,6 +440,9 @@ impl Op {
             Op::Cond { then, otherwise } => vec![then, otherwise],
             Op::Call { body, rule: CallRule::Tangent(tangent) } => vec![body, tangent],
             Op::Call { body, rule: CallRule::Inline | CallRule::Recompute } => vec![body],
+            Op::Call { body, rule: CallRule::Solve { operator, adjoint, turned } } => {
+                vec![body, operator, adjoint, turned]
+            }
             _ => Vec::new(),
         }
     }

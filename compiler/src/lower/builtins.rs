@@ -18,7 +18,7 @@ use dp_runtime::tensor::{DType, Tensor};
 const MAX_POLYGAMMA: usize = 20;
 
 /// Arguments of one call: positional ones in order, named ones by name.
-struct Args {
+pub(super) struct Args {
     builtin: Builtin,
     positional: Vec<Value>,
     named: Vec<(Symbol, Value)>,
@@ -29,13 +29,13 @@ impl Args {
         ROWS.iter().find(|row| row.builtin == self.builtin).map_or("", |row| row.usage)
     }
 
-    fn wrong<T>(&self, ctx: &Ctx, what: &str) -> Res<T> {
+    pub(super) fn wrong<T>(&self, ctx: &Ctx, what: &str) -> Res<T> {
         Err(Box::new(
             Diagnostic::error("E0321", ctx.span, what.to_string()).help(format!("it is called as {}", self.usage())),
         ))
     }
 
-    fn exactly<const N: usize>(&self, ctx: &Ctx) -> Res<[Value; N]> {
+    pub(super) fn exactly<const N: usize>(&self, ctx: &Ctx) -> Res<[Value; N]> {
         match <[Value; N]>::try_from(self.positional.clone()) {
             Ok(values) => Ok(values),
             Err(_) => self.wrong(ctx, &format!("{N} arguments are needed, {} are given", self.positional.len())),
@@ -473,14 +473,17 @@ impl<'s> Ctx<'s> {
                 }
                 self.op(Op::Gather, &[x, i])
             }
+            Builtin::ScatterAdd => self.scatter_add(args),
             Builtin::Opnorm => self.opnorm(args),
             Builtin::Svd => self.decomposed(Op::Svd, false, &["u", "s", "v"], args),
+            Builtin::Lu => self.decomposed(Op::Lu, false, &["p", "l", "u"], args),
             Builtin::Qr => self.decomposed(Op::Qr, false, &["q", "r"], args),
             Builtin::Eigh => self.decomposed(Op::Eigh, true, &["w", "v"], args),
             Builtin::Slogdet => self.decomposed(Op::SlogDet, true, &["sign", "log"], args),
             Builtin::Cholesky => self.of_square(Op::Cholesky, args),
             Builtin::Det => self.of_square(Op::Det, args),
             Builtin::Solve => self.system(Op::Solve, args),
+            Builtin::SolveBy => self.solve_by(args),
             Builtin::SolveLower => self.system(Op::TriangularSolve { lower: true }, args),
             Builtin::SolveUpper => self.system(Op::TriangularSolve { lower: false }, args),
             Builtin::Fft => self.fourier(false, args),
@@ -661,12 +664,13 @@ impl<'s> Ctx<'s> {
             Builtin::Image => self.effect("image"),
             Builtin::Files => self.effect("files"),
             Builtin::CheckGrad => self.effect("check_grad"),
+            Builtin::CompareCosts => self.effect("compare_costs"),
             Builtin::CheckProx => self.effect("check_prox"),
             Builtin::ExplainLayer => self.effect("explain_layer"),
         }
     }
 
-    fn function(&self, value: Value) -> Res<Value> {
+    pub(super) fn function(&self, value: Value) -> Res<Value> {
         match value {
             Value::Func(_) | Value::Net(_) => Ok(value),
             other => fail("E0310", self.span, format!("a function is needed here, found {}", other.describe())),

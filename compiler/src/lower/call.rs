@@ -6,7 +6,7 @@ use super::value::{Func, NetBody, PartialArg, Scope, SolverForm, Value, fill};
 use super::{Ctx, Res, fail};
 use crate::ad::batch;
 use crate::diagnostic::Diagnostic;
-use crate::ir::graph::{CallRule, Op, Type, Var};
+use crate::ir::graph::{Type, Var};
 use crate::source::Span;
 use crate::syntax::ast::{self, ArgValue, ScalarKind, Symbol, TypeKind};
 use std::rc::Rc;
@@ -396,7 +396,7 @@ impl<'s> Ctx<'s> {
         self.call_body(decl, scope, values)
     }
 
-    fn call_body(&mut self, decl: &Rc<ast::Fn>, scope: &Scope, values: &[Value]) -> Res<Value> {
+    pub(super) fn call_body(&mut self, decl: &Rc<ast::Fn>, scope: &Scope, values: &[Value]) -> Res<Value> {
         let call_site = self.span;
         let inner = self.bind_params(&decl.params, scope, values)?;
         let value = self
@@ -411,142 +411,6 @@ impl<'s> Ctx<'s> {
             }
             None => Ok(value),
         }
-    }
-
-    /// A call whose derivative the user declared.
-    fn call_with_derivative(
-        &mut self,
-        decl: &Rc<ast::Fn>,
-        scope: &Scope,
-        custom: &Rc<ast::Custom>,
-        values: &[Value],
-    ) -> Res<Value> {
-        let span = self.span;
-        let mut args = Vec::new();
-        for (param, value) in decl.params.iter().zip(values) {
-            let wants_real =
-                matches!(&param.ty, Some(ast::Type { kind: TypeKind::Array { kind: ScalarKind::Real, .. }, .. }));
-            args.push(if wants_real { self.to_real(value)? } else { value.clone() });
-        }
-        if custom.args.len() != args.len() {
-            return fail(
-                "E0322",
-                custom.name.span,
-                format!(
-                    "`{}` has {} parameters, its derivative names {}",
-                    decl.name.text,
-                    args.len(),
-                    custom.args.len()
-                ),
-            );
-        }
-        let mut arg_vars = Vec::new();
-        let mut templates = Vec::new();
-        for arg in &args {
-            let first = arg_vars.len();
-            let (vars, template) = self.leaves(arg)?;
-            arg_vars.extend(vars);
-            templates.push((template, first));
-        }
-        let level = self.level();
-        let types: Vec<Type> = arg_vars.iter().map(|v| self.frames[level].builder.ty(*v).clone()).collect();
-        let rebuild =
-            |vars: &[Value]| -> Vec<Value> { templates.iter().map(|(t, first)| fill(t, &vars[*first..])).collect() };
-        let (body, template) = self.body(&types, |ctx, vars| {
-            ctx.span = span;
-            let value = ctx.call_body(decl, scope, &rebuild(vars))?;
-            let mut out = Vec::new();
-            let template = ctx.all_leaves(&value, &mut out)?;
-            Ok((out, template))
-        })?;
-        let results = body.graph.result_types();
-        let tangents: Vec<Type> = types.iter().filter(|t| t.dtype.is_float()).cloned().collect();
-        // The tangent's parameters: arguments, results, tangents.
-        let mut all = types.clone();
-        all.extend(results.iter().cloned());
-        all.extend(tangents.iter().cloned());
-        let (tangent, ()) = self.body(&all, |ctx, vars| {
-            ctx.span = custom.body.span;
-            let inner = scope.inner();
-            for (name, value) in custom.args.iter().zip(rebuild(vars)) {
-                inner.bind(&name.text, value);
-            }
-            if let Some(name) = &custom.result {
-                inner.bind(&name.text, fill(&template, &vars[types.len()..]));
-            }
-            let mut next = types.len() + results.len();
-            let mut named = custom.after.iter();
-            for ty in types.iter() {
-                if ty.dtype.is_float() {
-                    let Some(name) = named.next() else {
-                        return fail(
-                            "E0322",
-                            custom.name.span,
-                            "the derivative names fewer tangents than the function has real arguments",
-                        );
-                    };
-                    inner.bind(&name.text, vars[next].clone());
-                    next += 1;
-                }
-            }
-            let value = ctx.in_function(|ctx| ctx.expr(&inner, &custom.body))?;
-            ctx.span = custom.body.span;
-            let mut out = Vec::new();
-            ctx.all_leaves(&value, &mut out)?;
-            let level = ctx.level();
-            let wanted: Vec<&Type> = results.iter().filter(|t| t.dtype.is_float()).collect();
-            if out.len() != wanted.len() {
-                return fail(
-                    "E0322",
-                    custom.body.span,
-                    format!("the derivative gives {} values, the function {}", out.len(), wanted.len()),
-                );
-            }
-            let mut converted = Vec::new();
-            for (var, ty) in out.into_iter().zip(wanted) {
-                let value = ctx.to_real(&Value::Var { level, var })?;
-                let value = ctx.broadcast_to(&value, &ty.shape)?;
-                converted.push(ctx.var(&value)?);
-            }
-            Ok((converted, ()))
-        })?;
-        self.span = span;
-        // Both bodies take the union of what they capture, before the arguments.
-        let mut union = body.captures.clone();
-        union.extend(tangent.captures.iter().filter(|v| !body.captures.contains(v)));
-        let outer_types: Vec<Type> = union.iter().map(|v| self.frames[level].builder.ty(*v).clone()).collect();
-        let (mut graph, mut tangent_graph) = (body.graph, tangent.graph);
-        let mut params: Vec<Var> = Vec::new();
-        for (outer, ty) in union.iter().zip(&outer_types) {
-            params.push(match body.captures.iter().position(|c| c == outer) {
-                Some(i) => graph.params[i],
-                None => graph.fresh(ty.clone()),
-            });
-        }
-        params.extend(&graph.params[body.captures.len()..]);
-        graph.params = params;
-        let mut params: Vec<Var> = Vec::new();
-        for (outer, ty) in union.iter().zip(&outer_types) {
-            params.push(match tangent.captures.iter().position(|c| c == outer) {
-                Some(i) => tangent_graph.params[i],
-                None => tangent_graph.fresh(ty.clone()),
-            });
-        }
-        let own = &tangent_graph.params[tangent.captures.len()..];
-        let (primal_part, tangent_part) = own.split_at(types.len() + results.len());
-        let (primal_part, tangent_part) = (primal_part.to_vec(), tangent_part.to_vec());
-        params.extend(primal_part);
-        // What is captured gets tangents too, which the user's rule does not use.
-        for ty in outer_types.iter().filter(|t| t.dtype.is_float()) {
-            params.push(tangent_graph.fresh(ty.clone()));
-        }
-        params.extend(tangent_part);
-        tangent_graph.params = params;
-        let mut call_args = union;
-        call_args.extend(&arg_vars);
-        let op = Op::Call { body: Rc::new(graph), rule: CallRule::Tangent(Rc::new(tangent_graph)) };
-        let outs = self.emit_vars(op, &call_args)?;
-        Ok(fill(&template, &outs))
     }
 
     /// Rule 2.2.2: arrays given for scalar parameters are combined by broadcasting and the function is applied to each element.

@@ -30,8 +30,28 @@ fn markdown(value: String) -> MarkupContent {
     MarkupContent { kind: MarkupKind::Markdown, value }
 }
 
-/// Type, shape and documentation of what stands at a place.
+/// Type, shape and documentation of what stands at a place; in a problem also what the term is, for whoever derives a solver.
 pub fn hover(document: &Document, offset: usize) -> Option<Hover> {
+    let found = of_place(document, offset);
+    let in_problem = document.analysis.module.items.iter().any(|item| {
+        let Span { file, start, end } = item.span;
+        matches!(item.kind, ItemKind::Problem(_))
+            && file == document.analysis.file
+            && (start as usize..=end as usize).contains(&offset)
+    });
+    let term = in_problem.then(|| driver::terms::term_at(&document.path, &document.text, offset)).flatten();
+    let Some((span, role)) = term else { return found };
+    let term = &document.text[span.start as usize..span.end as usize];
+    let told = format!("term `{}`: {role}", term.split_whitespace().collect::<Vec<_>>().join(" "));
+    let (before, range) = match found {
+        Some(Hover { contents: HoverContents::Markup(text), range }) => (format!("{}\n\n", text.value), range),
+        _ => (String::new(), Some(place::range(&document.text, span))),
+    };
+    Some(Hover { contents: HoverContents::Markup(markdown(format!("{before}{told}"))), range })
+}
+
+/// Type, shape and documentation of what stands at a place.
+fn of_place(document: &Document, offset: usize) -> Option<Hover> {
     let seen = document.analysis.seen.borrow();
     let file = document.analysis.file;
     let shown = |value: String, span: Span| {

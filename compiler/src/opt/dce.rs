@@ -1,6 +1,6 @@
 //! Dead code: equations, and parts of loops and branches, whose results nobody uses.
 
-use crate::ir::graph::{CallRule, Eqn, Graph, Op, Scan, Trips, Var};
+use crate::ir::graph::{Eqn, Graph, Op, Scan, Trips, Var};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -82,11 +82,7 @@ fn shrink_eqn(eqn: &Eqn, used: &[bool], done: &mut Done) -> Eqn {
                     new
                 }
             };
-            let rule = match rule {
-                CallRule::Inline => CallRule::Inline,
-                CallRule::Recompute => CallRule::Recompute,
-                CallRule::Tangent(tangent) => CallRule::Tangent(all(tangent)),
-            };
+            let rule = rule.map(&mut all);
             let op = Op::Call { body: all(body), rule };
             Eqn { op, args: eqn.args.clone(), outs: eqn.outs.clone(), span: eqn.span }
         }

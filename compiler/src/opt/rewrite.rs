@@ -1,7 +1,7 @@
 //! What the passes have in common: rebuilding a Graph forward, with knowledge of what is already built.
 
 use crate::ir::builder::Builder;
-use crate::ir::graph::{CallRule, Eqn, Graph, Op, Scan, Type, Var};
+use crate::ir::graph::{Eqn, Graph, Op, Scan, Type, Var};
 use dp_runtime::tensor::{DType, Tensor};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -24,12 +24,7 @@ pub fn map_bodies(op: &Op, memo: &mut Memo, pass: fn(&Graph, &mut Memo) -> Graph
         Op::Cond { then, otherwise } => Op::Cond { then: map(then), otherwise: map(otherwise) },
         Op::Call { body, rule } => {
             let body = map(body);
-            let rule = match rule {
-                CallRule::Inline => CallRule::Inline,
-                CallRule::Recompute => CallRule::Recompute,
-                CallRule::Tangent(tangent) => CallRule::Tangent(map(tangent)),
-            };
-            Op::Call { body, rule }
+            Op::Call { body, rule: rule.map(&mut map) }
         }
         plain => plain.clone(),
     }

@@ -6,7 +6,7 @@ use super::value::Values;
 use super::{Family, Prim};
 use crate::ir::builder::Builder;
 use crate::ir::eval;
-use crate::ir::graph::{CallRule, Graph, Guard, Op, Scan, Trips, Type};
+use crate::ir::graph::{CallRule, Graph, Guard, Op, Scan, Trips, Type, Var};
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 
@@ -127,6 +127,18 @@ fn call(op: &Op, args: &[&Type]) -> Rule {
                 format!("has a derivative that gives ({}), not ({})", list(&found), list(&expected))
             })?;
         }
+        CallRule::Solve { operator, adjoint, turned } => {
+            let right = args.last().map(|&ty| ty.clone());
+            let fits = right.as_ref().is_some_and(|ty| ty.dtype.is_float()) && results == right.as_slice();
+            shape::require(fits, || format!("solves for ({}), not for its last argument", list(&results)))?;
+            for (what, graph) in [("the operator", operator), ("its adjoint", adjoint), ("the way back", turned)] {
+                signature(what, graph, args)?;
+                let found = graph.result_types();
+                shape::require(found == results, || {
+                    format!("has ({}) from {what}, not ({})", list(&found), list(&results))
+                })?;
+            }
+        }
     }
     Ok(results)
 }
@@ -241,13 +253,61 @@ fn special_cond() -> Vec<Use> {
 fn sample_call(rng: &mut Rng) -> Use {
     let shape = rng.any_shape();
     let ty = Type::new(rng.float_kind(), &shape);
-    let rule = match rng.below(3) {
+    let rule = match rng.below(4) {
         0 => CallRule::Inline,
         1 => CallRule::Recompute,
+        2 => return sample_solve(rng, &ty),
         _ => CallRule::Tangent(Rc::new(product_rule(&ty))),
     };
     let args = vec![rng.tensor(ty.dtype, &ty.shape), rng.tensor(ty.dtype, &ty.shape)];
     (Op::Call { body: pair(Op::Mul, &ty), rule }, args)
+}
+
+/// Solves `a (x + reverse(x) / 4) = b` by a few passes of iteration, the adjoint by as many.
+fn sample_solve(rng: &mut Rng, ty: &Type) -> Use {
+    let axes: Vec<usize> = (0..ty.rank()).collect();
+    let mixed = |b: &mut Builder, x| {
+        let turned = b.op(Op::Reverse { axes: axes.clone() }, &[x]);
+        let quarter = b.fill(ty, 0.25);
+        b.op(Op::Mul, &[quarter, turned])
+    };
+    let graph = |make: &dyn Fn(&mut Builder, Var, Var) -> Var| {
+        let mut b = Builder::default();
+        let (a, x) = (b.param(ty.clone()), b.param(ty.clone()));
+        let result = make(&mut b, a, x);
+        Rc::new(b.finish(vec![result]))
+    };
+    // x = b / a - reverse(x) / 4, and its transpose y = b - reverse(y) / 4, x = y / a.
+    let iterated = |b: &mut Builder, right: Var| {
+        let mut x = right;
+        for _ in 0..40 {
+            let other = mixed(b, x);
+            x = b.sub(right, other);
+        }
+        x
+    };
+    let rule = CallRule::Solve {
+        operator: graph(&|b, a, x| {
+            let other = mixed(b, x);
+            let sum = b.add(x, other);
+            b.mul(a, sum)
+        }),
+        adjoint: graph(&|b, a, x| {
+            let x = b.mul(a, x);
+            let other = mixed(b, x);
+            b.add(x, other)
+        }),
+        turned: graph(&|b, a, right| {
+            let y = iterated(b, right);
+            b.div(y, a)
+        }),
+    };
+    let body = graph(&|b, a, right| {
+        let right = b.div(right, a);
+        iterated(b, right)
+    });
+    let args = vec![rng.tensor_in(ty.dtype, &ty.shape, 0.8, 2.0), rng.tensor(ty.dtype, &ty.shape)];
+    (Op::Call { body, rule }, args)
 }
 
 /// The derivative of `pair(Op::Mul)`: parameters a, b, a*b, a, da, db.

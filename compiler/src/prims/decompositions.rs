@@ -192,21 +192,7 @@ pub static QR: Prim = Prim {
             Tensor::I64(_) | Tensor::Bool(_) | Tensor::Key(_) => wrong_kind(op),
         })
     },
-    sample: |rng| {
-        let (m, n) = (rng.range(1, 5), rng.range(1, 5));
-        let outer = rng.below(2);
-        let outer = rng.shape(outer);
-        let dtype = rng.float_kind();
-        // Dominant on the diagonal, so that the first columns are far from dependent.
-        let count: usize = outer.iter().product();
-        let mut data = Vec::with_capacity(count * m * n);
-        for _ in 0..count {
-            for i in 0..m {
-                data.extend((0..n).map(|j| rng.real(-0.8, 0.8) + if i == j { 3.0 } else { 0.0 }));
-            }
-        }
-        (Op::Qr, vec![Tensor::from_vec(&[&outer[..], &[m, n]].concat(), data).convert(dtype)])
-    },
+    sample: |rng| (Op::Qr, vec![rectangular(rng, false)]),
     special: || {
         let mut uses = squares(Op::Qr, &[0.0, 1.0, -2.0, 0.0]);
         for dtype in [DType::F32, DType::F64] {
@@ -304,7 +290,7 @@ fn square(a: &Type) -> Result<(), String> {
 }
 
 /// The number of matrices, and their sizes.
-fn matrices(shape: &[usize]) -> (usize, usize, usize) {
+pub(super) fn matrices(shape: &[usize]) -> (usize, usize, usize) {
     let rank = shape.len();
     (shape[..rank - 2].iter().product(), shape[rank - 2], shape[rank - 1])
 }
@@ -325,8 +311,26 @@ fn dominant(rng: &mut Rng) -> Tensor {
     Tensor::from_vec(&[&outer[..], &[n, n]].concat(), data).convert(dtype)
 }
 
+/// Matrices of any shape that dominate on the diagonal, so that the first columns are far from dependent; in reversed order of the
+/// rows, if so wished.
+pub(super) fn rectangular(rng: &mut Rng, reversed: bool) -> Tensor {
+    let (m, n) = (rng.range(1, 5), rng.range(1, 5));
+    let outer = rng.below(2);
+    let outer = rng.shape(outer);
+    let dtype = rng.float_kind();
+    let count: usize = outer.iter().product();
+    let mut data = Vec::with_capacity(count * m * n);
+    for _ in 0..count {
+        for i in 0..m {
+            let at = if reversed { m - 1 - i } else { i };
+            data.extend((0..n).map(|j| rng.real(-0.8, 0.8) + if at == j { 3.0 } else { 0.0 }));
+        }
+    }
+    Tensor::from_vec(&[&outer[..], &[m, n]].concat(), data).convert(dtype)
+}
+
 /// A matrix of two rows, one of one element, and none.
-fn squares(op: Op, two: &[f64; 4]) -> Vec<Use> {
+pub(super) fn squares(op: Op, two: &[f64; 4]) -> Vec<Use> {
     let mut uses = Vec::new();
     for dtype in [DType::F32, DType::F64] {
         uses.push((op.clone(), vec![Tensor::from_vec(&[2, 2], two.to_vec()).convert(dtype)]));

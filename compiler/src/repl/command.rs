@@ -1,11 +1,15 @@
 //! The commands of a session: `:type e` and the others.
 
 use super::workspace::Workspace;
-use super::{Console, gradient, measure, plot, save, symbols};
+use super::{Console, gradient, measure, save, symbols};
+use crate::diagram;
 use crate::lower::value::Value;
 use crate::run::Engine;
+use crate::script::pictures;
 use crate::types;
 use crate::{builtins, manual};
+use dp_runtime::plot::inline::{self, Graphics};
+use dp_runtime::plot::terminal::Room;
 use dp_runtime::tensor::DType;
 use std::path::Path;
 
@@ -51,7 +55,12 @@ pub const COMMANDS: &[Row] = &[
         doc: "how a problem's solver follows, or a derived solver's",
         run: explain,
     },
-    Row { name: "graph", usage: ":graph e", doc: "the graph that is compiled", run: graph },
+    Row {
+        name: "graph",
+        usage: ":graph e",
+        doc: "a solver, network or function drawn; of other expressions the graph that is compiled",
+        run: graph,
+    },
     Row { name: "time", usage: ":time e", doc: "the time of one run, by stage", run: time },
     Row { name: "bench", usage: ":bench e", doc: "the time of many runs", run: bench },
     Row { name: "mem", usage: ":mem e", doc: "the memory that a run takes", run: memory },
@@ -135,7 +144,19 @@ fn shape(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bo
     true
 }
 
+/// A solver, network or function is drawn; of any other expression the Graph is shown that is compiled.
 fn graph(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bool {
+    if text.starts_with(char::is_alphabetic) && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.') {
+        workspace.need([text], console);
+        if let Ok(found) = workspace.diagram(text) {
+            let drawn = match console.graphics() {
+                Graphics::None => Ok(diagram::text(&found)),
+                graphics => inline::shown(&diagram::svg(&found), console.width().min(120), graphics),
+            };
+            console.print(drawn.unwrap_or_else(|problem| problem).trim_end_matches('\n'));
+            return true;
+        }
+    }
     let Some(e) = workspace.expression(text, console) else { return false };
     measure::graph(workspace, &e, console);
     true
@@ -266,9 +287,10 @@ fn names(workspace: &mut Workspace, _: &str, console: &mut dyn Console) -> bool 
 fn plot_value(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bool {
     let Some(e) = workspace.expression(text, console) else { return false };
     let Some(value) = workspace.with_script(console, |script| script.eval(&e)) else { return false };
-    match plot::picture(&value, console.width()) {
+    let room = Room { columns: console.width().clamp(30, 100), rows: 12, colour: console.color() };
+    match pictures::of_value(&value).and_then(|picture| picture.shown(room, console.graphics())) {
         Ok(picture) => {
-            console.print(&picture);
+            console.print(picture.trim_end_matches('\n'));
             true
         }
         Err(problem) => {

@@ -142,6 +142,11 @@ fn commands() {
     assert!(text.contains("for n = 3") && text.contains("f64[3]"), "{text}");
     assert_eq!(all(":check f\n").matches("derivatives agree").count(), 2);
     assert!(all(":graph sum(v * v)\n").contains("f64[2]"));
+    let drawn = shown(
+        "solver s(x: real[n]) -> y {\n    state y: real[n] = 0\n    step y <- soft(y, 1) + x\n    until norm(y) > 1\n}\n:graph s\n",
+    );
+    assert!(drawn.contains("soft(y, 1)") && drawn.contains("until norm(y) > 1") && drawn.contains('▶'), "{drawn}");
+    assert!(shown(":graph soft\n").contains("function soft"));
     for (command, word) in [(":time", "compile"), (":bench", "median"), (":mem", "equations")] {
         let text = all(&format!("{command} sum(v * v)\n"));
         assert!(text.contains(word), "{command}: {text}");

@@ -6,6 +6,7 @@ use super::show;
 use crate::derive::{self, Catalogue, expand};
 use crate::diagnostic::render::render;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagram::{self, Diagram, World};
 use crate::driver::{self, Options};
 use crate::lower::value::{Scope, Value};
 use crate::lower::{Limits, Res, Session};
@@ -19,6 +20,7 @@ use crate::syntax::{self, pretty};
 use crate::types::{self, Env};
 use dp_runtime::interrupt;
 use dp_runtime::io::Sandbox;
+use dp_runtime::plot::inline::Graphics;
 use dp_runtime::tensor::DType;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -211,6 +213,18 @@ impl Workspace {
         items.extend(rules.filter(|item| matches!(item.kind, ItemKind::Custom(_))).cloned());
         catalogue.add_module(&ast::Module { items, end: ast::Trivia::default() });
         catalogue
+    }
+
+    /// The diagram of a solver, network or function of the session or of std.
+    ///
+    /// # Errors
+    /// As for `diagram::draw`.
+    pub fn diagram(&self, name: &str) -> Res<Diagram> {
+        let mut items: Vec<ast::Item> = self.definitions.values().cloned().collect();
+        items.sort_by_key(|item| (item.span.file, item.span.start));
+        let session = ast::Module { items, end: ast::Trivia::default() };
+        let modules = std::iter::once(&session).chain(&self.std_modules).collect();
+        diagram::draw(&World { env: &self.env, modules }, name, &diagram::Options::default())
     }
 
     /// Derives a solver as `derive P by M as layer` asks for, or as a derived solver of the session was; gives its text, and the
@@ -616,6 +630,14 @@ impl Output for Printer<'_> {
             }
             Message::Dump(text) => self.console.tell(text.trim_end()),
         }
+    }
+
+    fn shows_colours(&self) -> bool {
+        self.console.color()
+    }
+
+    fn graphics(&self) -> Graphics {
+        self.console.graphics()
     }
 
     fn draws_progress(&self) -> bool {

@@ -38,6 +38,11 @@ fn evaluation(graph: &Graph, equations: &mut usize) -> Option<f64> {
                     let inner = graph.shape(eqn.args[0])[batch + 1] as f64;
                     graph.ty(eqn.outs[0]).len() as f64 * inner
                 }
+                // Taps at the edge that take no part are counted too.
+                Op::Conv { batch, .. } => {
+                    let taps: usize = graph.shape(eqn.args[1])[batch + 1..].iter().product();
+                    graph.ty(eqn.outs[0]).len() as f64 * taps as f64
+                }
                 // The same kernels on both sides.
                 Op::Const(_) | Op::Svd | Op::Solve | Op::Normal { .. } | Op::Uniform { .. } => 0.0,
                 Op::Split { .. } | Op::Permutation { .. } | Op::FoldIn => 0.0,
@@ -53,6 +58,7 @@ mod tests {
     use super::*;
     use crate::ir::builder::Builder;
     use crate::ir::graph::Type;
+    use dp_runtime::kernels::conv::Window;
     use dp_runtime::tensor::DType;
 
     fn product(n: usize) -> Graph {
@@ -62,9 +68,21 @@ mod tests {
         b.finish(vec![y])
     }
 
+    fn convolution(n: usize) -> Graph {
+        let window = Window { stride: [1; 2], dilation: [1; 2], spread: [1; 2], low: [2; 2], size: [n; 2] };
+        let mut b = Builder::default();
+        let x = b.param(Type::new(DType::F32, &[1, 1, n, n]));
+        let k = b.param(Type::new(DType::F32, &[8, 1, 5, 5]));
+        let y = b.op(Op::Conv { batch: 0, window }, &[x, k]);
+        b.finish(vec![y])
+    }
+
     #[test]
     fn small_work_is_evaluated_and_large_work_is_compiled() {
         assert!(evaluated_sooner(&product(10)));
         assert!(!evaluated_sooner(&product(300)));
+        assert!(evaluated_sooner(&convolution(5)));
+        // Few elements, but many taps for each.
+        assert!(!evaluated_sooner(&convolution(100)));
     }
 }

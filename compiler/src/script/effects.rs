@@ -75,6 +75,7 @@ impl Script<'_> {
                 self.picture(builtin, all)
             }
             Builtin::CheckGrad => self.check_grad(all),
+            Builtin::CompareCosts => self.compare_costs(all),
             Builtin::CheckProx => {
                 all.done("check_prox(f, v, t)")?;
                 self.check_prox(all.positional, span)

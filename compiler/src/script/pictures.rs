@@ -7,16 +7,43 @@ use crate::diagnostic::Diagnostic;
 use crate::lower::value::Value;
 use crate::lower::{Res, fail};
 use crate::source::Span;
+use crate::syntax::ast::Symbol;
 use dp_runtime::plot::gallery::{self, Gallery};
 use dp_runtime::plot::heatmap::{self, Heatmap};
+use dp_runtime::plot::inline::{self, Graphics};
 use dp_runtime::plot::terminal::{self, Room};
 use dp_runtime::plot::{self, Curve, Mark, Plot, number_of_bins, raster};
 use dp_runtime::tensor::{DType, Tensor};
 
-enum Picture {
+pub enum Picture {
     Plot(Plot),
     Heatmap(Heatmap),
     Gallery(Gallery),
+}
+
+impl Picture {
+    fn svg(&self) -> Result<String, String> {
+        match self {
+            Picture::Plot(plot) => plot::svg(plot),
+            Picture::Heatmap(map) => heatmap::svg(map),
+            Picture::Gallery(images) => gallery::svg(images),
+        }
+    }
+
+    /// The picture in a terminal: as a picture if it shows some, else as text.
+    ///
+    /// # Errors
+    /// In words: there is nothing to draw, or too much.
+    pub fn shown(&self, room: Room, graphics: Graphics) -> Result<String, String> {
+        if graphics != Graphics::None {
+            return inline::shown(&self.svg()?, room.columns, graphics);
+        }
+        match self {
+            Picture::Plot(plot) => terminal::plot(plot, room),
+            Picture::Heatmap(map) => terminal::heatmap(map, room),
+            Picture::Gallery(images) => terminal::gallery(images, room),
+        }
+    }
 }
 
 const PLOT: &str = "plot(y, ..., x: v, label: [\"a\", \"b\"], log: true, logx: true, points: true, title: s, xlabel: s, ylabel: s, file: f)";
@@ -43,11 +70,7 @@ impl Script<'_> {
         };
         let Some(file) = file else {
             let room = Room { colour: self.out.shows_colours(), ..Room::default() };
-            let text = drawn(match &picture {
-                Picture::Plot(plot) => terminal::plot(plot, room),
-                Picture::Heatmap(map) => terminal::heatmap(map, room),
-                Picture::Gallery(images) => terminal::gallery(images, room),
-            })?;
+            let text = drawn(picture.shown(room, self.out.graphics()))?;
             text.lines().for_each(|line| self.out.line(line));
             return Ok(Value::Unit);
         };
@@ -63,11 +86,7 @@ impl Script<'_> {
                 );
             }
         };
-        let svg = drawn(match &picture {
-            Picture::Plot(plot) => plot::svg(plot),
-            Picture::Heatmap(map) => heatmap::svg(map),
-            Picture::Gallery(images) => gallery::svg(images),
-        })?;
+        let svg = drawn(picture.svg())?;
         let bytes = match as_png {
             true => raster::png(&svg)
                 .map_err(|e| Box::new(Diagnostic::error("E0807", span, format!("the picture cannot be drawn: {e}"))))?,
@@ -76,6 +95,36 @@ impl Script<'_> {
         // Pictures are made anew by every run: replacing one loses nothing.
         self.files_of(span)?.write(&file, &bytes, true).map_err(|e| io_failure(&e, span))?;
         Ok(Value::Unit)
+    }
+}
+
+/// The picture of a value by itself: curves for a vector or the vectors of a record, a map for a matrix.
+///
+/// # Errors
+/// In words: what has no picture.
+pub fn of_value(value: &Value) -> Result<Picture, String> {
+    let vectors = |fields: &[(Symbol, Value)]| -> Vec<Curve> {
+        let curve = |(name, value): &(Symbol, Value)| match value {
+            Value::Tensor(t) if t.shape().len() == 1 && is_number(t) => Some(Curve::of(name, t.to_f64_vec())),
+            _ => None,
+        };
+        fields.iter().filter_map(curve).collect()
+    };
+    match value {
+        Value::Tensor(t) if is_number(t) => match *t.shape() {
+            [_] => Ok(Picture::Plot(Plot { curves: vec![Curve::of("", t.to_f64_vec())], ..Plot::default() })),
+            [rows, columns] => {
+                Ok(Picture::Heatmap(Heatmap { rows, columns, values: t.to_f64_vec(), ..Heatmap::default() }))
+            }
+            ref shape => {
+                Err(format!("vectors and matrices are drawn, not shape {shape:?}; `image` draws stacks of images"))
+            }
+        },
+        Value::Record(fields) => match vectors(fields) {
+            curves if curves.is_empty() => Err("the record has no vector to draw".to_string()),
+            curves => Ok(Picture::Plot(Plot { curves, ..Plot::default() })),
+        },
+        other => Err(format!("vectors, matrices and records of vectors are drawn, not {}", other.describe())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Mistakes in a derivative Graph, as a person writing a rule makes them.
 
 use crate::ir::builder::Builder;
-use crate::ir::graph::{CallRule, Eqn, Graph, Op, Type, Var};
+use crate::ir::graph::{Eqn, Graph, Op, Type, Var};
 use crate::prims;
 use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
@@ -102,7 +102,14 @@ fn with_body(op: &Op, s: usize, body: Rc<Graph>) -> Op {
         (Op::Cond { otherwise, .. }, 0) => Op::Cond { then: body, otherwise: otherwise.clone() },
         (Op::Cond { then, .. }, 1) => Op::Cond { then: then.clone(), otherwise: body },
         (Op::Call { rule, .. }, 0) => Op::Call { body, rule: rule.clone() },
-        (Op::Call { body: whole, .. }, 1) => Op::Call { body: whole.clone(), rule: CallRule::Tangent(body) },
+        (Op::Call { body: whole, rule }, s) => {
+            let mut at = 0;
+            let rule = rule.map(&mut |graph| {
+                at += 1;
+                if at == s { body.clone() } else { graph.clone() }
+            });
+            Op::Call { body: whole.clone(), rule }
+        }
         (other, _) => panic!("internal error: {other:?} has no body {s}"),
     }
 }

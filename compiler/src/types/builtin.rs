@@ -139,6 +139,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             Some(Ty::shaped(Kind::Real, index.dims.map(|dims| [dims, vec![classes]].concat())))
         }
         Builtin::Gather => shape::gather(ctx, given),
+        Builtin::ScatterAdd => shape::scatter_add(ctx, given),
         Builtin::Pad => windows::pad(ctx, given),
         Builtin::Roll => windows::roll(ctx, given),
         Builtin::Conv1 | Builtin::Conv2 | Builtin::Conv1Adjoint | Builtin::Conv2Adjoint => {
@@ -154,8 +155,10 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
         }
         Builtin::Svd => matrices::svd(ctx, given),
         Builtin::Solve | Builtin::SolveLower | Builtin::SolveUpper => matrices::solve(ctx, given),
+        Builtin::SolveBy => matrices::solve_by(ctx, given),
         Builtin::Cholesky => matrices::cholesky(ctx, given),
         Builtin::Det | Builtin::Slogdet => matrices::determinant(ctx, builtin, given),
+        Builtin::Lu => matrices::lu(ctx, given),
         Builtin::Qr => matrices::qr(ctx, given),
         Builtin::Eigh => matrices::eigh(ctx, given),
         Builtin::Fft | Builtin::Ifft => matrices::fourier(ctx, given),
@@ -251,7 +254,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             given.count(ctx, 1..=1, given::ANY_NAME)?;
             Some(Ty::List(Ty::Str.into()))
         }
-        Builtin::ExplainLayer => {
+        Builtin::ExplainLayer | Builtin::CompareCosts => {
             given.effect(ctx)?;
             None
         }

@@ -343,6 +343,78 @@ fn pivots(a: &[f64], n: usize) -> (Vec<f64>, bool) {
     (values, odd)
 }
 
+/// The decomposition `a[p] = l u` of an `m` by `n` matrix by Gaussian elimination with row exchanges: row i of the product is row
+/// `p[i]` of `a`. With `k = min(m, n)`, `l` is `m` by `k` with ones on the diagonal, nothing above it and nothing greater than 1 below,
+/// `u` is `k` by `n` and upper triangular, all in row-major order. A column without a pivot leaves zeros in `l`.
+///
+/// A matrix with a NaN or an infinity gives NaN in both triangles, and the rows as they are.
+///
+/// # Panics
+/// If `a` has not `m * n` elements.
+pub fn lu<T: Real>(a: &[T], m: usize, n: usize) -> (Vec<i64>, Vec<T>, Vec<T>) {
+    let (p, l, u) = lu_f64(&wide(a), m, n);
+    (p, narrow(&l), narrow(&u))
+}
+
+fn lu_f64(a: &[f64], m: usize, n: usize) -> (Vec<i64>, Vec<f64>, Vec<f64>) {
+    assert_eq!(a.len(), m * n, "elements of a {m} by {n} matrix");
+    let k = m.min(n);
+    let in_order = || (0..m as i64).collect();
+    let lower = |entry: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
+        let places = (0..m * k).map(|at| (at / k, at % k));
+        places
+            .map(|(i, j)| {
+                if i == j {
+                    1.0
+                } else if i > j {
+                    entry(i, j)
+                } else {
+                    0.0
+                }
+            })
+            .collect()
+    };
+    let upper = |entry: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
+        let places = (0..k * n).map(|at| (at / n, at % n));
+        places.map(|(i, j)| if i <= j { entry(i, j) } else { 0.0 }).collect()
+    };
+    if k == 0 || !a.iter().all(|v| v.is_finite()) {
+        return (in_order(), lower(&|_, _| f64::NAN), upper(&|_, _| f64::NAN));
+    }
+    faer::set_global_parallelism(Par::Seq);
+    let factors: PartialPivLu<f64> = MatRef::from_row_major_slice(a, m, n).partial_piv_lu();
+    let (left, right) = (factors.L(), factors.U());
+    if (0..k).any(|i| right[(i, i)] == 0.0 || !right[(i, i)].is_finite()) {
+        // The library divides by the pivot that is missing.
+        let (p, both) = eliminated(a, m, n);
+        return (p, lower(&|i, j| both[i * n + j]), upper(&|i, j| both[i * n + j]));
+    }
+    let p = factors.P().arrays().0.iter().map(|&row| row as i64).collect();
+    (p, lower(&|i, j| left[(i, j)]), upper(&|i, j| right[(i, j)]))
+}
+
+/// Elimination row by row, which skips a column without a pivot: the order of the rows, and both factors in one matrix.
+fn eliminated(a: &[f64], m: usize, n: usize) -> (Vec<i64>, Vec<f64>) {
+    let (mut rows, mut both): (Vec<i64>, Vec<f64>) = ((0..m as i64).collect(), a.to_vec());
+    for j in 0..m.min(n) {
+        let size = |both: &[f64], i: usize| both[i * n + j].abs();
+        let best = (j..m).fold(j, |best, i| if size(&both, i) > size(&both, best) { i } else { best });
+        if size(&both, best) == 0.0 {
+            continue;
+        }
+        rows.swap(j, best);
+        (0..n).for_each(|c| both.swap(j * n + c, best * n + c));
+        for i in j + 1..m {
+            let factor = both[i * n + j] / both[j * n + j];
+            both[i * n + j] = factor;
+            for c in j + 1..n {
+                both[i * n + c] -= factor * both[j * n + c];
+            }
+        }
+    }
+    (rows, both)
+}
+
 /// The determinant of an `n` by `n` matrix in row-major order: the product of the pivots, which may overflow; 1 if n is 0.
 ///
 /// # Panics

@@ -5,14 +5,19 @@
 //! A tap that falls outside the input, or between elements that lie apart, takes no part in its chain, so that what is
 //! not there cannot meet an infinity. All of this is a function of the logical shapes alone.
 //!
-//! Two ways, with the same bits: lanes over the columns of the result (`columns`), from a copy of the image in
-//! which the columns that a stride leaves out are sorted away; or lanes over its channels (`channels`), from a copy of the kernel with
-//! its channels last. Nothing is unfolded.
+//! Two ways, with the same bits: lanes over the columns of the result (`columns`), or lanes over its channels
+//! (`channels`). The kernel is packed so that the weights of neighbouring channels lie side by side. Nothing is unfolded.
+//! Large convolutions are dealt out to threads by images, channels and rows, which changes no element.
 
 mod channels;
 mod columns;
 
+use super::dot::LARGE;
+use super::level::Level;
+use super::simd::Simd;
 use super::{DOT_BLOCK, Layout, Real};
+use crate::pool;
+use std::ops::Range;
 
 /// The geometry of a convolution: `[row, column]` each.
 ///
@@ -48,6 +53,13 @@ struct Sizes {
     q: usize,
 }
 
+impl Sizes {
+    /// The taps of the kernel.
+    fn taps(&self) -> usize {
+        self.c * self.p * self.q
+    }
+}
+
 /// A column of the kernel, as a group of columns of the result meets it.
 #[derive(Clone, Copy, Debug)]
 struct Tap {
@@ -55,6 +67,8 @@ struct Tap {
     t: usize,
     /// The input column that result 0 of the group meets; result m meets `base + m * stride`.
     base: isize,
+    /// The same in a row whose columns are sorted by their remainders by the stride.
+    sorted: isize,
     /// The results of the group that meet a column: from the first to before the second.
     from: isize,
     to: isize,
@@ -65,9 +79,26 @@ struct Tap {
 struct Phase {
     first: usize,
     count: usize,
+    /// By column of the kernel; so the results that a tap meets begin, and end, ever earlier.
     taps: Vec<Tap>,
-    /// The results that every tap meets.
-    inner: (isize, isize),
+}
+
+impl Phase {
+    /// The taps that all of some results meet, by their places in `taps`.
+    fn common(&self, results: Range<usize>) -> Range<usize> {
+        let from = self.taps.partition_point(|tap| tap.from > results.start as isize);
+        let to = self.taps.partition_point(|tap| tap.to >= results.end as isize);
+        from..to.max(from)
+    }
+
+    /// The taps with some columns of the kernel.
+    fn columns(&self, columns: &Range<usize>, q: usize) -> Range<usize> {
+        if *columns == (0..q) {
+            return 0..self.taps.len();
+        }
+        let place = |t: usize| self.taps.partition_point(|tap| tap.t < t);
+        place(columns.start)..place(columns.end)
+    }
 }
 
 /// Everything about a convolution that its shapes tell: made once, used by every call.
@@ -80,17 +111,8 @@ pub struct Plan {
     /// Whether a row and the next three of its phase meet the same rows of the kernel.
     four: Vec<bool>,
     phases: Vec<Phase>,
-    /// Lanes side by side.
-    width: usize,
-    way: Way,
-}
-
-#[derive(Clone, Debug)]
-enum Way {
-    /// Elements before each run of columns of the copy, and the length of a run.
-    Columns { margin: usize, run: usize },
-    /// Channels of the result, rounded up to whole lanes.
-    Channels { padded: usize },
+    /// Whether lanes run over the channels of the result, and not over its columns.
+    channels: bool,
 }
 
 impl Plan {
@@ -106,41 +128,59 @@ impl Plan {
         let phases: Vec<Phase> =
             (0..window.spread[1].min(window.size[1])).map(|first| phase(&window, first, w, q)).collect();
         let longest = phases.iter().map(|phase| phase.count).max().unwrap_or(0);
-        let most = widest(bytes);
-        let fit = |n: usize| [8, 16, 32].into_iter().find(|&lanes| lanes >= n).unwrap_or(32).min(most);
+        let lanes = Level::best().bytes() / bytes;
         // The share of the lanes that is put to use.
-        let use_of = |n: usize| n as f64 / n.next_multiple_of(fit(n)).max(1) as f64;
-        let (width, way) = if use_of(o) > 1.25 * use_of(longest) {
-            (fit(o), Way::Channels { padded: o.next_multiple_of(fit(o)) })
-        } else {
-            let width = fit(longest);
-            let stride = window.stride[1];
-            let starts = || phases.iter().flat_map(|phase| &phase.taps).map(|tap| tap.base.div_euclid(stride as isize));
-            let margin = starts().min().map_or(0, |least| least.min(0).unsigned_abs());
-            let last = starts().max().map_or(0, |most| most.max(0) as usize) + longest.next_multiple_of(width);
-            (width, Way::Columns { margin, run: margin + last.max(w.div_ceil(stride)) })
-        };
-        Plan { window, sizes, rows, four, phases, width, way }
+        let used = |n: usize| n as f64 / n.next_multiple_of(lanes).max(1) as f64;
+        Plan { window, sizes, rows, four, phases, channels: used(o) > 1.25 * used(longest) }
     }
 
-    /// The elements of working memory that a call needs.
-    pub fn scratch(&self) -> usize {
-        let Sizes { c, h, p, q, .. } = self.sizes;
-        match self.way {
-            Way::Columns { run, .. } => c * h * self.window.stride[1] * run,
-            Way::Channels { padded } => c * p * q * padded,
-        }
+    /// The rows of the kernel that a block of taps holds and row `y` of the result meets.
+    fn runs(&self, y: usize, taps: Range<usize>) -> Runs<'_> {
+        let Sizes { p, q, .. } = self.sizes;
+        let (rows, channel) = (&self.rows[y], taps.start.checked_div(p * q).unwrap_or(0));
+        let before = taps.start - channel * p * q;
+        let at = rows.partition_point(|(t, _)| (t + 1) * q <= before);
+        Runs { rows, p, q, taps, channel, at }
     }
 }
 
-/// Lanes that fill eight registers four results at a time.
-fn widest(bytes: usize) -> usize {
-    match instructions() {
-        #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512 => (128 / bytes).clamp(8, 32),
-        #[cfg(target_arch = "x86_64")]
-        Instructions::Avx2 => (64 / bytes).clamp(8, 16),
-        Instructions::Other => 8,
+/// A part of a row of the kernel, with the input row that it meets.
+struct Run {
+    channel: usize,
+    row: usize,
+    /// The number of the row's first tap, also if it is not in the part.
+    number: usize,
+    columns: Range<usize>,
+}
+
+struct Runs<'a> {
+    rows: &'a [(usize, usize)],
+    p: usize,
+    q: usize,
+    taps: Range<usize>,
+    channel: usize,
+    at: usize,
+}
+
+impl Runs<'_> {
+    /// The next part, in ascending order of taps.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Run> {
+        loop {
+            let base = self.channel * self.p * self.q;
+            if base >= self.taps.end || self.rows.is_empty() {
+                return None;
+            }
+            match self.rows.get(self.at) {
+                Some(&(t, row)) if base + t * self.q < self.taps.end => {
+                    self.at += 1;
+                    let number = base + t * self.q;
+                    let columns = self.taps.start.saturating_sub(number)..self.q.min(self.taps.end - number);
+                    return Some(Run { channel: self.channel, row, number, columns });
+                }
+                _ => (self.channel, self.at) = (self.channel + 1, 0),
+            }
+        }
     }
 }
 
@@ -164,28 +204,42 @@ fn phase(window: &Window, first: usize, w: usize, q: usize) -> Phase {
             continue;
         }
         let base = place.div_euclid(spread);
+        let sorted = base.rem_euclid(stride) * w.div_ceil(window.stride[1]) as isize + base.div_euclid(stride);
         // 0 <= base + m * stride < w.
         let from = (-base).max(0).unsigned_abs().div_ceil(window.stride[1]) as isize;
         let to = ((w as isize - base + stride - 1).div_euclid(stride)).min(count as isize);
         if from < to {
-            taps.push(Tap { t, base, from, to });
+            taps.push(Tap { t, base, sorted, from, to });
         }
     }
-    let inner = taps.iter().fold((0, count as isize), |(a, b), tap| (a.max(tap.from), b.min(tap.to)));
-    Phase { first, count, taps, inner }
+    Phase { first, count, taps }
 }
 
 /// `out = conv(x, k)` with `x: [B..., N, C, H, W]`, `k: [B..., O, C, P, Q]`, `out: [B..., N, O, Y, X]`.
 ///
 /// # Safety
-/// As in `kernels`; `scratch` is valid for `plan.scratch()` elements, with any bits in them.
+/// As in `kernels`.
 pub unsafe fn conv<T: Real>(
+    plan: &Plan,
+    batch: usize,
+    x: (*const T, &Layout),
+    k: (*const T, &Layout),
+    out: (*mut T, &Layout),
+) {
+    unsafe { conv_at(Level::best(), plan, batch, x, k, out) }
+}
+
+/// The same with instructions of a level, which the processor has.
+///
+/// # Safety
+/// As in `kernels`.
+pub unsafe fn conv_at<T: Real>(
+    level: Level,
     plan: &Plan,
     batch: usize,
     (x, x_layout): (*const T, &Layout),
     (k, k_layout): (*const T, &Layout),
     (out, out_layout): (*mut T, &Layout),
-    scratch: *mut T,
 ) {
     if out_layout.is_empty() {
         return;
@@ -202,15 +256,14 @@ pub unsafe fn conv<T: Real>(
             k_strides: inner(k_layout),
             out: out.offset(oo),
             out_strides: inner(out_layout),
-            scratch,
         };
-        group.run();
+        deal(level, &group);
     });
 }
 
 /// One convolution with its operands.
 #[derive(Clone, Copy)]
-struct Group<'a, T> {
+pub struct Group<'a, T> {
     plan: &'a Plan,
     n: usize,
     x: *const T,
@@ -219,118 +272,117 @@ struct Group<'a, T> {
     k_strides: [isize; 4],
     out: *mut T,
     out_strides: [isize; 4],
-    scratch: *mut T,
 }
 
-impl<T: Real> Group<'_, T> {
-    /// Each set of instructions has its own code, each width a function: what is compiled stays small.
-    unsafe fn run(&self) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            // The widest lanes are of single precision; what is not reached is not compiled.
-            if const { size_of::<T>() == 4 } {
-                match (instructions(), self.plan.width) {
-                    (Instructions::Avx512, 32) => return unsafe { wide::<T, 32>(self) },
-                    (Instructions::Avx2, 16) => return unsafe { middle::<T, 16>(self) },
-                    _ => {}
-                }
-            }
-            match (instructions(), self.plan.width) {
-                (Instructions::Avx512, 16) => return unsafe { wide::<T, 16>(self) },
-                (Instructions::Avx512, _) => return unsafe { wide::<T, 8>(self) },
-                (Instructions::Avx2, _) => return unsafe { middle::<T, 8>(self) },
-                (Instructions::Other, _) => {}
-            }
-        }
-        unsafe { body::<T, 8>(self) }
+// The parts of a convolution write different elements, and nobody writes the operands.
+unsafe impl<T: Real> Sync for Group<'_, T> {}
+
+/// What one thread computes: images, channels and rows of the result.
+pub struct Part {
+    images: Range<usize>,
+    channels: Range<usize>,
+    rows: Range<usize>,
+}
+
+/// Channels are dealt out in multiples of this: as many as lanes in use.
+const DEAL_CHANNELS: usize = 32;
+/// Rows are dealt out in multiples of this.
+const DEAL_ROWS: usize = 4;
+
+/// Computes all parts, on several threads if there is much work.
+unsafe fn deal<T: Real>(level: Level, group: &Group<T>) {
+    let (o, y) = (group.plan.sizes.o, group.plan.rows.len());
+    let work = group.n * o * y * group.plan.window.size[1] * group.plan.sizes.taps();
+    let threads = if work >= LARGE { pool::threads() } else { 1 };
+    if threads == 1 {
+        return unsafe { T::conv(level, group, &Part { images: 0..group.n, channels: 0..o, rows: 0..y }) };
     }
+    // How many at a time, for about `parts` parts.
+    let cut = |count: usize, parts: usize, by: usize| count.div_ceil(parts).next_multiple_of(by);
+    let images = cut(group.n, threads, 1);
+    let left = threads.div_ceil(group.n.div_ceil(images));
+    let channels = cut(o, left, DEAL_CHANNELS);
+    let left = left.div_ceil(o.div_ceil(channels));
+    let rows = cut(y, left, DEAL_ROWS.min(y.div_ceil(left)));
+    let [n, c, r] = [group.n.div_ceil(images), o.div_ceil(channels), y.div_ceil(rows)];
+    let range = |at: usize, size: usize, count: usize| at * size..count.min((at + 1) * size);
+    pool::each(n * c * r, &|part| {
+        let part = Part {
+            images: range(part / (c * r), images, group.n),
+            channels: range(part / r % c, channels, o),
+            rows: range(part % r, rows, y),
+        };
+        unsafe { T::conv(level, group, &part) };
+    });
 }
 
-/// What the processor has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Instructions {
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    Other,
-}
-
-fn instructions() -> Instructions {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
-            return Instructions::Avx512;
-        }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            return Instructions::Avx2;
-        }
-    }
-    Instructions::Other
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-unsafe fn wide<T: Real, const W: usize>(group: &Group<T>) {
-    unsafe { body::<T, W>(group) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn middle<T: Real, const W: usize>(group: &Group<T>) {
-    unsafe { body::<T, W>(group) }
-}
-
+/// Computes a part with vectors of one kind, at most `M` channels and two vectors of columns, or the other way round, at a time.
+///
+/// # Safety
+/// As in `kernels`; as in `simd` for `S`.
 #[inline(always)]
-unsafe fn body<T: Real, const W: usize>(group: &Group<T>) {
+pub unsafe fn part<S: Simd, const M: usize>(group: &Group<S::T>, part: &Part) {
     unsafe {
-        match group.plan.way {
-            Way::Columns { margin, run } => columns::run::<T, W>(group, margin, run),
-            Way::Channels { padded } => channels::run::<T, W>(group, padded),
+        if group.plan.channels {
+            channels::run::<S, M>(group, part);
+        } else {
+            columns::run::<S, M>(group, part);
         }
     }
 }
 
-/// Sums in the making: `R` results a lane. A block of taps ends by `close`.
-struct Sums<T, const R: usize, const W: usize> {
-    total: [[T; W]; R],
-    chain: [[T; W]; R],
-    block: usize,
+/// The blocks of the taps; one that is empty if there are none.
+fn blocks(taps: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..taps.max(1)).step_by(DOT_BLOCK).map(move |start| start..taps.min(start + DOT_BLOCK))
 }
 
-impl<T: Real, const R: usize, const W: usize> Sums<T, R, W> {
-    #[inline(always)]
-    fn new() -> Self {
-        Sums { total: [[T::ZERO; W]; R], chain: [[T::ZERO; W]; R], block: 0 }
-    }
+/// Where the chains of a tile go: `lanes` of each of its results.
+struct Place<T> {
+    to: *mut T,
+    /// From one result to the next, and from lane to lane, in elements.
+    result: isize,
+    lane: isize,
+    lanes: usize,
+    /// Whether these are the first chains of their elements, to which later ones are added.
+    first: bool,
+}
 
-    /// Ends all blocks before the one of a tap.
-    #[inline(always)]
-    fn reach(&mut self, tap: usize) {
-        while self.block < tap / DOT_BLOCK {
-            self.close();
-        }
-    }
-
-    #[inline(always)]
-    fn close(&mut self) {
-        for (total, chain) in self.total.iter_mut().zip(&mut self.chain) {
-            for (total, chain) in total.iter_mut().zip(chain) {
-                *total = if self.block == 0 { *chain } else { *total + *chain };
-                *chain = T::ZERO;
+/// Writes the chains of a tile.
+///
+/// # Safety
+/// As in `kernels`; as in `simd` for `S`.
+#[inline(always)]
+unsafe fn write<S: Simd, const R: usize, const K: usize>(chain: [[S; K]; R], place: Place<S::T>) {
+    if place.lane == 1 && place.lanes == K * S::WIDTH && place.first {
+        for r in 0..R {
+            for v in 0..K {
+                let to = place.to.wrapping_offset(r as isize * place.result).wrapping_add(v * S::WIDTH);
+                unsafe { chain[r][v].store(to) };
             }
         }
-        self.block += 1;
+        return;
     }
-
-    /// The sums over `taps` taps.
-    #[inline(always)]
-    fn finish(mut self, taps: usize) -> [[T; W]; R] {
-        if taps <= DOT_BLOCK {
-            return self.chain;
+    // A copy: what has an address does not stay in registers.
+    let mut lines = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
+    for r in 0..R {
+        for v in 0..K {
+            lines[r][v] = chain[r][v];
         }
-        self.reach(taps.next_multiple_of(DOT_BLOCK));
-        self.total
+    }
+    unsafe { put(lines.as_ptr() as *const S::T, R, K * S::WIDTH, place) };
+}
+
+/// The same for lines of `width` lanes in memory; once for all tiles, to keep them small.
+#[inline(never)]
+unsafe fn put<T: Real>(lines: *const T, results: usize, width: usize, place: Place<T>) {
+    for r in 0..results {
+        let to = place.to.wrapping_offset(r as isize * place.result);
+        for l in 0..place.lanes {
+            unsafe {
+                let (value, to) = (*lines.add(r * width + l), to.offset(l as isize * place.lane));
+                *to = if place.first { value } else { *to + value };
+            }
+        }
     }
 }
 

@@ -62,6 +62,17 @@ pub fn qr<T: Real>((count, m, n): (usize, usize, usize), a: &[T], q: &mut [T], r
     }
 }
 
+/// `linalg::lu` of `count` matrices `m` by `n`.
+pub fn lu<T: Real>((count, m, n): (usize, usize, usize), a: &[T], p: &mut [i64], l: &mut [T], u: &mut [T]) {
+    let k = m.min(n);
+    for i in 0..count {
+        let (rows, left, right) = linalg::lu(&a[i * m * n..(i + 1) * m * n], m, n);
+        part(p, i, m).copy_from_slice(&rows);
+        part(l, i, m * k).copy_from_slice(&left);
+        part(u, i, k * n).copy_from_slice(&right);
+    }
+}
+
 /// `linalg::eigh` of `count` matrices `n` by `n`.
 pub fn eigh<T: Real>((count, n): (usize, usize), a: &[T], values: &mut [T], vectors: &mut [T]) {
     for i in 0..count {

@@ -10,7 +10,7 @@ use super::{DOT_BLOCK, Real};
 use crate::pool;
 
 /// Products of at least so many multiply-adds, some 100 microseconds of work, go to several threads.
-const LARGE: usize = 4 << 20;
+pub const LARGE: usize = 4 << 20;
 /// The same for products with a vector, which wait for memory.
 const LARGE_VECTOR: usize = 2 << 20;
 /// Columns or rows are dealt out in multiples of this.

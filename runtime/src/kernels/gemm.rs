@@ -8,10 +8,10 @@
 use super::Real;
 use super::dot::{Matrix, MatrixMut};
 use super::simd::Simd;
-use std::cell::RefCell;
+use super::space::{Use, space};
 
 /// Vectors side by side in a tile.
-const VECTORS: usize = 2;
+pub const VECTORS: usize = 2;
 /// The most rows of a tile.
 pub const ROWS: usize = 8;
 /// The most columns of a tile, of any kind.
@@ -20,29 +20,6 @@ const LINE: usize = 32;
 const PACKED: usize = 512 << 10;
 /// The right operand of products with at most so many rows is not packed: it is used too seldom.
 const FEW: usize = 16;
-
-thread_local! {
-    /// Memory for panels, kept from call to call.
-    static SPACE: RefCell<Space> = const { RefCell::new(Space(Vec::new())) };
-}
-
-/// A cache line.
-#[derive(Clone)]
-#[repr(align(64))]
-struct Line(#[allow(dead_code)] [u64; 8]);
-
-struct Space(Vec<Line>);
-
-/// This thread's memory, at least so many elements.
-fn space<T: Real>(count: usize) -> *mut T {
-    SPACE.with_borrow_mut(|Space(lines)| {
-        let needed = (count * size_of::<T>()).div_ceil(64);
-        if lines.len() < needed {
-            lines.resize(needed, Line([0; 8]));
-        }
-        lines.as_mut_ptr() as *mut T
-    })
-}
 
 /// `c = a b`, or `c += a b` if `add`, with `a: [m, k]`, `b: [k, n]`, none of them empty and `k` at most one block.
 ///
@@ -61,7 +38,7 @@ pub unsafe fn block<S: Simd, const M: usize>(
     // Besides the panels: the rows of the left operand, where they are not contiguous. Nothing here is called again
     // while the memory is in use, so it does not move. (No closure around the rest: it would not be compiled for the
     // instructions of its function.)
-    let room = space::<S::T>(k * (columns.min(n.next_multiple_of(wide)) + ROWS) + wide);
+    let room = space::<S::T>(Use::Panels, k * (columns.min(n.next_multiple_of(wide)) + ROWS) + wide);
     unsafe {
         let (rows_at, panels) = (room, room.add((k * ROWS).next_multiple_of(S::WIDTH)));
         let direct = b.col == 1 && m <= FEW;
@@ -108,9 +85,20 @@ pub unsafe fn block<S: Simd, const M: usize>(
     }
 }
 
-/// Columns `from..to` of the right operand as panels, zeros to the right of the last.
+/// Columns `from..to` of the right operand, which has `k` rows, as panels, zeros to the right of the last.
+///
+/// # Safety
+/// As in `kernels`; as in `simd` for `S`. The panels have room.
 #[inline(always)]
-unsafe fn pack<S: Simd>(k: usize, from: usize, to: usize, b: *const S::T, row: isize, col: isize, panels: *mut S::T) {
+pub unsafe fn pack<S: Simd>(
+    k: usize,
+    from: usize,
+    to: usize,
+    b: *const S::T,
+    row: isize,
+    col: isize,
+    panels: *mut S::T,
+) {
     let wide = VECTORS * S::WIDTH;
     let mut j = from;
     while j < to {

@@ -4,7 +4,7 @@
 use super::dot::{Matrix, MatrixMut};
 use super::matvec::Problem;
 use super::simd::Plain;
-use super::{gemm, matvec, reduce};
+use super::{conv, gemm, matvec, reduce};
 
 /// Kinds of instructions, narrowest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -28,6 +28,15 @@ impl Level {
             }
         }
         Level::Plain
+    }
+
+    /// Bytes of a vector.
+    pub fn bytes(self) -> usize {
+        match self {
+            Level::Plain => 16,
+            Level::Avx2 => 32,
+            Level::Avx512 => 64,
+        }
     }
 
     /// All of this processor, narrowest first.
@@ -99,6 +108,34 @@ macro_rules! kernels {
             #[target_feature(enable = "avx2,fma")]
             unsafe fn vector_avx2(p: Problem<$T>) {
                 unsafe { matvec::with::<$middle, 2>(p) }
+            }
+
+            /// `conv::part`
+            ///
+            /// # Safety
+            /// As there; the processor has the level.
+            pub unsafe fn conv(level: Level, group: &conv::Group<$T>, part: &conv::Part) {
+                unsafe {
+                    match level {
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx512 => conv_avx512(group, part),
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx2 => conv_avx2(group, part),
+                        _ => conv::part::<Plain<$T, 4>, 1>(group, part),
+                    }
+                }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+            unsafe fn conv_avx512(group: &conv::Group<$T>, part: &conv::Part) {
+                unsafe { conv::part::<$wide, 8>(group, part) }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn conv_avx2(group: &conv::Group<$T>, part: &conv::Part) {
+                unsafe { conv::part::<$middle, 4>(group, part) }
             }
 
             /// `reduce::sum_plain`

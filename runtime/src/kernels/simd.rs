@@ -45,6 +45,30 @@ pub trait Simd: Copy {
     /// As above.
     unsafe fn first(self, n: usize, other: Self) -> Self;
 
+    /// Lanes that take part.
+    type Mask: Copy;
+    /// The lanes `from <= l < to`; the bounds may lie outside of the vector.
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn lanes(from: isize, to: isize) -> Self::Mask;
+    /// The floats in some lanes, zeros elsewhere.
+    ///
+    /// # Safety
+    /// The floats in these lanes can be read; no others are.
+    unsafe fn load_lanes(at: *const Self::T, lanes: Self::Mask) -> Self;
+    /// `self * b + c` in some lanes, `c` elsewhere.
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn fma_lanes(self, b: Self, c: Self, lanes: Self::Mask) -> Self;
+
+    /// Asks for the cache line of an address, which need not be one.
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn ask(at: *const Self::T);
+
     /// Adds the upper half to the lower one until `SQUARE` floats are left, and writes them.
     ///
     /// # Safety
@@ -107,6 +131,21 @@ impl<T: Real, const N: usize> Simd for Plain<T, N> {
         v[..n].copy_from_slice(&self.0[..n]);
         Plain(v)
     }
+    type Mask = [bool; N];
+    #[inline(always)]
+    unsafe fn lanes(from: isize, to: isize) -> [bool; N] {
+        std::array::from_fn(|l| from <= l as isize && (l as isize) < to)
+    }
+    #[inline(always)]
+    unsafe fn load_lanes(at: *const T, lanes: [bool; N]) -> Self {
+        Plain(std::array::from_fn(|l| if lanes[l] { unsafe { *at.wrapping_add(l) } } else { T::ZERO }))
+    }
+    #[inline(always)]
+    unsafe fn fma_lanes(self, b: Self, c: Self, lanes: [bool; N]) -> Self {
+        Plain(std::array::from_fn(|l| if lanes[l] { self.0[l].fma(b.0[l], c.0[l]) } else { c.0[l] }))
+    }
+    #[inline(always)]
+    unsafe fn ask(_at: *const T) {}
     #[inline(always)]
     unsafe fn fold(self, at: *mut T) {
         let mut v = self.0;
@@ -175,6 +214,24 @@ pub mod x86 {
                 #[inline(always)]
                 unsafe fn first(self, n: usize, other: Self) -> Self {
                     $name(unsafe { $some::first(n, self.0, other.0) })
+                }
+                type Mask = $some::Mask;
+                #[inline(always)]
+                unsafe fn lanes(from: isize, to: isize) -> $some::Mask {
+                    let inside = |l: isize| l.clamp(0, $width) as usize;
+                    unsafe { $some::between(inside(from), inside(to)) }
+                }
+                #[inline(always)]
+                unsafe fn load_lanes(at: *const $T, lanes: $some::Mask) -> Self {
+                    $name(unsafe { $some::load_lanes(at, lanes) })
+                }
+                #[inline(always)]
+                unsafe fn fma_lanes(self, b: Self, c: Self, lanes: $some::Mask) -> Self {
+                    $name(unsafe { $some::fma_lanes(self.0, b.0, c.0, lanes) })
+                }
+                #[inline(always)]
+                unsafe fn ask(at: *const $T) {
+                    unsafe { _mm_prefetch::<_MM_HINT_T0>(at as *const i8) };
                 }
                 #[inline(always)]
                 unsafe fn fold(self, at: *mut $T) {
@@ -324,7 +381,7 @@ pub mod x86 {
 
     /// The first lanes of a vector, by a mask in a vector.
     macro_rules! some_avx2 {
-        ($name:ident, $raw:ty, $T:ty, $int:ty, $width:expr, $cast:ident, $load:ident, $store:ident, $blend:ident) => {
+        ($name:ident, $raw:ty, $T:ty, $int:ty, $width:expr, $cast:ident, $load:ident, $store:ident, $blend:ident, $fma:ident) => {
             mod $name {
                 use std::arch::x86_64::*;
                 /// `WIDTH` lanes of all ones, then as many zeros.
@@ -353,6 +410,19 @@ pub mod x86 {
                 pub unsafe fn first(n: usize, v: $raw, other: $raw) -> $raw {
                     unsafe { $blend(other, v, $cast(mask(n))) }
                 }
+                pub type Mask = __m256i;
+                #[inline(always)]
+                pub unsafe fn between(from: usize, to: usize) -> Mask {
+                    unsafe { _mm256_andnot_si256(mask(from), mask(to)) }
+                }
+                #[inline(always)]
+                pub unsafe fn load_lanes(at: *const $T, lanes: Mask) -> $raw {
+                    unsafe { $load(at, lanes) }
+                }
+                #[inline(always)]
+                pub unsafe fn fma_lanes(a: $raw, b: $raw, c: $raw, lanes: Mask) -> $raw {
+                    unsafe { $blend(c, $fma(a, b, c), $cast(lanes)) }
+                }
             }
         };
     }
@@ -365,7 +435,8 @@ pub mod x86 {
         _mm256_castsi256_ps,
         _mm256_maskload_ps,
         _mm256_maskstore_ps,
-        _mm256_blendv_ps
+        _mm256_blendv_ps,
+        _mm256_fmadd_ps
     );
     some_avx2!(
         some_f64x4,
@@ -376,12 +447,13 @@ pub mod x86 {
         _mm256_castsi256_pd,
         _mm256_maskload_pd,
         _mm256_maskstore_pd,
-        _mm256_blendv_pd
+        _mm256_blendv_pd,
+        _mm256_fmadd_pd
     );
 
     /// The same, by a mask of bits.
     macro_rules! some_avx512 {
-        ($name:ident, $raw:ty, $T:ty, $mask:ty, $load:ident, $store:ident, $blend:ident) => {
+        ($name:ident, $raw:ty, $T:ty, $mask:ty, $load:ident, $store:ident, $blend:ident, $fma:ident) => {
             mod $name {
                 use std::arch::x86_64::*;
                 #[inline(always)]
@@ -400,6 +472,19 @@ pub mod x86 {
                 pub unsafe fn first(n: usize, v: $raw, other: $raw) -> $raw {
                     unsafe { $blend(mask(n), other, v) }
                 }
+                pub type Mask = $mask;
+                #[inline(always)]
+                pub unsafe fn between(from: usize, to: usize) -> Mask {
+                    mask(to) & !mask(from)
+                }
+                #[inline(always)]
+                pub unsafe fn load_lanes(at: *const $T, lanes: Mask) -> $raw {
+                    unsafe { $load(lanes, at) }
+                }
+                #[inline(always)]
+                pub unsafe fn fma_lanes(a: $raw, b: $raw, c: $raw, lanes: Mask) -> $raw {
+                    unsafe { $fma(a, b, c, lanes) }
+                }
             }
         };
     }
@@ -410,7 +495,8 @@ pub mod x86 {
         __mmask16,
         _mm512_maskz_loadu_ps,
         _mm512_mask_storeu_ps,
-        _mm512_mask_blend_ps
+        _mm512_mask_blend_ps,
+        _mm512_mask3_fmadd_ps
     );
     some_avx512!(
         some_f64x8,
@@ -419,6 +505,7 @@ pub mod x86 {
         __mmask8,
         _mm512_maskz_loadu_pd,
         _mm512_mask_storeu_pd,
-        _mm512_mask_blend_pd
+        _mm512_mask_blend_pd,
+        _mm512_mask3_fmadd_pd
     );
 }

@@ -8,6 +8,8 @@ pub(super) struct Axis {
     low: f64,
     high: f64,
     logarithmic: bool,
+    /// Ticks are whole numbers.
+    whole: bool,
 }
 
 /// A line of the grid; those without a label are fainter.
@@ -67,7 +69,12 @@ impl Axis {
         // Halved first, so that the range of the largest floats does not overflow.
         let pad = |margin: f64| (high / 2.0 - low / 2.0) * (2.0 * margin);
         let (low, high) = ((low - pad(margin.0)).max(f64::MIN), (high + pad(margin.1)).min(f64::MAX));
-        Axis { low, high, logarithmic }
+        Axis { low, high, logarithmic, whole: false }
+    }
+
+    /// The same axis with ticks at whole numbers only.
+    pub fn of_whole_numbers(self) -> Axis {
+        Axis { whole: true, ..self }
     }
 
     /// The place of a drawable value: 0 at the axis's start, 1 at its end.
@@ -85,9 +92,10 @@ impl Axis {
         // The step 1, 2 or 5 times a power of ten that gives at most seven ticks.
         let span = self.high / 2.0 - self.low / 2.0;
         let first = exponent_of(span) - 2;
-        let (unit, exponent) = (first..first + 4)
+        let most = if self.whole { first.max(-1) + 4 } else { first + 4 };
+        let (unit, exponent) = (first..most)
             .flat_map(|e| [(1, e), (2, e), (5, e)])
-            .find(|&(unit, e)| span / power_of_ten(e) / f64::from(unit) <= 3.5)
+            .find(|&(unit, e)| span / power_of_ten(e) / f64::from(unit) <= 3.5 && (e >= 0 || !self.whole))
             .expect("a larger step fits");
         let step = f64::from(unit) * power_of_ten(exponent);
         let (from, to) = ((self.low / step).ceil(), (self.high / step).floor());
@@ -196,6 +204,17 @@ mod tests {
         assert_eq!(labels(&[-2e8, 0.0], false), ["−2.0×10⁸", "−1.5×10⁸", "−1.0×10⁸", "−0.5×10⁸", "0"]);
         assert_eq!(labels(&[1e-3, 1.0], true), ["10⁻³", "10⁻²", "10⁻¹", "10⁰"]);
         assert_eq!(labels(&[3.0, 9.0], true), ["3", "4", "5", "6", "7", "8", "9"]);
+    }
+
+    #[test]
+    fn steps_have_whole_ticks() {
+        let whole = |values: &[f64]| {
+            let axis = Axis::new(values.iter().copied(), false, (0.0, 0.0)).of_whole_numbers();
+            axis.ticks().into_iter().map(|t| t.label).collect::<Vec<_>>()
+        };
+        assert_eq!(whole(&[1.0, 3.0]), ["1", "2", "3"]);
+        assert_eq!(whole(&[1.0]), ["1"]);
+        assert_eq!(whole(&[1.0, 60.0]), ["10", "20", "30", "40", "50", "60"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::axis::{Axis, Tick};
 use super::colours::Scale;
 use super::{FINE, Frame, INK, TEXT, TITLE, line, sized, text_width, with_picture, write, write_bold, write_upwards};
+use crate::table::format_number;
 use plotters::backend::SVGBackend;
 use plotters::drawing::IntoDrawingArea;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -46,7 +47,12 @@ pub fn svg(map: &Heatmap) -> Result<String, String> {
     let scale = Scale::of(&map.values);
     let (w, h) = cells(rows, columns);
     let bar_axis = Axis::new([scale.low, scale.high].into_iter(), false, (0.0, 0.0));
-    let (x_ticks, y_ticks, bar_ticks) = (index_ticks(columns), index_ticks(rows), bar_axis.ticks());
+    let (x_ticks, y_ticks) = (index_ticks(columns), index_ticks(rows));
+    // Where all numbers are the same, the bar has one colour and names that number.
+    let bar_ticks = match scale.low < scale.high {
+        true => bar_axis.ticks(),
+        false => vec![Tick { value: scale.low, label: format_number(scale.low) }],
+    };
     let widest = |ticks: &[Tick]| ticks.iter().map(|t| text_width(&t.label, TEXT)).max().unwrap_or(0);
 
     let left = 14 + widest(&y_ticks) + if map.y_label.is_empty() { 0 } else { TEXT + 10 };

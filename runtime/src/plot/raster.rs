@@ -14,21 +14,30 @@ const MOST_PIXELS: u64 = 1 << 26;
 /// # Errors
 /// In words: no SVG, or too large.
 pub fn png(svg: &str) -> Result<Vec<u8>, String> {
+    let (rgb, width, height) = pixels(svg, SCALE)?;
+    encode(width, height, &rgb)
+}
+
+/// The drawing as pixels of three bytes each, `scale` of them for one unit of the drawing; width and height.
+///
+/// # Errors
+/// As for `png`.
+pub(super) fn pixels(svg: &str, scale: f32) -> Result<(Vec<u8>, usize, usize), String> {
     let mut options = Options::default();
     let fonts = Arc::get_mut(&mut options.fontdb).ok_or("the fonts are in use")?;
     fonts.load_font_data(dejavu::sans::regular().to_vec());
     fonts.load_font_data(dejavu::sans::bold().to_vec());
     fonts.set_sans_serif_family("DejaVu Sans");
     let tree = Tree::from_str(svg, &options).map_err(|e| format!("the drawing is no SVG ({e})"))?;
-    let size = tree.size().to_int_size().scale_by(SCALE).ok_or("the drawing is empty")?;
+    let size = tree.size().to_int_size().scale_by(scale).ok_or("the drawing is empty")?;
     if u64::from(size.width()) * u64::from(size.height()) > MOST_PIXELS {
         return Err(format!("a picture of {} by {} pixels is too large", size.width(), size.height()));
     }
     let mut pixels = Pixmap::new(size.width(), size.height()).ok_or("the picture does not fit in memory")?;
-    resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
+    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
     // The background is opaque.
-    let rgb: Vec<u8> = pixels.data().as_chunks::<4>().0.iter().flat_map(|p| [p[0], p[1], p[2]]).collect();
-    encode(size.width() as usize, size.height() as usize, &rgb)
+    let rgb = pixels.data().as_chunks::<4>().0.iter().flat_map(|p| [p[0], p[1], p[2]]).collect();
+    Ok((rgb, size.width() as usize, size.height() as usize))
 }
 
 /// A PNG file of pixels, three bytes each.

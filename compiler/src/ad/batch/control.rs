@@ -277,12 +277,32 @@ pub fn batch_call(cx: &mut Batching, body: &Rc<Graph>, rule: &CallRule, args: &[
             let tangent = batch_whole(cx, tangent, &tangent_flags(body, &flags, &mapped), &tangent_mapped, at);
             (mapped, CallRule::Tangent(tangent))
         }
+        CallRule::Solve { .. } => return batch_solve(cx, body, rule, args, active),
     };
     let body = batch_whole(cx, body, &flags, &mapped, active.map(|_| args.len()));
     let mut vars: Vec<Var> = args.iter().map(|&v| cx.plain(v).0).collect();
     vars.extend(active);
     let outs = cx.b.emit(Op::Call { body, rule }, &vars);
     with_flags(outs, &mapped)
+}
+
+/// A system in each lane: right sides and solutions differ between lanes, the lanes that take part come before them.
+fn batch_solve(
+    cx: &mut Batching,
+    body: &Rc<Graph>,
+    rule: &CallRule,
+    args: &[Value],
+    active: Option<Var>,
+) -> Vec<Value> {
+    let last = args.len() - 1;
+    let mut flags: Vec<bool> = args.iter().map(|v| !v.is_same()).collect();
+    flags[last] = true;
+    let mut whole = |graph: &Rc<Graph>| batch_whole(cx, graph, &flags, &[true], active.map(|_| last));
+    let op = Op::Call { body: whole(body), rule: rule.map(&mut whole) };
+    let mut vars: Vec<Var> = args[..last].iter().map(|&v| cx.plain(v).0).collect();
+    vars.extend(active);
+    vars.push(cx.mapped(args[last]));
+    with_flags(cx.b.emit(op, &vars), &[true])
 }
 
 /// A Graph of its own, its parameters mapped by `flags`, its results by `mapped`. The lanes that take part come as a

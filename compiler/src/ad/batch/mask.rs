@@ -14,7 +14,8 @@ pub fn harmless(cx: &mut Batching, op: &Op, args: &[Value]) -> Vec<Value> {
         Op::IntDiv | Op::Mod => args[1] = replaced(cx, active, args[1], &|b, ty| b.fill(ty, 1.0)),
         Op::Gather => harmless_indices(cx, active, &mut args, 1),
         Op::ScatterAdd | Op::Update => harmless_indices(cx, active, &mut args, 2),
-        Op::Solve => args[0] = replaced(cx, active, args[0], &identity),
+        Op::Solve | Op::Cholesky | Op::TriangularSolve { .. } => args[0] = replaced(cx, active, args[0], &identity),
+        Op::SpectralQuotient(_) => args[0] = replaced(cx, active, args[0], &distinct),
         // A predicate that is true reports nothing.
         Op::Guard(_) => args[0] = replaced(cx, active, args[0], &|b, ty| b.fill(ty, 1.0)),
         Op::Scan(scan) if scan.trips == Trips::Input => {
@@ -31,7 +32,12 @@ pub fn harmless(cx: &mut Batching, op: &Op, args: &[Value]) -> Vec<Value> {
 /// Can a call's body fault, or its derivative?
 pub fn can_fault(body: &Graph, rule: &CallRule) -> bool {
     let faults = |graph: &Graph| graph.eqns.iter().any(|eqn| opt::can_fault(&eqn.op));
-    faults(body) || matches!(rule, CallRule::Tangent(tangent) if faults(tangent))
+    faults(body)
+        || match rule {
+            CallRule::Inline | CallRule::Recompute => false,
+            CallRule::Tangent(tangent) => faults(tangent),
+            CallRule::Solve { operator, adjoint, turned } => [operator, adjoint, turned].iter().any(|g| faults(g)),
+        }
 }
 
 /// The operand in active lanes, `other` elsewhere. What is the same in all lanes is replaced where no lane is active.
@@ -78,6 +84,14 @@ fn is_inside(cx: &Batching, index: Value, size: usize) -> bool {
         Value::Same(_) => cx.integer(index).is_some_and(|index| inside(index.into())),
         Value::Mapped(_) => false,
     }
+}
+
+/// Spectra 1, 2, 3, ... along the last axis.
+fn distinct(b: &mut Builder, ty: &Type) -> Var {
+    let count = b.op(Op::Iota { shape: ty.shape.clone(), axis: ty.rank() - 1 }, &[]);
+    let count = b.convert(count, ty.dtype);
+    let one = b.fill(ty, 1.0);
+    b.add(count, one)
 }
 
 /// Identity matrices along the last two axes.

@@ -17,9 +17,14 @@ pub fn batch_op(cx: &mut Batching, op: &Op, args: &[Value]) -> Vec<Value> {
         elementwise if prims::is_elementwise(elementwise) => everywhere(cx, op.clone(), args),
         // These act on trailing axes, or on each element of any leading axes.
         Op::Sort | Op::Svd | Op::Normal { .. } | Op::Uniform { .. } => everywhere(cx, op.clone(), args),
-        Op::Fft { .. } | Op::Cholesky | Op::Det | Op::SlogDet | Op::Qr | Op::Eigh | Op::SpectralQuotient(_) => {
-            everywhere(cx, op.clone(), args)
-        }
+        Op::Fft { .. }
+        | Op::Cholesky
+        | Op::Det
+        | Op::SlogDet
+        | Op::Lu
+        | Op::Qr
+        | Op::Eigh
+        | Op::SpectralQuotient(_) => everywhere(cx, op.clone(), args),
         Op::Split { .. } | Op::Permutation { .. } => everywhere(cx, op.clone(), args),
         Op::Broadcast { shape, axes } => {
             let op = Op::Broadcast { shape: before(cx.size, shape), axes: before(0, &shifted(axes)) };

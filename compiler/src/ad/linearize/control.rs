@@ -157,6 +157,24 @@ pub fn linearize_call(
                 .collect();
             Ok((outs, douts))
         }
+        CallRule::Solve { operator, .. } => {
+            let op = Op::Call { body: body.clone(), rule: rule.clone() };
+            let outs = lin.primal.emit(op.clone(), args);
+            // x = A^-1 b, so dx = A^-1 (db - dA x).
+            let last = args.len() - 1;
+            let mut right = dargs[last];
+            if dargs[..last].iter().any(Option::is_some) {
+                let at = [&args[..last], &outs].concat();
+                let (_, moved) = linearize_inline(lin, operator, &at, &[&dargs[..last], &[None]].concat())?;
+                let moved = moved[0].map(|moved| lin.tangent.neg(moved));
+                right = lin.add(right, moved);
+            }
+            let Some(right) = right else { return Ok((outs, vec![None])) };
+            let mut operands: Vec<Var> = args[..last].iter().map(|&arg| lin.capture(arg)).collect();
+            operands.push(right);
+            let douts = lin.tangent.emit(op, &operands).into_iter().map(Some).collect();
+            Ok((outs, douts))
+        }
         CallRule::Recompute => {
             let active: Vec<bool> = dargs.iter().map(Option::is_some).collect();
             let force = vec![false; body.results.len()];

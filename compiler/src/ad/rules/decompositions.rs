@@ -5,6 +5,7 @@
 //! know when they do not exist.
 
 use super::arrays::weighted_sum;
+use crate::ad::flow::first_along;
 use crate::ad::linearize::Lin;
 use crate::ir::builder::Builder;
 use crate::ir::graph::{Op, Var};
@@ -47,6 +48,13 @@ pub fn tangents(lin: &mut Lin, op: &Op, args: &[Var], outs: &[Var], dargs: &[Opt
             let rank = lin.primal.ty(args[0]).rank();
             vec![None, weighted_sum(lin, weight, dargs[0], &[rank - 2, rank - 1])]
         }
+        Op::Lu => match dargs[0] {
+            Some(da) => {
+                let [dl, du] = lu(lin, args[0], outs, da);
+                vec![None, Some(dl), Some(du)]
+            }
+            None => vec![None; 3],
+        },
         Op::Qr => match dargs[0] {
             Some(da) => qr(lin, args[0], outs, da).map(Some).to_vec(),
             None => vec![None; 2],
@@ -153,6 +161,56 @@ fn cholesky(lin: &mut Lin, l: Var, da: Var) -> Var {
     t.op(dot, &[l, half])
 }
 
+/// A[p] = L U, with square factors L+ = [L, E], E the last columns of the identity, and U+ likewise with its last rows: with
+/// F = L+^-1 dA[p] U+^-1, dL = L+ (F below the diagonal), dU = (F on and above it) U+, of both the first k. De Hoog, Anderssen and
+/// Lukas, "Differentiation of matrix functionals using triangular factorization", 2011.
+fn lu(lin: &mut Lin, a: Var, outs: &[Var], da: Var) -> [Var; 2] {
+    let shape = lin.primal.shape(a).to_vec();
+    let batch = shape.len() - 2;
+    let (m, n) = (shape[batch], shape[batch + 1]);
+    let k = m.min(n);
+    let left = completed(&mut lin.primal, outs[1], batch + 1, m);
+    let right = completed(&mut lin.primal, outs[2], batch, n);
+    let right_turned = lin.primal.transpose_last(right);
+    let [p, left, right, right_turned] = [outs[0], left, right, right_turned].map(|var| lin.capture(var));
+    let t = &mut lin.tangent;
+    let dot = Op::Dot { batch };
+    let lower = Op::TriangularSolve { lower: true };
+    // The rows of dA in the order p.
+    let mut places: Vec<Var> =
+        (0..batch).map(|axis| t.op(Op::Iota { shape: shape[..=batch].to_vec(), axis }, &[])).collect();
+    places.push(p);
+    let moved = t.op(Op::Gather, &[vec![da], places].concat());
+    let x = t.op(lower.clone(), &[left, moved]);
+    let x = t.transpose_last(x);
+    let x = t.op(lower, &[right_turned, x]);
+    let f = t.transpose_last(x);
+    let below = below_diagonal(t, f);
+    let above = triangle(t, f, false);
+    let dl = t.op(dot.clone(), &[left, below]);
+    let du = t.op(dot, &[above, right]);
+    [first_along(t, dl, batch + 1, k), first_along(t, du, batch, k)]
+}
+
+/// The matrices with columns (axis the last) or rows of the identity behind their own, until there are `count`.
+fn completed(b: &mut Builder, x: Var, axis: usize, count: usize) -> Var {
+    let mut ty = b.ty(x).clone();
+    let own = ty.shape[axis];
+    if own == count {
+        return x;
+    }
+    let rank = ty.rank();
+    ty.shape[rank - 2..].fill(count);
+    let (rows, columns) = places(b, &ty.shape);
+    let same = b.op(Op::Eq, &[rows, columns]);
+    let (zero, one) = (b.zeros(&ty), b.fill(&ty, 1.0));
+    let identity = b.select(same, one, zero);
+    let mut start = vec![0; rank];
+    start[axis] = own;
+    let rest = b.op(Op::Slice { start, stop: ty.shape.clone(), stride: vec![1; rank] }, &[identity]);
+    b.op(Op::Concat { axis }, &[x, rest])
+}
+
 /// A = Q R, with R1 the first k columns of R and A1 those of A: C = Q' dA1 R1^-1, M = C - C' below the diagonal, antisymmetric;
 /// dQ = Q M + (I - Q Q') dA1 R1^-1,
 /// dR = Q' dA - M R.
@@ -161,23 +219,14 @@ fn qr(lin: &mut Lin, a: Var, outs: &[Var], da: Var) -> [Var; 2] {
     let batch = shape.len() - 2;
     let (m, n) = (shape[batch], shape[batch + 1]);
     let k = m.min(n);
-    let first = |b: &mut Builder, x: Var| {
-        let shape = b.shape(x).to_vec();
-        if shape[batch + 1] == k {
-            return x;
-        }
-        let mut stop = shape.clone();
-        stop[batch + 1] = k;
-        b.op(Op::Slice { start: vec![0; shape.len()], stop, stride: vec![1; shape.len()] }, &[x])
-    };
-    let r1 = first(&mut lin.primal, outs[1]);
+    let r1 = first_along(&mut lin.primal, outs[1], batch + 1, k);
     let r1_turned = lin.primal.transpose_last(r1);
     let [q, r, r1_turned] = [outs[0], outs[1], r1_turned].map(|var| lin.capture(var));
     let t = &mut lin.tangent;
     let dot = Op::Dot { batch };
     let q_turned = t.transpose_last(q);
     // dA1 R1^-1
-    let da1 = first(t, da);
+    let da1 = first_along(t, da, batch + 1, k);
     let da1 = t.transpose_last(da1);
     let y = t.op(Op::TriangularSolve { lower: true }, &[r1_turned, da1]);
     let y = t.transpose_last(y);

@@ -2,7 +2,7 @@
 
 use crate::ad::flow;
 use crate::ad::rules::{Derivative, derivative};
-use crate::ir::graph::{Eqn, Graph, Op, Var};
+use crate::ir::graph::{CallRule, Eqn, Graph, Op, Var};
 use crate::prims;
 use crate::source::Span;
 
@@ -77,6 +77,11 @@ fn check_eqn(graph: &Graph, eqn: &Eqn, args: &[Kind]) -> Result<Vec<Kind>, NotLi
                 }
             }
             return Ok(kinds);
+        }
+        Op::Call { rule: CallRule::Solve { .. }, .. } => {
+            let (right, known) = args.split_last().expect("a right side");
+            let fits = eqn.args.iter().zip(known).all(|(v, kind)| !is_linear(v, kind));
+            return if fits { Ok(vec![*right]) } else { refuse() };
         }
         Op::Call { body, .. } => return check(body, args),
         Op::Guard(_) => return Ok(args[1..].to_vec()),

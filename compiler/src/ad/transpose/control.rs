@@ -4,7 +4,7 @@ use super::cotangents::Cotangents;
 use super::{At, inline_linear_calls, pull_back};
 use crate::ad::flow;
 use crate::ir::builder::Builder;
-use crate::ir::graph::{Eqn, Graph, Op, Var};
+use crate::ir::graph::{CallRule, Eqn, Graph, Op, Var};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -50,6 +50,20 @@ pub fn transpose_guard(at: &mut At, ct_outs: &[Option<Var>]) {
     for (i, ct) in present.zip(guarded) {
         at.give(i + 1, ct);
     }
+}
+
+/// The solution of a system turned round is that of the adjoint system: the right side's cotangent is `A'^-1 ct`.
+pub fn transpose_solve(at: &mut At, body: &Rc<Graph>, rule: &CallRule, ct_outs: &[Option<Var>]) {
+    let CallRule::Solve { operator, adjoint, turned } = rule else {
+        panic!("internal error: other calls of linear values are opened before")
+    };
+    let Some(ct) = ct_outs[0] else { return };
+    let rule = CallRule::Solve { operator: adjoint.clone(), adjoint: operator.clone(), turned: body.clone() };
+    let last = at.eqn.args.len() - 1;
+    let mut operands: Vec<Var> = (0..last).map(|i| at.known(i)).collect();
+    operands.push(ct);
+    let ct = at.b.op(Op::Call { body: turned.clone(), rule }, &operands);
+    at.give(last, ct);
 }
 
 /// A condition on the same predicate whose sides are turned round.

@@ -11,7 +11,9 @@ use dp_runtime::kernels::conv::Window;
 /// With i the input's places, y the result's and t the taps' on one axis, each of the three is
 /// `i * spread = y * stride + t * dilation - low`, and y is summed where ct is the input or the kernel:
 /// for the input `y * stride = i * spread + t' * dilation - ((T - 1) * dilation - low)` with taps `t' = T - 1 - t` in the
-/// opposite order; for the kernel `i * spread = t * dilation + y * stride - low`, ct being the kernel.
+/// opposite order; for the kernel `i * spread = t * dilation + y * stride - low`, ct being the kernel, or, as the
+/// same with the places of the taps in the opposite order, `y * stride = t' * dilation + i * spread - ((T - 1) * dilation - low)`,
+/// the input being the kernel. The one with more channels becomes the kernel: its channels go side by side.
 pub fn transpose_conv(at: &mut At, batch: usize, window: &Window, ct: Var) {
     let linear = one_linear(at);
     let ty = operand_type(at, linear);
@@ -24,6 +26,13 @@ pub fn transpose_conv(at: &mut At, batch: usize, window: &Window, ct: Var) {
         let kernel = swapped(at.b, kernel, batch);
         let window = Window { stride: window.spread, dilation: window.dilation, spread: window.stride, low, size };
         at.b.op(Op::Conv { batch, window }, &[ct, kernel])
+    } else if ty.shape[batch] < ty.shape[batch + 1] {
+        let images = swapped(at.b, ct, batch);
+        let kernel = swapped(at.b, other, batch);
+        let low = [0, 1].map(|axis| (size[axis] as isize - 1) * window.dilation[axis] as isize - window.low[axis]);
+        let window = Window { stride: window.dilation, dilation: window.spread, spread: window.stride, low, size };
+        let turned = at.b.op(Op::Conv { batch, window }, &[images, kernel]);
+        at.b.op(Op::Reverse { axes: vec![batch + 2, batch + 3] }, &[turned])
     } else {
         // Images take the place of channels: they are summed.
         let images = swapped(at.b, other, batch);

@@ -1,5 +1,6 @@
 //! Loop nests. The innermost axis goes in vectors of 128 bits, then one element at a time.
 
+use super::deal::Pieces;
 use super::element::{against_bound, clif_type, element};
 use super::{Emitter, unaligned};
 use crate::codegen::plan::{Nest, Scalar, TileOp};
@@ -34,7 +35,10 @@ impl Emitter<'_, '_, '_> {
         let at = self.starts(nest);
         match &nest.reduction {
             Some(reduction) => self.reduction(nest, reduction, at),
-            None => self.axis(nest, 0, &at),
+            None => match self.share {
+                Some(share) if share.pieces == Pieces::Chunks => self.chunks(nest, &at, share),
+                _ => self.axis(nest, 0, &at),
+            },
         }
     }
 
@@ -65,14 +69,21 @@ impl Emitter<'_, '_, '_> {
 
     fn axis(&mut self, nest: &Nest, axis: usize, at: &[At]) {
         if axis + 1 >= nest.shape.len() {
-            return self.innermost(nest, at);
+            return self.innermost(nest, at, nest.shape.last().copied().unwrap_or(1));
         }
         let steps = self.steps(nest, axis);
-        let size = nest.shape[axis];
-        self.count(size as i64, 1, |this, i| {
+        self.places(nest, axis, |this, i| {
             let moved = this.moved(at, &steps, i);
             this.axis(nest, axis + 1, &moved);
         });
+    }
+
+    /// A loop over an axis; over the function's share of the outermost one.
+    pub fn places(&mut self, nest: &Nest, axis: usize, body: impl FnOnce(&mut Self, Value)) {
+        match self.share {
+            Some(share) if share.pieces == Pieces::Outer && axis == 0 => self.between(share.from, share.to, body),
+            _ => self.count(nest.shape[axis] as i64, 1, body),
+        }
     }
 
     /// The operands at place `i` of an axis.
@@ -122,9 +133,9 @@ impl Emitter<'_, '_, '_> {
         self.b.switch_to_block(done);
     }
 
-    fn innermost(&mut self, nest: &Nest, at: &[At]) {
+    /// The first `n` elements of the innermost axis.
+    pub fn innermost(&mut self, nest: &Nest, at: &[At], n: usize) {
         let axis = nest.shape.len().saturating_sub(1);
-        let n = nest.shape.last().copied().unwrap_or(1);
         let steps = self.steps(nest, axis);
         let at = self.held(nest, at, &steps);
         let weight: usize = nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() + nest.inputs.len();

@@ -5,16 +5,16 @@
 //! memory; unused lanes are +0, which changes no sum. Across the last axis, each place has one chain for a block
 //! of rows. Other reductions give the same bits in any order, but products of floats, which are one chain.
 
+use super::deal::{Pieces, Share};
 use super::element::{clif_type, element};
 use super::nest::{At, Index, weight};
 use super::{Emitter, unaligned};
-use crate::codegen::plan::reduction::sum_lanes;
+use crate::codegen::plan::reduction::{part_length, sum_lanes};
 use crate::codegen::plan::{Nest, Operand, Order, Reducer, Reduction, Total};
 use crate::ir::graph::Op;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, StackSlot, Type, Value, types};
 use dp_runtime::abi::FoldBy;
-use dp_runtime::kernels::{SUM_BLOCK, SUM_CHUNK};
 use dp_runtime::tensor::DType;
 
 /// Up to this weight all vectors of a span are written out, with their sums in registers.
@@ -90,7 +90,7 @@ impl Emitter<'_, '_, '_> {
                 Order::Across => self.across(nest, reduction, place),
             };
         }
-        self.count(nest.shape[axis] as i64, 1, |this, i| {
+        self.places(nest, axis, |this, i| {
             let steps = this.steps(nest, axis);
             let at = this.moved(&place.at, &steps, i);
             let to = place.to.iter().zip(&reduction.totals).map(|(&to, total)| {
@@ -108,6 +108,18 @@ impl Emitter<'_, '_, '_> {
     fn parts(&mut self, count: usize, most: usize, mut each: impl FnMut(&mut Self, Part)) {
         let (whole, left) = (count / most, count % most);
         let none = |plus| Index { value: None, plus };
+        if let Some(Share { pieces: Pieces::Parts, from, to }) = self.share {
+            self.between(from, to, |this, i| {
+                let base = this.scaled(i, most as i64);
+                let (number, base) = (Index { value: Some(i), plus: 0 }, Index { value: Some(base), plus: 0 });
+                each(this, Part { number, base, len: most });
+            });
+            if left > 0 {
+                let last = self.b.ins().icmp_imm_s(IntCC::Equal, to, whole as i64);
+                self.when(last, |this| each(this, Part { number: none(whole), base: none(whole * most), len: left }));
+            }
+            return;
+        }
         if whole == 1 {
             each(self, Part { number: none(0), base: none(0), len: most });
         } else if whole > 1 {
@@ -143,7 +155,7 @@ impl Emitter<'_, '_, '_> {
             let steps = self.steps(nest, reduction.kept);
             place.at = self.held(nest, &place.at, &steps);
         }
-        self.parts(count, if ordered { SUM_CHUNK } else { count }, |this, part| {
+        self.parts(count, if ordered { part_length(Order::Along) } else { count }, |this, part| {
             let short = body * part.len.min(span).div_ceil(lanes) <= SPAN;
             let sums = if short {
                 this.span_in_registers(nest, reduction, &place, part, (lanes, span))
@@ -355,7 +367,7 @@ impl Emitter<'_, '_, '_> {
         let totals = &reduction.totals;
         let count: usize = nest.shape[reduction.kept..].iter().product();
         let steps = self.steps(nest, axis);
-        self.parts(count, if totals[0].is_ordered() { SUM_BLOCK } else { count }, |this, part| {
+        self.parts(count, if totals[0].is_ordered() { part_length(Order::Across) } else { count }, |this, part| {
             let mut starts = Vec::new();
             for total in totals {
                 let start = this.start(total, lanes as u32);

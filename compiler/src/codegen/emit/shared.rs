@@ -5,7 +5,7 @@
 
 use super::element::clif_type;
 use super::nest::{At, weight};
-use super::{Body, Emitter, Pending, unaligned};
+use super::{Body, Emitter, Pending, deal, unaligned};
 use crate::codegen::plan::{Nest, Operand, Reduction, Scalar, Step};
 use crate::ir::graph::Op;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -15,15 +15,26 @@ use std::fmt::Write;
 /// Lighter bodies are written out each time: the call and its table would be no shorter.
 const LIGHT: usize = 12;
 
-/// What a nest does, whatever its operands' places: equal for nests that can share a function. `None` for nests that
-/// are not shared.
-pub fn form(nest: &Nest) -> Option<String> {
-    let heavy: usize = nest.ops.iter().map(|op| weight(&op.op)).sum();
+/// True if a nest's operands can come from a table.
+pub fn is_movable(nest: &Nest) -> bool {
     let faults = nest.ops.iter().any(|op| matches!(op.op, Op::IntDiv | Op::Mod));
+    let mut totals = nest.reduction.iter().flat_map(|reduction| &reduction.totals);
+    !faults && !totals.any(|total| matches!(total.to, Operand::Out(_)))
+}
+
+/// True if a nest becomes a function where it occurs several times.
+fn is_shared(nest: &Nest) -> bool {
+    nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() >= LIGHT && is_movable(nest) && deal::pieces(nest).is_none()
+}
+
+/// The form of a nest that is shared if it occurs several times.
+pub fn shared_form(nest: &Nest) -> Option<String> {
+    is_shared(nest).then(|| form(nest))
+}
+
+/// What a nest does, whatever its operands' places: equal for nests that can share a function.
+pub fn form(nest: &Nest) -> String {
     let totals = nest.reduction.iter().flat_map(|reduction| &reduction.totals);
-    if heavy < LIGHT || faults || totals.clone().any(|total| matches!(total.to, Operand::Out(_))) {
-        return None;
-    }
     let mut form = format!("{:?} {}", nest.shape, nest.lanes);
     // Writing to a string cannot fail.
     for input in &nest.inputs {
@@ -48,7 +59,7 @@ pub fn form(nest: &Nest) -> Option<String> {
             let _ = write!(form, ";{}{:?}{:?}{}{:?}", total.value, total.dtype, total.by, total.parts, view.strides);
         }
     }
-    Some(form)
+    form
 }
 
 /// The forms that occur several times in a program.
@@ -62,7 +73,7 @@ fn count(steps: &[Step], counts: &mut HashMap<String, usize>) {
     for step in steps {
         match step {
             Step::Nest(nest) => {
-                if let Some(form) = form(nest) {
+                if let Some(form) = shared_form(nest) {
                     *counts.entry(form).or_default() += 1;
                 }
             }
@@ -79,16 +90,27 @@ fn count(steps: &[Step], counts: &mut HashMap<String, usize>) {
 impl<'p> Emitter<'p, '_, '_> {
     /// A call of a nest's function.
     pub fn shared_nest(&mut self, nest: &'p Nest, form: String) {
-        let number = match self.links.nests.get(&form) {
-            Some(&number) => number,
-            None => {
-                *self.links.next += 1;
-                let number = *self.links.next;
-                self.links.nests.insert(form, number);
-                self.links.pending.push(Pending { number, body: Body::Nest(nest) });
-                number
-            }
-        };
+        let number = self.nest_function(form, Body::Nest(nest));
+        let (table, _) = self.operand_table(nest);
+        let callee = (self.links.link)(self.b.func, number);
+        // Its status is always 0.
+        self.b.ins().call(callee, &[self.frame, table]);
+    }
+
+    /// The function of all nests of a form; it is yet to be written if this is the first.
+    pub fn nest_function(&mut self, form: String, body: Body<'p>) -> u32 {
+        if let Some(&number) = self.links.nests.get(&form) {
+            return number;
+        }
+        *self.links.next += 1;
+        let number = *self.links.next;
+        self.links.nests.insert(form, number);
+        self.links.pending.push(Pending { number, body });
+        number
+    }
+
+    /// The table of a nest's operands and the number of its entries, after which there are two more words.
+    pub fn operand_table(&mut self, nest: &Nest) -> (Value, usize) {
         let mut entries: Vec<Value> = Vec::new();
         for at in self.starts(nest) {
             entries.push(match at {
@@ -101,14 +123,12 @@ impl<'p> Emitter<'p, '_, '_> {
                 entries.push(address);
             }
         }
-        let slot = self.stack_slot(8 * entries.len() as u32);
+        let count = entries.len();
+        let slot = self.stack_slot(8 * (count as u32 + 2));
         for (i, value) in entries.into_iter().enumerate() {
             self.b.ins().stack_store(types::I64, value, slot, 8 * i as i32);
         }
-        let table = self.b.ins().stack_addr(types::I64, slot, 0);
-        let callee = (self.links.link)(self.b.func, number);
-        // Its status is always 0.
-        self.b.ins().call(callee, &[self.frame, table]);
+        (self.b.ins().stack_addr(types::I64, slot, 0), count)
     }
 
     /// The operands of the nest that this function is, from its table.

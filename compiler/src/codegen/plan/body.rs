@@ -228,7 +228,7 @@ impl Planner {
             let eqn = &graph.eqns[i];
             let origin = self.origin(eqn, None);
             if !fuse::is_elementwise(&eqn.op) {
-                stage = fuse::stage(&eqn.op, &ty);
+                stage = fuse::stage(&eqn.op, graph.ty(eqn.args[0]));
                 let value = number[&eqn.args[0]];
                 wanted.push((i, Wanted { value, op: eqn.op.clone(), out: eqn.outs[0], number: origin }));
                 continue;

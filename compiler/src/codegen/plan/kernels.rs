@@ -84,10 +84,8 @@ impl Planner {
             }
             Op::Conv { batch, window } => {
                 let plan = conv::Plan::new(*window, &types[0].shape, &types[1].shape, types[0].dtype.size());
-                let room = Type::new(types[0].dtype, &[plan.scratch()]);
                 let mut operands = ins(scope, &eqn.args);
                 operands.push(self.out(scope, eqn.outs[0]));
-                operands.push((Operand::View(self.buffer(&room)), room.dtype, room.shape));
                 self.call(Kernel::Conv { batch: *batch, plan: plan.into() }, operands, number, steps);
             }
             Op::Sort => self.standard_call(scope, eqn, types, Kernel::Sort, None, number, steps),
@@ -119,6 +117,7 @@ impl Planner {
             }
             Op::Det => self.standard_call(scope, eqn, types, Kernel::Det, None, number, steps),
             Op::SlogDet => self.standard_call(scope, eqn, types, Kernel::SlogDet, None, number, steps),
+            Op::Lu => self.standard_call(scope, eqn, types, Kernel::Lu, None, number, steps),
             Op::Qr => self.standard_call(scope, eqn, types, Kernel::Qr, None, number, steps),
             Op::Eigh => self.standard_call(scope, eqn, types, Kernel::Eigh, None, number, steps),
             Op::SpectralQuotient(by) => {

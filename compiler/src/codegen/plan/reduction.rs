@@ -23,6 +23,14 @@ pub fn sum_lanes(dtype: DType) -> usize {
     }
 }
 
+/// The elements of a part of a sum: of a chunk, or rows of a block.
+pub fn part_length(order: Order) -> usize {
+    match order {
+        Order::Along => SUM_CHUNK,
+        Order::Across => SUM_BLOCK,
+    }
+}
+
 /// A nest whose values are to be reduced, before its axes are collapsed.
 pub struct Draft {
     pub shape: Vec<usize>,
@@ -108,7 +116,7 @@ impl Planner {
             };
             let mut total = Total { value: want.value, dtype, by, to: first.0.clone(), parts: 1 };
             if total.is_ordered() {
-                total.parts = count.div_ceil(if order == Order::Along { SUM_CHUNK } else { SUM_BLOCK });
+                total.parts = count.div_ceil(part_length(order));
             }
             if total.parts > 1 {
                 let shape = [&kept_shape[..], &[total.parts]].concat();

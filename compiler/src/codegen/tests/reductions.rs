@@ -172,3 +172,21 @@ fn a_chain_that_is_summed_is_one_nest_without_an_array_between() {
     });
     assert!(kernels(&graph).is_empty());
 }
+
+#[test]
+fn a_sum_of_a_selection_keeps_its_order() {
+    // The nest begins with a comparison, whose bools have no order in which they are summed.
+    let mut rng = Rng::new(8);
+    for (shape, dtype) in [([2, 4], DType::F64), ([3, 5], DType::F32), ([7, 33], DType::F64), ([2, 16], DType::F64)] {
+        let inputs = [rng.tensor(dtype, &shape), rng.tensor(dtype, &shape[1..])];
+        let graph = program(&inputs, |b, v| {
+            let ty = b.ty(v[0]).clone();
+            let zero = b.zeros(&ty);
+            let mask = b.op(Op::Lt, &[v[0], zero]);
+            let row = b.broadcast(v[1], &shape, &[1]);
+            let chosen = b.select(mask, v[0], row);
+            vec![b.sum(chosen, &[0, 1]), b.sum(chosen, &[1])]
+        });
+        agree(&graph, &inputs, &format!("{dtype:?} {shape:?}"));
+    }
+}

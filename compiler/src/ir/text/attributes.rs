@@ -105,6 +105,7 @@ pub fn attributes(op: &Op) -> Attributes {
                 CallRule::Inline => "inline",
                 CallRule::Tangent(_) => "tangent",
                 CallRule::Recompute => "recompute",
+                CallRule::Solve { .. } => "solve",
             };
             vec![("rule", Word(rule.to_string()))]
         }
@@ -129,6 +130,7 @@ pub fn labels(op: &Op) -> &'static [&'static str] {
         Op::Call { body: _, rule } => match rule {
             CallRule::Tangent(_) => &["body", "tangent"],
             CallRule::Inline | CallRule::Recompute => &["body"],
+            CallRule::Solve { .. } => &["body", "operator", "adjoint", "turned"],
         },
         _ => &[],
     }
@@ -297,6 +299,11 @@ impl Read<'_> {
                     "inline" => CallRule::Inline,
                     "recompute" => CallRule::Recompute,
                     "tangent" => CallRule::Tangent(self.body("tangent")?),
+                    "solve" => CallRule::Solve {
+                        operator: self.body("operator")?,
+                        adjoint: self.body("adjoint")?,
+                        turned: self.body("turned")?,
+                    },
                     _ => return Err(self.wrong("rule")),
                 },
             },

@@ -163,7 +163,9 @@ impl<'a> Parser<'a> {
         loop {
             let start = self.at;
             let label = if self.next_is("}") || self.next_is("(") { "" } else { self.token()? };
-            if !matches!(label, "body" | "then" | "otherwise" | "tangent") || !self.next_is("(") {
+            if !matches!(label, "body" | "then" | "otherwise" | "tangent" | "operator" | "adjoint" | "turned")
+                || !self.next_is("(")
+            {
                 self.at = start;
                 break;
             }

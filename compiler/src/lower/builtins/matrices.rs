@@ -114,6 +114,22 @@ impl Ctx<'_> {
         self.op(Op::Mul, &[safety, norm])
     }
 
+    /// `scatter_add(x, i, u)`: x with the parts of u added at the places i of its leading axis.
+    pub(super) fn scatter_add(&mut self, args: &Args) -> Res<Value> {
+        let [x, i, u] = args.exactly(self)?;
+        let ints = self.ty(&x)?.dtype == DType::I64 && self.ty(&u)?.dtype == DType::I64;
+        let (x, u) = if ints { (x, u) } else { (self.to_real(&x)?, self.to_real(&u)?) };
+        let (shape, places) = (self.shape(&x)?, self.ty(&i)?);
+        if places.dtype != DType::I64 || shape.is_empty() {
+            return args.wrong(self, "an array, an int array of places and what is added there are needed");
+        }
+        let wanted = [&places.shape[..], &shape[1..]].concat();
+        if self.shape(&u)? != wanted {
+            return args.wrong(self, &format!("what is added has the shape {wanted:?}, found {}", self.show(&u)));
+        }
+        self.op(Op::ScatterAdd, &[x, u, i])
+    }
+
     /// `fft(x)` and `ifft(z)` along one axis, of reals or of a record `{re, im}`.
     pub(super) fn fourier(&mut self, inverse: bool, args: &mut Args) -> Res<Value> {
         let [x] = args.exactly(self)?;

@@ -1,6 +1,7 @@
 //! Random well-typed Graphs for tests, over the whole table. They do not fault, and their numbers stay finite and of
 //! moderate size.
 
+mod reductions;
 mod rows;
 
 use super::Rng;
@@ -136,7 +137,7 @@ impl Maker<'_> {
 
     fn step(&mut self) {
         let n = self.pool.len();
-        match self.rng.below(if self.depth < 2 { 20 } else { 17 }) {
+        match self.rng.below(if self.depth < 2 { 23 } else { 20 }) {
             0..=2 => self.unary(),
             3..=5 => self.binary(),
             6 => self.choose(),
@@ -148,8 +149,9 @@ impl Maker<'_> {
             12 => self.integers(),
             13 => self.draw(),
             14..=16 => self.any_row(),
-            17 => self.scan(),
-            18 => self.cond(),
+            17..=19 => self.reductions(),
+            20 => self.scan(),
+            21 => self.cond(),
             _ => self.call(),
         }
         // Large arrays would only be slow, and empty ones (of loops that do not run) have no extremes and no indices.

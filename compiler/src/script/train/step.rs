@@ -15,21 +15,29 @@ use dp_runtime::progress::{Progress, Standing};
 use dp_runtime::random;
 use dp_runtime::tensor::Tensor;
 use serde_json::json;
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 /// A lowered and compiled part, with the tensors that it takes after its own parameters.
 struct Part {
     code: Prepared,
     inputs: Vec<Tensor>,
+    /// The results of the last two calls, the older ones first: those that are out of use when the next call begins are
+    /// written over by it, so that steps do not allocate.
+    results: RefCell<[Vec<Tensor>; 2]>,
 }
 
 impl Part {
     fn new(script: &mut Script, lowered: crate::lower::Lowered, plan: &Plan) -> Res<Part> {
-        Ok(Part { code: script.runner.prepare(&lowered.graph, plan.span)?, inputs: lowered.inputs })
+        let code = script.runner.prepare(&lowered.graph, plan.span)?;
+        Ok(Part { code, inputs: lowered.inputs, results: RefCell::default() })
     }
 
     fn call(&self, script: &mut Script, own: &[Tensor], plan: &Plan) -> Res<Vec<Tensor>> {
-        script.runner.call(&self.code, &self.all(own), plan.span)
+        let [older, newer] = &mut *self.results.borrow_mut();
+        script.runner.call_into(&self.code, &self.all(own), older, plan.span)?;
+        std::mem::swap(older, newer);
+        Ok(newer.clone())
     }
 
     fn all(&self, own: &[Tensor]) -> Vec<Tensor> {
@@ -83,7 +91,7 @@ pub(super) fn run(script: &mut Script, plan: &Plan) -> Res<Value> {
         stale: 0,
         finished: false,
     };
-    let batches = Batches { plan, base };
+    let batches = Batches { plan, base, order: RefCell::default() };
 
     // Compile everything before the first step.
     let mut steps = Vec::new();
@@ -277,6 +285,8 @@ pub struct Finished {
 struct Batches<'a> {
     plan: &'a Plan,
     base: u64,
+    /// The last epoch that was asked for, and the order of its samples.
+    order: RefCell<(usize, Vec<i64>)>,
 }
 
 impl Batches<'_> {
@@ -292,7 +302,11 @@ impl Batches<'_> {
         };
         let per = (count / size).max(1);
         let (epoch, within) = (step / per, step % per);
-        let order = random::permutation(random::fold_in(random::fold_in(self.base, 1), epoch as u64), *count);
+        let (of, order) = &mut *self.order.borrow_mut();
+        if *of != epoch || order.is_empty() {
+            *of = epoch;
+            *order = random::permutation(random::fold_in(random::fold_in(self.base, 1), epoch as u64), *count);
+        }
         Some(Tensor::from_vec(&[*size], order[within * size..(within + 1) * size].to_vec()))
     }
 }

@@ -6,6 +6,7 @@ use crate::builtins::Builtin;
 use crate::diagnostic::Diagnostic;
 use crate::types::Ctx;
 use crate::types::dim::{Dim, Poly};
+use crate::types::fit;
 use crate::types::operator::Shape;
 use crate::types::ty::{Array, Kind, Ty};
 
@@ -65,6 +66,20 @@ pub fn qr(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     Some(record(vec![("q", q), ("r", r)]))
 }
 
+pub fn lu(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
+    let matrix = matrix(ctx, given)?;
+    let (p, l, u) = match matrix.dims.as_deref() {
+        Some([outer @ .., m, n]) => {
+            let k = m.combine(n, Poly::lesser);
+            let with = |last: &[Dim]| Some([outer, last].concat());
+            (with(std::slice::from_ref(m)), with(&[m.clone(), k.clone()]), with(&[k, n.clone()]))
+        }
+        Some(_) | None => (None, None, None),
+    };
+    let fields = [("p", Ty::shaped(Kind::Int, p)), ("l", real(l)), ("u", real(u))];
+    Some(Ty::record(fields.into_iter().map(|(name, ty)| (name.into(), ty)).collect(), false))
+}
+
 pub fn eigh(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     let matrix = square(ctx, given)?;
     let values = matrix.dims.as_deref().and_then(|dims| dims.split_last()).map(|(_, values)| values.to_vec());
@@ -114,6 +129,27 @@ pub fn solve(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
         return None;
     }
     Some(Ty::array(Kind::Real, dims.to_vec()))
+}
+
+/// `solve_by(method, A, b)`, with two functions and a vector.
+pub fn solve_by(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
+    given.count(ctx, 3..=3, &[])?;
+    for (function, what) in given
+        .args
+        .iter()
+        .zip(["a method: a function of an operator and a vector", "an operator: a function of a vector"])
+    {
+        if !function.ty.is_unknown() && !fit::is_function(&function.ty) {
+            given.wrong(ctx, function, what);
+            return None;
+        }
+    }
+    let right = given.array(ctx, 2, NUMBERS)?;
+    if right.dims.as_ref().is_some_and(|dims| dims.len() != 1) {
+        given.wrong(ctx, &given.args[2], "a vector on the right");
+        return None;
+    }
+    Some(real(right.dims))
 }
 
 /// `fft` and `ifft`, of reals or of a record `{re, im}`.

@@ -1,6 +1,6 @@
 //! Functions that rearrange arrays.
 
-use super::given::{ANY, Given, INTS};
+use super::given::{ANY, Given, INTS, NUMBERS};
 use super::reduction::{axis, has_axes};
 use crate::diagnostic::Diagnostic;
 use crate::types::Ctx;
@@ -209,6 +209,26 @@ pub fn gather(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     has_axes(ctx, given, &array)?;
     let dims = index.dims.zip(array.dims).map(|(index, dims)| [index, dims[1..].to_vec()].concat());
     Some(Ty::shaped(array.kind, dims))
+}
+
+/// `scatter_add(x, i, u)`.
+pub fn scatter_add(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
+    given.count(ctx, 3..=3, &[])?;
+    let index = given.array(ctx, 1, INTS);
+    let array = given.array(ctx, 0, NUMBERS)?;
+    let added = given.array(ctx, 2, NUMBERS)?;
+    let index = index?;
+    has_axes(ctx, given, &array)?;
+    let wanted = index.dims.zip(array.dims.clone()).map(|(index, dims)| [index, dims[1..].to_vec()].concat());
+    if let (Some(wanted), Some(dims)) = (wanted, &added.dims)
+        && (wanted.len() != dims.len() || wanted.iter().zip(dims).any(|(a, b)| ctx.differ(a, b)))
+    {
+        let what = format!("{}, a part for each index", Ty::shaped(array.kind, Some(wanted)));
+        given.wrong(ctx, &given.args[2], &what);
+        return None;
+    }
+    let kind = if array.kind == Kind::Int && added.kind == Kind::Int { Kind::Int } else { Kind::Real };
+    Some(Ty::shaped(kind, array.dims))
 }
 
 /// `size(x)`, `size(x, i)`.

@@ -54,6 +54,13 @@ fn check<T: Real + std::fmt::Debug>(bytes: usize, from: impl Fn(f64) -> T, bits:
         (1, [70, 5, 6], [9, 3, 3], window([1, 1], [1, 1], [1, 1], [1, 1], [5, 6])),
         (1, [70, 5, 33], [2, 3, 3], window([1, 1], [1, 1], [1, 1], [1, 1], [5, 33])),
         (1, [1, 3, 4], [1, 40, 30], window([1, 1], [1, 1], [1, 1], [38, 0], [6, 40])),
+        // Each number of channels and columns side by side.
+        (1, [2, 6, 23], [15, 3, 2], window([1, 1], [1, 1], [1, 1], [1, 0], [6, 23])),
+        (1, [2, 13, 67], [1, 3, 3], window([1, 1], [1, 1], [2, 1], [1, 1], [25, 67])),
+        (1, [1, 9, 33], [33, 7, 29], window([1, 1], [1, 1], [1, 1], [1, 1], [5, 7])),
+        (2, [3, 4, 6], [40, 2, 3], window([1, 1], [1, 1], [1, 1], [0, 1], [3, 6])),
+        // Large enough for several threads.
+        (3, [5, 30, 40], [70, 3, 3], window([1, 1], [1, 1], [1, 1], [1, 1], [30, 40])),
         // All at once; windows that lie outside; rows only.
         (2, [2, 7, 9], [5, 3, 2], window([3, 2], [2, 3], [2, 3], [-1, 4], [9, 17])),
         (1, [2, 4, 5], [17, 2, 2], window([1, 3], [1, 1], [1, 2], [3, 9], [9, 12])),
@@ -73,8 +80,8 @@ fn check<T: Real + std::fmt::Debug>(bytes: usize, from: impl Fn(f64) -> T, bits:
             *first = from(f64::INFINITY);
         }
         let right = want(&window, n, sizes, &x, &k);
+        // Both ways, whichever the plan would choose.
         let plan = Plan::new(window, &[n, c, h, w], &[o, c, p, q], bytes);
-        let mut scratch = vec![from(f64::NAN); plan.scratch()];
         let [x_layout, k_layout] =
             [[n, c, h, w], [o, c, p, q]].map(|shape| Layout::standard(crate::tensor::DType::F64, &shape));
         let out_shape = [n, o, window.size[0], window.size[1]];
@@ -88,27 +95,22 @@ fn check<T: Real + std::fmt::Debug>(bytes: usize, from: impl Fn(f64) -> T, bits:
             }
             let out_layout =
                 Layout { strides: strides.to_vec(), ..Layout::standard(crate::tensor::DType::F64, &out_shape) };
-            let mut out = vec![from(0.5); right.len()];
-            unsafe {
-                conv(
-                    &plan,
-                    0,
-                    (x.as_ptr(), &x_layout),
-                    (k.as_ptr(), &k_layout),
-                    (out.as_mut_ptr(), &out_layout),
-                    scratch.as_mut_ptr(),
-                );
-            }
-            for (place, &wanted) in right.iter().enumerate() {
-                let mut rest = place;
-                let mut at = 0;
-                for axis in (0..4).rev() {
-                    at += (rest % out_shape[axis]) as isize * strides[axis];
-                    rest /= out_shape[axis];
+            for (level, channels) in Level::all().flat_map(|level| [(level, false), (level, true)]) {
+                let plan = Plan { channels, ..plan.clone() };
+                let mut out = vec![from(0.5); right.len()];
+                let to = (out.as_mut_ptr(), &out_layout);
+                unsafe { conv_at(level, &plan, 0, (x.as_ptr(), &x_layout), (k.as_ptr(), &k_layout), to) };
+                for (place, &wanted) in right.iter().enumerate() {
+                    let mut rest = place;
+                    let mut at = 0;
+                    for axis in (0..4).rev() {
+                        at += (rest % out_shape[axis]) as isize * strides[axis];
+                        rest /= out_shape[axis];
+                    }
+                    let got = out[at as usize];
+                    let same = bits(got) == bits(wanted) || (nan(got) && nan(wanted));
+                    assert!(same, "case {case} {level:?} {channels} at {place}: {got:?}, not {wanted:?}");
                 }
-                let got = out[at as usize];
-                let same = bits(got) == bits(wanted) || (nan(got) && nan(wanted));
-                assert!(same, "case {case} at {place}: {got:?}, not {wanted:?}");
             }
         }
     }
