@@ -148,7 +148,7 @@ impl Runner {
         };
         self.timings.run += start.elapsed();
         // Looked at only where a rule was not met: a run that converges pays nothing.
-        let finite = warnings.is_empty() || result.as_ref().is_ok_and(|outs| outs.iter().all(is_finite));
+        let finite = warnings.is_empty() || result.is_err() || outs.iter().all(is_finite);
         for (solver, place) in warnings {
             if self.warned.insert(place) {
                 self.messages.push(Message::Warning(Box::new(unconverged(&solver, place, finite))));

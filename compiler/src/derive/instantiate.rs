@@ -81,6 +81,8 @@ pub enum Origin {
     InputMap,
     /// The map of a state of `as layer`.
     StateMap,
+    /// The kernel of a convolution of `as layer`, with the step in it.
+    Kernel,
 }
 
 /// A solver, and what is to be said of it.
@@ -677,7 +679,11 @@ impl Instance<'_, '_> {
                     let own = self.fresh(&wanted, (!several && self.taken.contains(&wanted)).then_some(block));
                     self.stable.insert(own.clone());
                     self.values.insert(text, own.clone());
-                    let origin = if wanted.starts_with('S') { Origin::StateMap } else { Origin::InputMap };
+                    let origin = match wanted.starts_with('S') {
+                        _ if layer.convolution => Origin::Kernel,
+                        true => Origin::StateMap,
+                        false => Origin::InputMap,
+                    };
                     self.origins.push((own.clone(), origin));
                     self.lets.push(tree::let_(&own, value));
                     own

@@ -87,6 +87,7 @@ fn promise(derivation: &Derivation, quantity: &Learnable) -> String {
         Some(Origin::StateMap) => {
             "free of the step: may leave the safe range; the passes converge while opnorm is at most 1".to_string()
         }
+        Some(Origin::Kernel) => "free of the step that is in it: may leave the safe range".to_string(),
         Some(Origin::Problem) | None => match dependent(derivation, name).as_slice() {
             [] => "no step depends on it: the steps stay safe".to_string(),
             [step] => format!("`{step}` follows its current value: the step stays safe"),
