@@ -258,6 +258,32 @@ fn deep_nesting_does_not_overflow_the_stack() {
 }
 
 #[test]
+fn derivations_are_told() {
+    let folder = Folder::new("derive");
+    let lasso = "problem lasso(x: real[m], D: real[m, n], c: real) {\n    minimize over y: real[n]\n        \
+                 1/2 * sumsq(x - D @ y) + c * norm1(y)\n}\n";
+    folder.file("lasso.dp", lasso);
+    let source = expect(&folder, "derive lasso.dp lasso --by proximal_gradient", 0, &["step y <- soft("], &[]);
+    assert!(source.out.starts_with("solver lasso_by_proximal_gradient(") && source.err.is_empty(), "{}", source.out);
+    let told = [
+        "method   proximal_gradient: it was asked for",
+        "4 untrained layers differ from 4 passes by 0",
+        "step y <- soft(",
+    ];
+    expect(&folder, "derive lasso.dp lasso --by proximal_gradient --explain", 0, &told, &[]);
+    let set = expect(&folder, "derive lasso.dp lasso --as layer --latex", 0, &["\\mathcal{S}_{\\theta}"], &[]);
+    assert!(set.out.starts_with("\\begin{align*}\n\\operatorname*{argmin}"), "{}", set.out);
+    expect(&folder, "derive lasso.dp lasso --latex --explain", 2, &[], &["--latex"]);
+    expect(&folder, "derive lasso.dp lass", 1, &[], &["E0301", "`lasso`"]);
+    // What its data come from is not run for the story; what it computes is.
+    let shared = lasso.replace("sumsq(x", "sumsq(shift + x");
+    folder.file("file.dp", format!("let shift = sum(load(\"nothing.npy\"))\n{shared}"));
+    expect(&folder, "derive file.dp lasso --explain", 0, &["not tried: it needs `load`"], &[]);
+    folder.file("computed.dp", format!("let shift = exp(0.5) / 2\nlet other = load(\"nothing.npy\")\n{shared}"));
+    expect(&folder, "derive computed.dp lasso --explain", 0, &["4 untrained layers differ from 4 passes by 0"], &[]);
+}
+
+#[test]
 fn damaged_checkpoints_are_refused() {
     let folder = Folder::new("checkpoint");
     folder.file("training.dp", TRAINING);

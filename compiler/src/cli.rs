@@ -31,6 +31,7 @@ Examples:
   dp run examples/lista.dp --help             the arguments that it has
   dp run --precision f32 --seed 7 lista.dp    in single precision, with other random numbers
   dp derive lista.dp lasso --explain          the solver of an objective, and how it follows
+  dp derive lista.dp lasso --latex            the same for a paper
   dp graph lista.dp lista -o lista.svg        a picture of a network
   dp check *.dp                               look for mistakes without running anything
   dp test std examples                        run the tests in these folders
@@ -135,9 +136,12 @@ enum Command {
         /// The form: `layer` multiplies products out and names them `W` and `S`.
         #[arg(long = "as", value_name = "FORM", value_parser = ["layer"])]
         form: Option<String>,
-        /// Say what each term is, and how the solver follows.
+        /// Say what each term is, how the solver follows, and what it does on random data.
         #[arg(long)]
         explain: bool,
+        /// Write the problem and its solver as LaTeX.
+        #[arg(long, conflicts_with = "explain")]
+        latex: bool,
     },
     /// Draw a solver, a network or a function: boxes with shapes, arrows, what is learned. Nothing is run.
     #[command(after_help = graph::EXAMPLES)]
@@ -216,9 +220,9 @@ fn command() -> ExitCode {
             }
         },
         (Some(Command::Fmt { check, paths }), _) => format(check, &paths, &mut terminal),
-        (Some(Command::Derive { file, problem, by, form, explain }), _) => {
-            let options =
-                DeriveOptions { problem, method: by, layer: form.is_some(), explain, color: terminal.colors_output() };
+        (Some(Command::Derive { file, problem, by, form, explain, latex }), _) => {
+            let (layer, color) = (form.is_some(), terminal.colors_output());
+            let options = DeriveOptions { problem, method: by, layer, explain, latex, color };
             derive(&file, &options, &mut terminal)
         }
         (Some(Command::Graph(graph)), _) => graph::graph(&graph, &mut terminal),

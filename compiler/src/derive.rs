@@ -6,6 +6,7 @@
 //! `as layer` splits its affine updates (`layer`). The result is the tree of an ordinary solver, which is printed, and the
 //! text parsed again: what runs is what is printed. `expand` does this for every `derive` of a module before it is checked.
 
+pub mod article;
 mod build;
 mod calculus;
 mod catalogue;
@@ -14,18 +15,24 @@ mod constraints;
 mod convolution;
 pub mod expand;
 pub mod explain;
+pub mod inside;
 mod instantiate;
 mod kinks;
+mod latex;
 mod layer;
+pub mod learning;
 mod linear;
 mod normal;
 mod rat;
 mod read;
 mod roles;
 mod smooth;
+mod steps;
+mod tell;
 mod term;
 mod tidy;
 pub(crate) mod tree;
+pub mod trial;
 mod write;
 
 #[cfg(test)]
@@ -33,10 +40,13 @@ mod tests;
 
 pub use catalogue::Catalogue;
 pub use explain::Explanation;
+pub use instantiate::Origin;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{Expr, Let, Method, Problem, Solver, Symbol};
+use instantiate::Made;
+use layer::Layer;
 use normal::{Kind, Normalizer, Part};
 use read::{Names, Reader};
 use roles::Ability;
@@ -59,11 +69,23 @@ pub struct Request<'a> {
 /// A derived solver and how it was found.
 pub struct Derivation {
     pub solver: Solver,
-    pub explanation: Explanation,
     pub warnings: Vec<Diagnostic>,
+    /// Where the lets before `step` come from.
+    pub origins: Vec<(Symbol, Origin)>,
+    pub choice: Choice,
+    analysis: Analysis,
+    layers: Vec<Layer>,
+}
+
+impl Derivation {
+    /// How it was found, in words.
+    pub fn explanation(&self, catalogue: &Catalogue, request: &Request) -> Explanation {
+        explain::explanation(self, catalogue, request)
+    }
 }
 
 /// A problem in normal form, each term with what can be done with it.
+#[derive(Clone)]
 pub struct Analysis {
     terms: Terms,
     parts: Vec<Part>,
@@ -77,7 +99,7 @@ pub struct Analysis {
 /// E0346 an objective that is unbounded or that no method solves.
 pub fn derive(catalogue: &Catalogue, request: &Request) -> Res<Derivation> {
     let mut analysis = analyse(catalogue, request.problem)?;
-    let warnings = choose::lints(&mut analysis, request.problem)?;
+    let mut warnings = choose::lints(&mut analysis, request.problem)?;
     let choice = choose::method(catalogue, &mut analysis, request)?;
     let starts = choose::starts(catalogue, &mut analysis, request.problem);
     let mut site = instantiate::Site {
@@ -92,9 +114,10 @@ pub fn derive(catalogue: &Catalogue, request: &Request) -> Res<Derivation> {
         at: request.span,
         starts,
     };
-    let (solver, layers, _) = instantiate::instantiate(&mut site, &request.name)?;
-    let explanation = explain::explanation(&mut analysis, request, &choice, &solver, layers);
-    Ok(Derivation { solver, explanation, warnings })
+    let made = instantiate::instantiate(&mut site, &request.name)?;
+    warnings.extend(steps::too_long(&analysis, catalogue, request, &choice, &made));
+    let Made { solver, layers, origins } = made;
+    Ok(Derivation { solver, warnings, origins, choice, analysis, layers })
 }
 
 /// Reads a problem into its normal form.

@@ -2,6 +2,9 @@
 
 pub mod graph;
 pub mod terms;
+mod trial;
+
+pub use trial::tried;
 
 use crate::derive::{self, Catalogue, expand};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -266,10 +269,12 @@ fn check(program: &mut Program) {
 fn check_in(program: &mut Program, env: types::Env) -> types::Env {
     let start = Instant::now();
     let (mut env, mut catalogue) = check_std(program, env);
+    let mut steps = expand::Steps::default();
     for module in program.modules.iter_mut().map(|(_, module)| module).chain([&mut program.main]) {
         if expand::needed(module) {
-            program.diagnostics.append(&mut expand::expand(&mut program.sources, &env, &catalogue, module));
+            program.diagnostics.append(&mut expand::expand(&mut program.sources, &env, &catalogue, module, &mut steps));
         }
+        program.diagnostics.append(&mut expand::learned_steps(&steps, &module.items));
         program.diagnostics.append(&mut types::check_module(&mut env, module));
         catalogue.add_module(module);
     }
@@ -347,6 +352,8 @@ pub struct DeriveOptions {
     pub layer: bool,
     /// The story besides the solver.
     pub explain: bool,
+    /// The problem and its solver as LaTeX, in the place of source.
+    pub latex: bool,
     pub color: bool,
 }
 
@@ -386,9 +393,16 @@ pub fn derive_file(path: &Path, options: &DeriveOptions) -> Result<(String, Outc
         derive::Request { problem: &problem, method, layer: options.layer, name: name.into(), span: problem.name.span };
     match derive::derive(&catalogue, &request) {
         Ok(derivation) => {
-            let mut text = format!("{}\n", syntax::pretty::solver(&derivation.solver));
+            let mut text = match options.latex {
+                true => derive::article::article(&derivation, &request),
+                false => format!("{}\n", syntax::pretty::solver(&derivation.solver)),
+            };
             if options.explain {
-                text = format!("{}\n{text}", derivation.explanation.render(&program.sources, options.color));
+                let mut explanation = derivation.explanation(&catalogue, &request);
+                let modules = program.modules.iter().map(|(_, module)| module).chain([&program.main]);
+                let items: Vec<&ast::Item> = modules.flat_map(|module| &module.items).collect();
+                explanation.tried = tried(&items, &derivation, &request, &explanation.learned.found);
+                text = format!("{}\n{text}", explanation.render(&program.sources, options.color));
             }
             program.diagnostics.extend(derivation.warnings);
             Ok((text, finish(program)))

@@ -147,13 +147,11 @@ impl Runner {
             None => eval::eval_with(&prepared.graph, inputs, &mut report).map(|results| *outs = results),
         };
         self.timings.run += start.elapsed();
+        // Looked at only where a rule was not met: a run that converges pays nothing.
+        let finite = warnings.is_empty() || result.is_err() || outs.iter().all(is_finite);
         for (solver, place) in warnings {
             if self.warned.insert(place) {
-                let message = format!("solver `{solver}` stopped at its cap without meeting its rule");
-                let warning = Diagnostic::warning("E0503", place, message)
-                    .here("not met")
-                    .help("raise `within`, loosen the rule, or run a fixed number of passes with `unroll`");
-                self.messages.push(Message::Warning(Box::new(warning)));
+                self.messages.push(Message::Warning(Box::new(unconverged(&solver, place, finite))));
             }
         }
         result.map_err(|fault| Box::new(fault_message(&fault, span)))?;
@@ -211,6 +209,20 @@ impl Runner {
             None => Diagnostic::error("E0504", span, "a result is NaN or infinite because an input is"),
         }
     }
+}
+
+/// A solver that stopped at its cap. If a result of the run is not finite, its passes grew: the step is most likely too long.
+fn unconverged(solver: &str, place: Span, finite: bool) -> Diagnostic {
+    if finite {
+        let message = format!("solver `{solver}` stopped at its cap without meeting its rule");
+        return Diagnostic::warning("E0503", place, message)
+            .here("not met")
+            .help("raise `within`, loosen the rule, or run a fixed number of passes with `unroll`");
+    }
+    Diagnostic::warning("E0356", place, format!("solver `{solver}` diverges: its passes grew beyond all numbers"))
+        .here("never met")
+        .note("a gradient step longer than 2 / L does this, where the gradient changes by at most L a unit")
+        .help("take a shorter step: for `1/2 * sumsq(x - D @ y)` one below 2 / opnorm(D)^2; `derive` finds one")
 }
 
 /// No NaN and no infinity.

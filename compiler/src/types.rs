@@ -19,6 +19,7 @@ mod hole;
 mod index;
 mod items;
 mod keys;
+pub mod learnable;
 mod method;
 mod names;
 mod operator;

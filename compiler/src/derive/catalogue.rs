@@ -86,6 +86,11 @@ impl Catalogue {
         self.globals = globals;
     }
 
+    /// The types of the names that a derivation sees.
+    pub fn globals(&self) -> &types::Env {
+        &self.globals
+    }
+
     pub fn function(&self, name: &str) -> Option<&Rc<Fn>> {
         self.functions.get(name)
     }

@@ -6,7 +6,8 @@ use super::rat::Rat;
 use super::roles::{self, Filled};
 use super::{Analysis, Choice, Request, Res, Start, constraints, write};
 use crate::diagnostic::Diagnostic;
-use crate::syntax::ast::{Problem, Symbol};
+use crate::source::Span;
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Problem, Symbol};
 use std::collections::HashSet;
 
 /// Methods in the order in which they are tried, with the reason that is given.
@@ -146,16 +147,36 @@ pub fn lints(analysis: &mut Analysis, problem: &Problem) -> Res<Vec<Diagnostic>>
     for part in &analysis.parts {
         if part.kind == Kind::Constant && several {
             let message = "this term has no block in it: it changes the value of the objective, not the solution";
-            found.push(Diagnostic::warning("E0347", part.span, message));
+            let help = "leave it out, unless the value itself is wanted";
+            found.push(Diagnostic::warning("E0347", part.span, message).here("constant").help(help));
         }
-        if analysis.terms.is_number(part.weight, Rat::ZERO) {
-            found.push(Diagnostic::warning("E0347", part.span, "the weight of this term is 0: it has no effect"));
-        }
+    }
+    for span in without_weight(&problem.objective) {
+        let message = "the weight of this term is 0: it has no effect";
+        found.push(
+            Diagnostic::warning("E0347", span, message).here("0").help("leave it out, or give it another weight"),
+        );
     }
     unused(problem, &mut found);
     unbounded(analysis, problem)?;
     found.extend(constraints::leave_implied(analysis));
     Ok(found)
+}
+
+/// Summands that are written with the factor 0; in the normal form nothing is left of them.
+fn without_weight(e: &Expr) -> Vec<Span> {
+    let ExprKind::Chain { first, rest } = &e.kind else { return Vec::new() };
+    let operands = || std::iter::once(&**first).chain(rest.iter().map(|(_, operand)| operand));
+    let zero = |e: &Expr| match &e.kind {
+        ExprKind::Int(value) => *value == 0,
+        ExprKind::Real(value, _) => *value == 0.0,
+        _ => false,
+    };
+    match rest[0].0 {
+        BinaryOp::Add | BinaryOp::Sub => operands().flat_map(without_weight).collect(),
+        BinaryOp::Mul if operands().any(zero) => vec![e.span],
+        _ => Vec::new(),
+    }
 }
 
 /// Data that no term has in it.
@@ -182,7 +203,8 @@ fn unused(problem: &Problem, found: &mut Vec<Diagnostic>) {
     for param in &problem.params {
         if !used.contains(&*param.name.text) {
             let message = format!("no term uses `{}`", param.name.text);
-            found.push(Diagnostic::warning("E0347", param.name.span, message));
+            let help = "put it where it was meant, such as a weight before a term, or take it out of the parameters";
+            found.push(Diagnostic::warning("E0347", param.name.span, message).here("not used").help(help));
         }
     }
 }

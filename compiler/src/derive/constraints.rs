@@ -67,7 +67,9 @@ pub fn leave_implied(analysis: &mut Analysis) -> Vec<Diagnostic> {
             continue;
         };
         let message = "another constraint implies this one";
-        found.push(Diagnostic::warning("E0347", weak.span, message).label(strong.span, "this one"));
+        let warning =
+            Diagnostic::warning("E0347", weak.span, message).here("holds anyway").label(strong.span, "this one");
+        found.push(warning.help("leave it out: the solver projects on the other alone"));
         analysis.parts.remove(i);
         analysis.abilities.remove(i);
     }

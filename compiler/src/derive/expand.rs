@@ -1,36 +1,45 @@
 //! `derive` expressions of a module made solvers, before it is checked.
 //!
-//! `solver NAME = derive P ...` becomes the solver of that name; any other `derive` gets a solver before its statement and becomes its
-//! name. The printed text of each solver joins the sources and is parsed: from then on it is as if the user had written it.
+//! `solver NAME = derive P ...` becomes the solver of that name; any other `derive` gets a solver before its statement or definition and
+//! becomes its name. The printed text of each solver joins the sources and is parsed: from then on it is as if the user had written it.
 
-use super::{Catalogue, Derivation, Request, derive};
+use super::{Catalogue, Derivation, Request, derive, inside, learning};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::{SourceMap, Span};
-use crate::syntax::ast::{Expr, ExprKind, Item, ItemKind, LetKind, Module, Symbol, Trivia};
+use crate::syntax::ast::{Expr, ExprKind, Item, ItemKind, Module, Symbol, Trivia};
 use crate::syntax::{self, pretty};
 use crate::types;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Whether a module has a `derive` in it.
 pub fn needed(module: &Module) -> bool {
-    let mut found = false;
-    for item in &module.items {
-        each_value(item, &mut |e| found |= has_derive(e));
-    }
-    found
+    module.items.iter().any(derives)
 }
 
-/// Replaces each `derive` by a solver. `env` holds the types of the modules before. What could not be derived stays, with
-/// its message.
+fn derives(item: &Item) -> bool {
+    let mut found = false;
+    inside::change(&mut item.kind.clone(), &mut |e| {
+        found |= has_derive(e);
+        None
+    });
+    found || inside::nested(&item.kind).any(derives)
+}
+
+/// The steps of derived solvers, with their values, by the solver's name.
+pub type Steps = HashMap<Symbol, Vec<(Symbol, String)>>;
+
+/// Replaces each `derive` by a solver. `env` holds the types of the modules before; the steps of the solvers are added to
+/// `steps`. What could not be derived stays, with its message.
 pub fn expand(
     sources: &mut SourceMap,
     env: &types::Env,
     catalogue: &Catalogue,
     module: &mut Module,
+    steps: &mut Steps,
 ) -> Vec<Diagnostic> {
     let (catalogue, mistakes) = with_module(env, catalogue, module);
     let mistakes = mistakes.iter().filter(|d| d.severity == Severity::Error).map(Diagnostic::span).collect();
-    let mut expander = Expander { sources, mistakes, diagnostics: Vec::new(), taken: HashSet::new() };
+    let mut expander = Expander { sources, mistakes, diagnostics: Vec::new(), taken: HashSet::new(), steps };
     for item in &module.items {
         if let ItemKind::Solver(solver) = &item.kind {
             expander.taken.insert(solver.name.text.clone());
@@ -56,6 +65,7 @@ struct Expander<'a> {
     mistakes: Vec<Span>,
     diagnostics: Vec<Diagnostic>,
     taken: HashSet<Symbol>,
+    steps: &'a mut Steps,
 }
 
 impl Expander<'_> {
@@ -72,30 +82,11 @@ impl Expander<'_> {
 
     fn item(&mut self, catalogue: &Catalogue, mut item: Item, before: &mut Vec<Item>) -> Item {
         match &mut item.kind {
-            ItemKind::SolverAlias { name, value } => {
-                if let ExprKind::Derive { .. } = &value.kind {
-                    if let Some(solver) = self.solver(catalogue, value, &name.text) {
-                        item.kind = solver;
-                    }
-                    return item;
+            ItemKind::SolverAlias { name, value } if matches!(value.kind, ExprKind::Derive { .. }) => {
+                if let Some(solver) = self.solver(catalogue, value, &name.text) {
+                    item.kind = solver;
                 }
-                *value = self.expr(catalogue, value, before);
-            }
-            ItemKind::NetworkAlias { value, .. } | ItemKind::Expr(value) => {
-                *value = self.expr(catalogue, value, before)
-            }
-            ItemKind::Let(binding) => match &mut binding.kind {
-                LetKind::Inits(inits) => {
-                    for init in inits {
-                        init.value = self.expr(catalogue, &init.value, before);
-                    }
-                }
-                LetKind::Tuple(_, value) => *value = self.expr(catalogue, value, before),
-            },
-            ItemKind::Print(values) | ItemKind::Assert(values) => {
-                for value in values {
-                    *value = self.expr(catalogue, value, before);
-                }
+                return item;
             }
             ItemKind::For { body, .. } => {
                 let inner = std::mem::take(body);
@@ -105,17 +96,15 @@ impl Expander<'_> {
                 let inner = std::mem::take(items);
                 *items = self.local(catalogue, inner);
             }
-            ItemKind::If { cond, then, otherwise } => {
-                *cond = self.expr(catalogue, cond, before);
+            ItemKind::If { then, otherwise, .. } => {
                 let inner = std::mem::take(then);
                 *then = self.local(catalogue, inner);
                 let inner = std::mem::take(otherwise);
                 *otherwise = self.local(catalogue, inner);
             }
-            ItemKind::Use(_) | ItemKind::Precision(_) | ItemKind::Arg { .. } | ItemKind::Fn(_) => {}
-            ItemKind::Problem(_) | ItemKind::Method(_) | ItemKind::Solver(_) => {}
-            ItemKind::Network(_) | ItemKind::Custom(_) | ItemKind::Error => {}
+            _ => {}
         }
+        inside::change(&mut item.kind, &mut |e| has_derive(e).then(|| self.expr(catalogue, e, before)));
         item
     }
 
@@ -128,15 +117,12 @@ impl Expander<'_> {
 
     /// An expression with solvers in the place of derivations.
     fn expr(&mut self, catalogue: &Catalogue, e: &Expr, before: &mut Vec<Item>) -> Expr {
-        if !has_derive(e) {
-            return e.clone();
-        }
-        rewrite(e, &mut |part| {
+        inside::rewrite(e, &mut |part| {
             let ExprKind::Derive { path, .. } = &part.kind else { return None };
             let base = format!("derived_{}", path.root.text);
             let mut name: Symbol = base.clone().into();
             let mut number = 2;
-            while self.taken.contains(&name) {
+            while self.taken.contains(&name) || catalogue.defines(&name) {
                 name = format!("{base}{number}").into();
                 number += 1;
             }
@@ -176,7 +162,9 @@ impl Expander<'_> {
         };
         let request = Request { problem: &problem.clone(), method, layer, name: name.clone(), span: e.span };
         match derive(catalogue, &request) {
-            Ok(Derivation { solver, warnings, .. }) => {
+            Ok(derivation) => {
+                self.steps.insert(name.clone(), learning::steps_of(&derivation));
+                let Derivation { solver, warnings, .. } = derivation;
                 self.diagnostics.extend(warnings);
                 Some(self.printed(&solver, e.span))
             }
@@ -210,58 +198,46 @@ fn last(problem: &crate::syntax::ast::Problem) -> u32 {
     constraints.chain([problem.objective.span.end]).max().unwrap_or(problem.name.span.end)
 }
 
-/// Changes the outermost derivations in an expression, also in calls of solvers and trainings.
-fn rewrite(e: &Expr, change: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Expr {
-    super::tree::rewrite(e, &mut |part| match &part.kind {
-        ExprKind::Derive { .. } => change(part),
-        ExprKind::Unroll { call, count, backprop, checkpoint, learn } => Some(Expr {
-            kind: ExprKind::Unroll {
-                call: Box::new(rewrite(call, change)),
-                count: count.clone(),
-                backprop: backprop.clone(),
-                checkpoint: checkpoint.clone(),
-                learn: learn.clone(),
-            },
-            span: part.span,
-        }),
-        ExprKind::Trace { call, count, every, record } => Some(Expr {
-            kind: ExprKind::Trace {
-                call: Box::new(rewrite(call, change)),
-                count: count.clone(),
-                every: every.clone(),
-                record: record.clone(),
-            },
-            span: part.span,
-        }),
-        _ => None,
-    })
+/// Warns where all layers of a network learn one step of a derived solver: then nothing keeps it where the method is known to work.
+pub fn learned_steps(steps: &Steps, items: &[Item]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for item in items {
+        inside::change(&mut item.kind.clone(), &mut |e| {
+            inside::rewrite(e, &mut |part| {
+                if let ExprKind::Unroll { call, learn: Some(learn), .. } = &part.kind
+                    && let ExprKind::Call { func, .. } = &call.kind
+                    && let ExprKind::Name(solver) = &func.kind
+                    && let Some(own) = steps.get(solver)
+                {
+                    // With a step of its own each layer is a step by itself; no passes repeat it.
+                    for lifted in learn.lifted.iter().filter(|lifted| !lifted.each) {
+                        if let Some((name, value)) = own.iter().find(|(name, _)| *name == lifted.name.text) {
+                            found.push(learned_step(name, value, lifted.name.span));
+                        }
+                    }
+                }
+                None
+            });
+            None
+        });
+        let nested: Vec<Item> = inside::nested(&item.kind).cloned().collect();
+        found.extend(learned_steps(steps, &nested));
+    }
+    found
+}
+
+fn learned_step(name: &str, value: &str, span: Span) -> Diagnostic {
+    Diagnostic::warning("E0355", span, format!("the learned step `{name}` may leave its safe range"))
+        .here(format!("starts at {value}, and nothing keeps it there"))
+        .note("a method works for steps in a range, such as below 2 / L for a gradient step, and the solver computes them so that they are in it")
+        .help(format!("learn what the step is computed from, and the step follows it; or give each layer its own: `each {name}`"))
 }
 
 fn has_derive(e: &Expr) -> bool {
     let mut found = false;
-    rewrite(e, &mut |part| {
-        found = true;
-        Some(part.clone())
+    inside::rewrite(e, &mut |part| {
+        found |= matches!(part.kind, ExprKind::Derive { .. });
+        None
     });
     found
-}
-
-/// The expressions of an item that runs.
-fn each_value(item: &Item, see: &mut dyn FnMut(&Expr)) {
-    match &item.kind {
-        ItemKind::SolverAlias { value, .. } | ItemKind::NetworkAlias { value, .. } | ItemKind::Expr(value) => {
-            see(value)
-        }
-        ItemKind::Let(binding) => types::values_of(binding, see),
-        ItemKind::Print(values) | ItemKind::Assert(values) => values.iter().for_each(see),
-        ItemKind::For { body, .. } => body.iter().for_each(|item| each_value(item, see)),
-        ItemKind::Test { items, .. } => items.iter().for_each(|item| each_value(item, see)),
-        ItemKind::If { cond, then, otherwise } => {
-            see(cond);
-            then.iter().chain(otherwise).for_each(|item| each_value(item, see));
-        }
-        ItemKind::Use(_) | ItemKind::Precision(_) | ItemKind::Arg { .. } | ItemKind::Fn(_) => {}
-        ItemKind::Problem(_) | ItemKind::Method(_) | ItemKind::Solver(_) => {}
-        ItemKind::Network(_) | ItemKind::Custom(_) | ItemKind::Error => {}
-    }
 }

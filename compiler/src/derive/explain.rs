@@ -1,14 +1,15 @@
-//! What a derivation found, as data: labels under the user's own source, the method and why, the step and where it comes
-//! from, the update before and after it was brought to a layer.
+//! What a derivation found, as data: labels under the user's own source, the method and why, the steps and where they come
+//! from, the update before and after simplification, the layer, what may be learned. `tell` writes it as text.
 
+use super::instantiate::Origin;
 use super::layer::Layer;
+use super::learning::{self, Learned};
 use super::normal::{Kind, Part};
 use super::roles::{self, Ability, Filled};
-use super::{Analysis, Catalogue, Choice, Request, write};
+use super::{Analysis, Catalogue, Derivation, Request, smooth, steps, write};
 use crate::diagnostic::Diagnostic;
-use crate::diagnostic::render::render_found;
-use crate::source::{SourceMap, Span};
-use crate::syntax::ast::{Problem, Solver};
+use crate::source::Span;
+use crate::syntax::ast::{Let, Problem, StmtKind, Symbol};
 use crate::syntax::pretty;
 
 /// The story of a derived solver.
@@ -20,11 +21,18 @@ pub struct Explanation {
     pub reason: String,
     /// The terms of each role of the method.
     pub roles: Vec<String>,
+    /// Each step, what the method says of it, and the bounds that it is made of.
+    pub steps: Vec<String>,
     /// The solver's lets with their values.
     pub lets: Vec<(String, String)>,
+    /// The update as the method has it.
+    pub template: Vec<String>,
     /// The update.
     pub update: Vec<String>,
     pub layers: Vec<Layer>,
+    pub learned: Learned,
+    /// What was found by running it on random data; filled by who can run it.
+    pub tried: Vec<String>,
     pub notes: Vec<String>,
 }
 
@@ -47,110 +55,118 @@ fn labels(analysis: &Analysis) -> Vec<(Span, String)> {
     analysis.parts.iter().zip(&analysis.abilities).map(label).collect()
 }
 
-pub fn explanation(
-    analysis: &mut Analysis,
-    request: &Request,
-    choice: &Choice,
-    solver: &Solver,
-    layers: Vec<Layer>,
-) -> Explanation {
-    let labels = labels(analysis);
+pub(super) fn explanation(derivation: &Derivation, catalogue: &Catalogue, request: &Request) -> Explanation {
+    let Derivation { solver, analysis, choice, layers, .. } = derivation;
+    let mut analysis = analysis.clone();
+    let labels = labels(&analysis);
     let mut notes = Vec::new();
-    let halves = analysis
-        .parts
-        .iter()
-        .any(|part| part.kind == Kind::Square && analysis.terms.is_number(part.weight, super::rat::Rat::ONE));
-    if halves {
+    let doubled =
+        |part: &Part| part.kind == Kind::Square && analysis.terms.is_number(part.weight, super::rat::Rat::ONE);
+    if analysis.parts.iter().any(doubled) {
         notes.push(
             "a square without the factor 1/2 has the gradient 2 K'(K v - s): with the step t = 1 / (2 |K|^2) a weight c gives the threshold \
              c / (2 |K|^2), half of what it is with 1/2"
                 .to_string(),
         );
     }
-    let roles = choice
-        .assigned
-        .roles
-        .iter()
-        .map(|(name, filled)| {
-            let (what, parts) = match filled {
-                Filled::Smooth(parts) => ("by gradient".to_string(), parts),
-                Filled::Proximal(_, parts) => ("by proximal operator".to_string(), parts),
-                Filled::Entropic(parts) => ("by entropy".to_string(), parts),
-                Filled::Mapped(map, parts) => (format!("by proximal operator after the map {map}"), parts),
-            };
-            let texts: Vec<String> = parts
-                .iter()
-                .map(|i| {
-                    let part = analysis.parts[*i].clone();
-                    if part.constraint {
-                        return "a constraint".to_string();
-                    }
-                    let value = super::smooth::value(&mut analysis.terms, &part);
-                    write::text(&analysis.terms, value)
-                })
-                .collect();
-            let texts = if texts.is_empty() { "nothing".to_string() } else { texts.join(" + ") };
-            format!("{name} ({what}): {texts}")
-        })
-        .collect();
+    let filled = choice.assigned.roles.iter().map(|(name, filled)| role(&mut analysis, name, filled)).collect();
     let mut lets = Vec::new();
     for binding in &solver.body.lets {
         crate::types::bindings_of(binding, &mut |name, value| lets.push((name.to_string(), pretty::expr(value))));
     }
-    let update = solver
-        .body
-        .step
-        .iter()
-        .filter_map(|stmt| match &stmt.kind {
-            crate::syntax::ast::StmtKind::Assign { place, value } => {
-                Some(format!("{} <- {}", place.root.text, pretty::expr(value)))
-            }
-            crate::syntax::ast::StmtKind::Let(_) | crate::syntax::ast::StmtKind::Param(_) => None,
-        })
-        .collect();
     Explanation {
         problem: request.problem.name.text.to_string(),
         labels,
         method: choice.method.name.text.to_string(),
         reason: choice.reason.clone(),
-        roles,
+        roles: filled,
+        steps: step_lines(derivation, &mut analysis),
         lets,
-        update,
-        layers,
+        template: assignments(&choice.method.body.step),
+        update: assignments(&solver.body.step),
+        layers: layers.clone(),
+        learned: learning::learned(derivation, catalogue),
+        tried: Vec::new(),
         notes,
     }
 }
 
-impl Explanation {
-    /// As text: the user's source with labels, then the method, the step, the update and the layer.
-    pub fn render(&self, sources: &SourceMap, color: bool) -> String {
-        let mut labels = self.labels.iter();
-        let mut text = String::new();
-        if let Some((span, first)) = labels.next() {
-            let message = format!("the terms of `{}`", self.problem);
-            let found = Diagnostic::warning("E0347", *span, message).here(first);
-            let found = labels.fold(found, |found, (span, label)| found.label(*span, label));
-            text += &render_found(sources, &found, "derive", color);
+/// A role of the method with its terms.
+fn role(analysis: &mut Analysis, name: &Symbol, filled: &Filled) -> String {
+    let (what, parts) = match filled {
+        Filled::Smooth(parts) => ("by gradient".to_string(), parts),
+        Filled::Proximal(_, parts) => ("by proximal operator".to_string(), parts),
+        Filled::Entropic(parts) => ("by entropy".to_string(), parts),
+        Filled::Mapped(map, parts) => (format!("by proximal operator after the map {map}"), parts),
+    };
+    let texts: Vec<String> = parts.iter().map(|i| term_text(analysis, *i)).collect();
+    let texts = if texts.is_empty() { "nothing".to_string() } else { texts.join(" + ") };
+    format!("{name} ({what}): {texts}")
+}
+
+fn term_text(analysis: &mut Analysis, i: usize) -> String {
+    let part = analysis.parts[i].clone();
+    if part.constraint {
+        return "a constraint".to_string();
+    }
+    let value = smooth::value(&mut analysis.terms, &part);
+    write::text(&analysis.terms, value)
+}
+
+/// `t = 1 / opnorm(D)^2, which the method has as 1 / lipschitz(f)`, and what the bound consists of.
+fn step_lines(derivation: &Derivation, analysis: &mut Analysis) -> Vec<String> {
+    let Derivation { solver, choice, .. } = derivation;
+    let method = &choice.method;
+    let mut lines = Vec::new();
+    let mut bounded = false;
+    for name in steps::names(method) {
+        let Some((own, _)) = derivation.origins.iter().find(|(_, o)| *o == Origin::Method(name.clone())) else {
+            continue;
+        };
+        let (Some(value), Some(written)) = (value_of(&solver.body.lets, own), value_of(&method.body.lets, &name))
+        else {
+            continue;
+        };
+        bounded |= written.contains("lipschitz(");
+        lines.push(format!("{own} = {value}: `{name} = {written}` of the method"));
+    }
+    for (name, filled) in &choice.assigned.roles {
+        let Filled::Smooth(parts) = filled else { continue };
+        if !bounded {
+            continue;
         }
-        text += &format!("\nmethod   {}: {}\n", self.method, self.reason);
-        for role in &self.roles {
-            text += &format!("         {role}\n");
-        }
-        for (name, value) in &self.lets {
-            text += &format!("{:8} {name} = {value}\n", if *name == self.lets[0].0 { "lets" } else { "" });
-        }
-        for (i, line) in self.update.iter().enumerate() {
-            text += &format!("{:8} {line}\n", if i == 0 { "update" } else { "" });
-        }
-        for layer in &self.layers {
-            text += &format!("layer    {}\n         becomes {}\n", layer.before, layer.after);
-            for (name, value, shape) in &layer.lets {
-                text += &format!("         {name}: {shape} = {value}\n");
+        for i in parts {
+            let Some(bound) = analysis.abilities[*i].lipschitz else { continue };
+            let (bound, term) = (write::text(&analysis.terms, bound), term_text(analysis, *i));
+            if bound != "0" {
+                lines.push(format!("lipschitz({name}) has {bound} of `{term}`"));
             }
         }
-        for note in &self.notes {
-            text += &format!("note     {note}\n");
-        }
-        text
     }
+    if lines.is_empty() {
+        lines.push("the method finds its step in each pass".to_string());
+    }
+    lines
+}
+
+/// The value of a let, as text.
+fn value_of(lets: &[Let], name: &str) -> Option<String> {
+    let mut found = None;
+    for binding in lets {
+        crate::types::bindings_of(binding, &mut |own, value| {
+            if own == name {
+                found = Some(pretty::expr(value));
+            }
+        });
+    }
+    found
+}
+
+/// The assignments of a pass.
+fn assignments(step: &[crate::syntax::ast::Stmt]) -> Vec<String> {
+    let line = |stmt: &crate::syntax::ast::Stmt| match &stmt.kind {
+        StmtKind::Assign { place, value } => Some(format!("{} <- {}", place.root.text, pretty::expr(value))),
+        StmtKind::Let(_) | StmtKind::Param(_) => None,
+    };
+    step.iter().filter_map(line).collect()
 }

@@ -62,15 +62,39 @@ pub struct Instance<'a, 'b> {
     /// Above zero in loops and lambdas, where nothing may be moved before the line.
     inside: usize,
     pub layers: Vec<Layer>,
-    /// The value of `t`, and where it comes from, for the explanation.
-    pub remarks: Vec<String>,
+    origins: Vec<(Symbol, Origin)>,
 }
 
 /// Functions of std that terms are written with.
 const OF_STD: [&str; 3] = ["conv1_norm", "conv2_norm", "outer"];
 
-/// The solver of a problem by a method, and what is to be said of it.
-pub fn instantiate(site: &mut Site, name: &str) -> Res<(Solver, Vec<Layer>, Vec<String>)> {
+/// Where a let of the solver comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A let of the problem.
+    Problem,
+    /// A let of the method, under its name there.
+    Method(Symbol),
+    /// A step times the weight of a term whose operator is applied.
+    Threshold,
+    /// The map of an input of `as layer`.
+    InputMap,
+    /// The map of a state of `as layer`.
+    StateMap,
+    /// The kernel of a convolution of `as layer`, with the step in it.
+    Kernel,
+}
+
+/// A solver, and what is to be said of it.
+pub struct Made {
+    pub solver: Solver,
+    pub layers: Vec<Layer>,
+    /// The lets before `step`.
+    pub origins: Vec<(Symbol, Origin)>,
+}
+
+/// The solver of a problem by a method.
+pub fn instantiate(site: &mut Site, name: &str) -> Res<Made> {
     let mut taken: HashSet<Symbol> = HashSet::new();
     for param in &site.problem.params {
         taken.insert(param.name.text.clone());
@@ -110,11 +134,14 @@ pub fn instantiate(site: &mut Site, name: &str) -> Res<(Solver, Vec<Layer>, Vec<
         pending: Vec::new(),
         inside: 0,
         layers: Vec::new(),
-        remarks: Vec::new(),
+        origins: Vec::new(),
         site,
     };
+    for binding in &instance.lets {
+        crate::types::names_bound(binding, &mut |name| instance.origins.push((name.into(), Origin::Problem)));
+    }
     let solver = instance.solver(name)?;
-    Ok((solver, instance.layers, instance.remarks))
+    Ok(Made { solver, layers: instance.layers, origins: instance.origins })
 }
 
 fn dims_in(ty: &crate::syntax::ast::Type, taken: &mut HashSet<Symbol>) {
@@ -302,6 +329,7 @@ impl Instance<'_, '_> {
             let own = self.fresh(&init.binder.name.text, None);
             self.names.insert(init.binder.name.text.clone(), vec![own.clone()]);
             self.stable.insert(own.clone());
+            self.origins.push((own.clone(), Origin::Method(init.binder.name.text.clone())));
             self.lets.append(&mut self.pending);
             let mut binding = tree::let_(&own, value);
             if let LetKind::Inits(inits) = &mut binding.kind {
@@ -651,6 +679,12 @@ impl Instance<'_, '_> {
                     let own = self.fresh(&wanted, (!several && self.taken.contains(&wanted)).then_some(block));
                     self.stable.insert(own.clone());
                     self.values.insert(text, own.clone());
+                    let origin = match wanted.starts_with('S') {
+                        _ if layer.convolution => Origin::Kernel,
+                        true => Origin::StateMap,
+                        false => Origin::InputMap,
+                    };
+                    self.origins.push((own.clone(), origin));
                     self.lets.push(tree::let_(&own, value));
                     own
                 }

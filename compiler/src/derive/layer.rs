@@ -4,7 +4,7 @@
 use super::catalogue::Catalogue;
 use super::rat::Rat;
 use super::read::{Names, Reader};
-use super::term::{Id, Op, Terms};
+use super::term::{Id, Op, Shape, Terms};
 use super::tree;
 use super::write;
 use crate::syntax::ast::{Expr, ExprKind, Problem, Symbol};
@@ -33,6 +33,11 @@ pub struct Layer {
     pub after: String,
     /// The lets with their values and shapes.
     pub lets: Vec<(Symbol, String, String)>,
+    /// What it takes, inputs before states, and what it gives, with shapes.
+    pub takes: Vec<(String, String)>,
+    pub gives: (String, String),
+    /// Its lets are kernels of convolutions, with the step in them.
+    pub convolution: bool,
 }
 
 /// A split: the argument with `let NAME` in the place of new lets, these with their values, and what is to be told.
@@ -88,7 +93,19 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
         return None;
     }
     if let Some((after, kernels)) = with_kernels(terms, id) {
-        return Some(convolution_layer(terms, e, after, kernels));
+        let states: Vec<Id> = vars.iter().map(|(_, var, _)| *var).collect();
+        let maps: Vec<Id> = states.iter().map(|var| terms.linear_part(id, *var)).collect();
+        let mut takes = Vec::new();
+        for param in &problem.params {
+            let var = terms.name(&param.name.text);
+            let array = terms.rank(var).is_some_and(|rank| rank > 0);
+            if array && terms.has(id, var) && !maps.iter().any(|map| terms.has(*map, var)) {
+                takes.push(shown(terms, var));
+            }
+        }
+        takes.extend(states.into_iter().map(|var| shown(terms, var)));
+        let gives = (block_name.to_string(), shape_text(terms.block_shape(block)));
+        return Some(convolution_layer(terms, e, after, kernels, (takes, gives)));
     }
     let mut rest = id;
     let mut parts: Vec<Id> = Vec::new();
@@ -119,6 +136,9 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
         rest = terms.offset(rest, var);
         found.push((map, var, input));
     }
+    let mut takes: Vec<(String, String)> = found.iter().map(|(_, var, _)| shown(terms, *var)).collect();
+    takes.extend(maps.iter().map(|(_, var, _)| shown(terms, *var)));
+    let gives = (block_name.to_string(), shape_text(terms.block_shape(block)));
     let one_input = found.len() == 1 && !several;
     let inputs: Vec<(Id, Id, Symbol)> = found
         .into_iter()
@@ -139,7 +159,7 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
         };
         match matrix {
             Some(matrix) => {
-                let shape = shape_text(terms, matrix);
+                let shape = shape_text(terms.shape(matrix));
                 let value = write::write(terms, matrix);
                 told.push((name.clone(), pretty::expr(&value), shape));
                 new.push((name.clone(), value));
@@ -165,7 +185,7 @@ pub fn split(site: Site, e: &Expr) -> Option<Split> {
         return None;
     }
     let shown = pretty::expr(&after).replace("let ", "");
-    Some((after, new, Layer { before: pretty::expr(e), after: shown, lets: told }))
+    Some((after, new, Layer { before: pretty::expr(e), after: shown, lets: told, takes, gives, convolution: false }))
 }
 
 fn with_previous(e: &Expr) -> Expr {
@@ -222,17 +242,31 @@ fn with_kernels(terms: &mut Terms, id: Id) -> Option<(Id, Vec<(Symbol, Id)>)> {
     (!kernels.is_empty()).then(|| (terms.add(sum), kernels))
 }
 
-fn convolution_layer(terms: &mut Terms, e: &Expr, after: Id, kernels: Vec<(Symbol, Id)>) -> Split {
+/// A name with its shape; a value from before the pass as `previous y`.
+fn shown(terms: &Terms, id: Id) -> (String, String) {
+    (write::text(terms, id), shape_text(terms.shape(id)))
+}
+
+/// What a layer takes, and what it gives.
+type Ends = (Vec<(String, String)>, (String, String));
+
+fn convolution_layer(
+    terms: &mut Terms,
+    e: &Expr,
+    after: Id,
+    kernels: Vec<(Symbol, Id)>,
+    (takes, gives): Ends,
+) -> Split {
     let after = with_previous(&write::write(terms, after));
     let mut lets = Vec::new();
     let mut told = Vec::new();
     for (name, kernel) in kernels {
         let value = write::write(terms, kernel);
-        told.push((name.clone(), pretty::expr(&value), shape_text(terms, kernel)));
+        told.push((name.clone(), pretty::expr(&value), shape_text(terms.shape(kernel))));
         lets.push((name, value));
     }
     let shown = pretty::expr(&after).replace("let ", "");
-    (after, lets, Layer { before: pretty::expr(e), after: shown, lets: told })
+    (after, lets, Layer { before: pretty::expr(e), after: shown, lets: told, takes, gives, convolution: true })
 }
 
 /// A product with a matrix or a function is in it: there is something to split.
@@ -241,8 +275,9 @@ fn has_product(terms: &Terms, id: Id) -> bool {
         || terms.args(id).iter().any(|arg| has_product(terms, *arg))
 }
 
-fn shape_text(terms: &Terms, id: Id) -> String {
-    match terms.shape(id) {
+fn shape_text(shape: &Shape) -> String {
+    match shape.as_deref() {
+        Some([]) => "real".to_string(),
         Some(dims) => {
             let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
             format!("real[{}]", dims.join(", "))

@@ -4,9 +4,12 @@
 //! noticed; here are the problems, the data and the run.
 
 mod bounds;
+mod ground;
 mod maps;
 mod optima;
+mod printed;
 mod trees;
+mod typeset;
 
 use super::catalogue::Catalogue;
 use super::expand;

@@ -36,14 +36,23 @@ pub fn apply(function: Expr, args: Vec<Expr>) -> Expr {
     expr(ExprKind::Call { func: Box::new(function), args: args.into_iter().map(arg).collect() })
 }
 
+/// Chains of operators of one precedence are one node.
+fn precedence(op: BinaryOp) -> u8 {
+    match op {
+        BinaryOp::Or => 0,
+        BinaryOp::And => 1,
+        BinaryOp::Add | BinaryOp::Sub => 2,
+        BinaryOp::Mul | BinaryOp::Div | BinaryOp::IntDiv | BinaryOp::Mod => 3,
+    }
+}
+
 /// A chain of one precedence, flat.
 pub fn chain(first: Expr, rest: Vec<(BinaryOp, Expr)>) -> Expr {
     if rest.is_empty() {
         return first;
     }
-    let sum = |op: BinaryOp| matches!(op, BinaryOp::Add | BinaryOp::Sub);
     match first.kind {
-        ExprKind::Chain { first: inner, rest: mut before } if sum(before[0].0) == sum(rest[0].0) => {
+        ExprKind::Chain { first: inner, rest: mut before } if precedence(before[0].0) == precedence(rest[0].0) => {
             before.extend(rest);
             expr(ExprKind::Chain { first: inner, rest: before })
         }

@@ -276,15 +276,15 @@ fn name_or_dim(text: &Symbol) -> Expr {
 }
 
 fn poly(value: &Poly) -> Expr {
-    name_or_dim(&value.to_string().into())
-}
-
-/// A dimension as an expression.
-pub fn dim(value: &Dim) -> Expr {
     match value.as_constant() {
         Some(value) => tree::int(value),
         None => name_or_dim(&value.to_string().into()),
     }
+}
+
+/// A dimension as an expression.
+pub fn dim(value: &Dim) -> Expr {
+    value.known().map_or_else(|| tree::expr(ExprKind::Hole), poly)
 }
 
 /// Zeros of a shape; `0` for a scalar.

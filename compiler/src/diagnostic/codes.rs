@@ -349,6 +349,27 @@ pub const ROWS: &[Row] = &[
             a sum of 1. The problem must say that its blocks are there.",
     },
     Row {
+        code: Code("E0355"),
+        title: "a learned step",
+        explanation: "A warning: all layers of a network share one learned step of a derived solver. The solver computes its step so \
+            that the passes converge, and training may move it out of that range. Learn what the step is computed from (a learned `D` \
+            gives a new step), or give each layer a step of its own, `learn each t`. `dp derive FILE P --explain` says what learning \
+            each quantity keeps.",
+    },
+    Row {
+        code: Code("E0356"),
+        title: "a step that is too long",
+        explanation: "A warning: passes of gradient descent grow without end if the step is longer than 2 / L, where the gradient \
+            changes by at most L a unit. It is seen when a method is filled in, if step and L are known as numbers, and after a run that \
+            never met its rule and has no finite result. `1 / lipschitz(f)` in a method is a step that is safe.",
+    },
+    Row {
+        code: Code("E0357"),
+        title: "a recorded name that hides another",
+        explanation: "A warning: in the record of `trace s(..) for K { .. }` the names of the solver stand before those around it. A \
+            parameter or let of the function around it with the same name is not seen there: give it another name before.",
+    },
+    Row {
         code: Code("E0360"),
         title: "nothing that can be drawn",
         explanation: "`dp graph` draws solvers, networks and functions, and forms of solvers such as `unroll s(_, D) for 10`. Of a \

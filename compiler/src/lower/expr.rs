@@ -80,12 +80,8 @@ impl<'s> Ctx<'s> {
                 let mode = self.trace_mode(scope, count, every.as_deref(), record)?;
                 self.solver_form(scope, call, mode, expr.span)
             }
-            // Those of statements became solvers before the check.
-            ExprKind::Derive { .. } => fail(
-                "E0334",
-                expr.span,
-                "`derive` stands in a statement of the top level: `solver s = derive p`, then `s`",
-            ),
+            // All others became solvers before the check.
+            ExprKind::Derive { .. } => fail("E0334", expr.span, "`derive` takes the name of a problem"),
             ExprKind::Train(_) => fail("E0314", expr.span, "`train` stands at the top level only"),
             ExprKind::Neg(e) => {
                 let value = self.expr(scope, e)?;

@@ -43,8 +43,18 @@ pub const COMMANDS: &[Row] = &[
         run: grad,
     },
     Row { name: "check", usage: ":check f, :check f(x)", doc: "derivatives against differences", run: check },
-    Row { name: "derive", usage: ":derive P [by M]", doc: "the solver of a problem, as source", run: derive },
-    Row { name: "explain", usage: ":explain P [by M]", doc: "how a problem's solver follows", run: explain },
+    Row {
+        name: "derive",
+        usage: ":derive P [by M]",
+        doc: "the solver of a problem (`as layer` too), as source",
+        run: derive,
+    },
+    Row {
+        name: "explain",
+        usage: ":explain P [by M]",
+        doc: "how a problem's solver follows, or a derived solver's",
+        run: explain,
+    },
     Row {
         name: "graph",
         usage: ":graph e",
@@ -171,15 +181,15 @@ fn memory(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> b
 }
 
 fn derive(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bool {
-    let Some(derivation) = workspace.derivation(text, console) else { return false };
-    let text = crate::syntax::pretty::solver(&derivation.solver);
+    let Some((text, _)) = workspace.derivation(text, false, console) else { return false };
     console.print(&if console.color() { super::highlight::colored(&text) } else { text });
     true
 }
 
 fn explain(workspace: &mut Workspace, text: &str, console: &mut dyn Console) -> bool {
-    let Some(derivation) = workspace.derivation(text, console) else { return false };
-    console.print(derivation.explanation.render(&workspace.sources, console.color()).trim_end());
+    let Some((text, story)) = workspace.derivation(text, true, console) else { return false };
+    let text = if console.color() { super::highlight::colored(&text) } else { text };
+    console.print(&format!("{story}\n{text}"));
     true
 }
 

@@ -3,7 +3,7 @@
 
 use super::Console;
 use super::show;
-use crate::derive::{self, Catalogue, Derivation, expand};
+use crate::derive::{self, Catalogue, expand};
 use crate::diagnostic::render::render;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::diagram::{self, Diagram, World};
@@ -49,6 +49,10 @@ pub struct Workspace {
     pub entries: Vec<Entry>,
     /// The line that gave each name its meaning.
     pub definitions: HashMap<Symbol, ast::Item>,
+    /// The steps of derived solvers, which a network had better not learn.
+    steps: expand::Steps,
+    /// How the session's derived solvers were asked for, `P by M as layer`.
+    derived: HashMap<String, String>,
     number: usize,
 }
 
@@ -102,6 +106,8 @@ impl Workspace {
             time: false,
             entries: Vec::new(),
             definitions: HashMap::new(),
+            steps: expand::Steps::default(),
+            derived: HashMap::new(),
             number: 0,
         }
     }
@@ -147,20 +153,26 @@ impl Workspace {
         self.need(texts.iter().map(String::as_str), console);
 
         let mut module = ast::Module { items, end: ast::Trivia::default() };
+        let asked: Vec<(String, String)> = module.items.iter().filter_map(derived_as).collect();
         if expand::needed(&module) {
             let catalogue = self.catalogue();
-            let found = expand::expand(&mut self.sources, &self.env, &catalogue, &mut module);
+            let found = expand::expand(&mut self.sources, &self.env, &catalogue, &mut module, &mut self.steps);
             self.tell_all(&found, console);
             if found.iter().any(|d| d.severity == Severity::Error) {
                 return false;
             }
         }
         let items = module.items;
+        self.tell_all(&expand::learned_steps(&self.steps, &items), console);
         let names = defined(&items);
         let Some(env) = self.check(&items, &names, console) else { return false };
         if !self.run(&items, &names, env, shown, console) {
             return false;
         }
+        names.iter().for_each(|name| {
+            self.derived.remove(&**name);
+        });
+        self.derived.extend(asked);
         for item in &items {
             for name in defined(std::slice::from_ref(item)) {
                 self.definitions.insert(name, item.clone());
@@ -215,9 +227,11 @@ impl Workspace {
         diagram::draw(&World { env: &self.env, modules }, name, &diagram::Options::default())
     }
 
-    /// Derives a solver as `derive P by M as layer` asks for; shows what is wrong.
-    pub fn derivation(&mut self, text: &str, console: &mut dyn Console) -> Option<Derivation> {
-        let e = self.parsed(&format!("derive {text}"), console)?;
+    /// Derives a solver as `derive P by M as layer` asks for, or as a derived solver of the session was; gives its text, and the
+    /// story if it is wanted. Shows what is wrong.
+    pub fn derivation(&mut self, text: &str, story: bool, console: &mut dyn Console) -> Option<(String, String)> {
+        let asked = self.derived.get(text.trim()).cloned().unwrap_or_else(|| text.to_string());
+        let e = self.parsed(&format!("derive {asked}"), console)?;
         let ast::ExprKind::Derive { path, by, form } = &e.kind else {
             console.tell("a problem is needed here, as in `:derive lasso by proximal_gradient`");
             return None;
@@ -229,13 +243,26 @@ impl Workspace {
             console.tell(&format!("`{}` is not a problem of the session", path.root.text));
             return None;
         };
-        let name = format!("{}_solver", path.root.text).as_str().into();
+        let name = match self.derived.contains_key(text.trim()) {
+            true => text.trim().into(),
+            false => format!("{}_solver", path.root.text).as_str().into(),
+        };
         let request =
             derive::Request { problem: &problem, method, layer: form.is_some(), name, span: problem.name.span };
         match derive::derive(&catalogue, &request) {
             Ok(derivation) => {
                 self.tell_all(&derivation.warnings, console);
-                Some(derivation)
+                let source = pretty::solver(&derivation.solver);
+                if !story {
+                    return Some((source, String::new()));
+                }
+                let mut explanation = derivation.explanation(&catalogue, &request);
+                let rules = self.entries.iter().flat_map(|entry| &entry.items);
+                let rules = rules.filter(|item| matches!(item.kind, ItemKind::Custom(_)));
+                let mut items: Vec<&ast::Item> = self.definitions.values().chain(rules).collect();
+                items.sort_by_key(|item| (item.span.file, item.span.start));
+                explanation.tried = driver::tried(&items, &derivation, &request, &explanation.learned.found);
+                Some((source, explanation.render(&self.sources, console.color())))
             }
             Err(d) => {
                 self.tell(&d, console);
@@ -497,6 +524,8 @@ impl Workspace {
         self.env.suggest(self.std.names());
         self.entries.clear();
         self.definitions.clear();
+        self.derived.clear();
+        self.steps.clear();
         self.session.draw_counts.clear();
     }
 }
@@ -537,6 +566,17 @@ fn run_item(script: &mut Script, item: &ast::Item, env: &mut Env, shown: bool, c
         }
     }
     Ok(())
+}
+
+/// The name of a solver that is derived, and what stands behind `derive`.
+fn derived_as(item: &ast::Item) -> Option<(String, String)> {
+    match &item.kind {
+        ItemKind::SolverAlias { name, value } if matches!(value.kind, ast::ExprKind::Derive { .. }) => {
+            let text = pretty::expr(value);
+            Some((name.text.to_string(), text.strip_prefix("derive ")?.to_string()))
+        }
+        _ => None,
+    }
 }
 
 /// The names that statements give a meaning.

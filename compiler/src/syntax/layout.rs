@@ -131,6 +131,11 @@ fn mark_words(pieces: &mut [Piece]) {
             let bracket = matches!(next, Some(Token::LParen | Token::LBracket | Token::LBrace | Token::Minus));
             operand |= first && bracket;
         }
+        // A call of what is derived on the spot: `unroll (derive P)(x) for K`.
+        if matches!(word, Word::Unroll | Word::Implicit | Word::Trace) && next == Some(Token::LParen) {
+            let derives = pieces.get(i + 2).is_some_and(|inner| inner.token == Token::Name(Word::Derive.text()));
+            operand = derives && pieces.get(i + 3).is_some_and(|problem| problem.token.starts_operand());
+        }
         pieces[i].token = if operand { Token::Keyword(word) } else { Token::Word(word) };
     }
 }

@@ -13,6 +13,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("values", include_str!("../../../tests/syntax/values.dp")),
     ("functions", include_str!("../../../tests/syntax/functions.dp")),
     ("solvers", include_str!("../../../tests/syntax/solvers.dp")),
+    ("problems", include_str!("../../../tests/syntax/problems.dp")),
     ("networks", include_str!("../../../tests/syntax/networks.dp")),
     ("scripts", include_str!("../../../tests/syntax/scripts.dp")),
 ];
@@ -743,4 +744,21 @@ fn mutated_programs_that_parse_are_printed() {
             round_trip(&mutated);
         }
     }
+}
+
+#[test]
+fn comments_of_problems_methods_and_derivations_are_kept() {
+    let text = include_str!("../../../tests/syntax/problems.dp");
+    let marks = |text: &str| -> Vec<String> {
+        text.split_whitespace()
+            .filter(|word| word.starts_with('c') && word[1..].parse::<u8>().is_ok())
+            .map(str::to_string)
+            .collect()
+    };
+    let printed = super::pretty::module(&module(text));
+    let (mut before, mut after) = (marks(text), marks(&printed));
+    assert!(before.len() > 35, "{before:?}");
+    before.sort();
+    after.sort();
+    assert_eq!(before, after, "{printed}");
 }

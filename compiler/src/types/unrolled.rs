@@ -8,7 +8,7 @@ use super::dim::{Dim, Poly};
 use super::expr::synth;
 use super::fit;
 use super::names::{each_binding, each_name, path};
-use super::scope::{Role, Scope, Var, similar};
+use super::scope::{Found, Role, Scope, Var, similar};
 use super::statement::int;
 use super::ty::{Array, Kind, Network, Record, Sig, Solver, Ty};
 use crate::diagnostic::Diagnostic;
@@ -274,6 +274,9 @@ pub fn trace(
     };
     let Some(bound) = bind_arguments(ctx, &solver.sig, &args, call_expr.span) else { return Ty::Unknown };
     let inner = solver_scope(scope, &solver, &bound);
+    if let ExprKind::Call { args: given, .. } = &call_expr.kind {
+        report_hidden(ctx, scope, &solver, given, &bound, record);
+    }
     let fields = record
         .iter()
         .map(|(name, value)| {
@@ -286,6 +289,44 @@ pub fn trace(
         return call::blank_form(&Sig { result, ..(*solver.sig).clone() }, &args, &bound);
     }
     result
+}
+
+/// Warns of names in a record that mean the solver's and hide a parameter or let of the function around it.
+fn report_hidden(
+    ctx: &mut Ctx,
+    scope: &Scope,
+    solver: &Solver,
+    args: &[ast::Arg],
+    bound: &Bound,
+    record: &[(Name, Expr)],
+) {
+    let mut used: Vec<(Symbol, Span)> = Vec::new();
+    for (_, value) in record {
+        each_name(value, &mut |name| used.push((name.into(), value.span)));
+    }
+    let mut told: HashSet<Symbol> = HashSet::new();
+    for (name, span) in used {
+        let Found::Var(own) = scope.find(&name) else { continue };
+        let hides = match solver.sig.params.iter().position(|param| param.name.as_ref() == Some(&name)) {
+            // What is passed under its own name is the same value.
+            Some(position) => bound.slots[position].is_none_or(|slot| {
+                !matches!(&args[slot].value, ast::ArgValue::Expr(Expr { kind: ExprKind::Name(given), .. }) if *given == name)
+            }),
+            None => {
+                let counter = solver.source.as_ref().and_then(|source| source.body.counter.as_ref());
+                solver.lets.iter().any(|known| known.name == name)
+                    || solver.states.iter().any(|(state, _, _)| *state == name)
+                    || counter.is_some_and(|counter| counter.text == name)
+                    || &*name == "result"
+            }
+        };
+        if hides && told.insert(name.clone()) {
+            let message = format!("`{name}` is that of {} here, and hides the one around it", solver.sig.called());
+            let warning = Diagnostic::warning("E0357", span, message).here(format!("the solver's `{name}`"));
+            let warning = warning.label(own.span, format!("not this `{name}`"));
+            ctx.report(warning.help(format!("to record with this one, give it another name: `let outer = {name}`")));
+        }
+    }
 }
 
 /// The solver's names over the caller's, for these arguments.

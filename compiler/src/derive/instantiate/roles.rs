@@ -163,7 +163,7 @@ impl Instance<'_, '_> {
 
     pub(super) fn applied(&mut self, operator: &Proximal, at: Expr, t: &Expr, block: usize) -> Res<Expr> {
         let several = self.blocks() > 1;
-        let Instance { site, taken, lets, values, stable, .. } = self;
+        let Instance { site, taken, lets, values, stable, origins, .. } = self;
         let own: HashSet<Symbol> = site.problem.params.iter().map(|param| param.name.text.clone()).collect();
         let catalogue = site.catalogue;
         let hidden = |name: &str| own.contains(name);
@@ -196,6 +196,7 @@ impl Instance<'_, '_> {
             taken.insert(own.clone());
             stable.insert(own.clone());
             values.insert(text, own.clone());
+            origins.push((own.clone(), super::Origin::Threshold));
             lets.push(tree::let_(&own, value));
             tree::name(&own)
         };

@@ -7,7 +7,7 @@ use crate::syntax::ast::{ArgValue, BinaryOp, CompareOp, Expr, ExprKind, ItemKind
 use crate::syntax::{self, pretty};
 
 /// A tree as text, without places and comments.
-fn bare(tree: &impl std::fmt::Debug) -> String {
+pub(super) fn bare(tree: &impl std::fmt::Debug) -> String {
     let text = format!("{tree:?}");
     let mut result = String::new();
     let mut rest = text.as_str();
