@@ -83,8 +83,8 @@ impl Tracer<'_> {
             _ => {}
         }
         if let Some(operands) = self.sum(e) {
-            let mut draft = Draft::default();
-            draft.inputs = operands.into_iter().map(|operand| self.source(operand)).collect();
+            let inputs = operands.into_iter().map(|operand| self.source(operand)).collect();
+            let draft = Draft { inputs, ..Draft::default() };
             return self.finish(draft, "+".to_string(), Kind::Sum, e);
         }
         let (nodes, edges) = (self.diagram.nodes.len(), self.diagram.edges.len());

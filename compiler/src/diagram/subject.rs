@@ -71,7 +71,7 @@ pub fn find<'a>(world: &World<'a>, path: &str) -> Res<Subject<'a>> {
             return Err(Box::new(Diagnostic::error("E0361", Span::NONE, message).note(format!("its parts: {names}"))));
         };
         so_far = format!("{so_far}.{part}");
-        subject = of_expr(world, &so_far, &init.value, &subject.sizes.clone(), subject.module)?;
+        subject = of_expr(world, &so_far, &init.value, &subject.sizes.clone())?;
     }
     Ok(Subject { name: path.to_string(), ..subject })
 }
@@ -132,16 +132,16 @@ fn named<'a>(world: &World<'a>, name: &str, span: Span) -> Res<Subject<'a>> {
         }
         ItemKind::Network(decl) => Ok(of_network(decl, sizes, module)),
         ItemKind::Fn(decl) => Ok(of_function(decl, module)),
-        ItemKind::SolverAlias { value, .. } => of_expr(world, name, value, &sizes, module),
+        ItemKind::SolverAlias { value, .. } => of_expr(world, name, value, &sizes),
         ItemKind::NetworkAlias { value, .. } => {
-            let subject = of_expr(world, name, value, &sizes, module)?;
+            let subject = of_expr(world, name, value, &sizes)?;
             let network = subject.network.clone().or_else(|| Some(name.into()));
             Ok(Subject { what: "network", network, ..subject })
         }
         ItemKind::Let(binding) => match &binding.kind {
             LetKind::Inits(inits) => {
                 let init = inits.iter().find(|init| &*init.binder.name.text == name).expect("the item has the name");
-                of_expr(world, name, &init.value, &sizes, module)
+                of_expr(world, name, &init.value, &sizes)
             }
             LetKind::Tuple(_, value) => Err(refused(name, "a part of a tuple", value.span)),
         },
@@ -192,11 +192,11 @@ fn of_function<'a>(decl: &Rc<Fn>, module: &'a Module) -> Subject<'a> {
 }
 
 /// What an expression stands for: a form of a solver, an instance of a template, the first layers of a network, a name.
-fn of_expr<'a>(world: &World<'a>, name: &str, e: &Expr, sizes: &Sizes, module: &'a Module) -> Res<Subject<'a>> {
+fn of_expr<'a>(world: &World<'a>, name: &str, e: &Expr, sizes: &Sizes) -> Res<Subject<'a>> {
     match &e.kind {
         ExprKind::Name(other) => named(world, other, e.span),
         ExprKind::Unroll { call, count, backprop, checkpoint, learn } => {
-            let subject = of_expr(world, name, call, sizes, module)?;
+            let subject = of_expr(world, name, call, sizes)?;
             let Of::Solver(form) = subject.of else { return Err(refused(name, "not a form of a solver", call.span)) };
             let mut remark = String::new();
             if let Some(last) = backprop {
@@ -210,13 +210,13 @@ fn of_expr<'a>(world: &World<'a>, name: &str, e: &Expr, sizes: &Sizes, module: &
             Ok(Subject { what: "unrolled solver", of: Of::Solver(Form { count, remark, learned, ..form }), ..subject })
         }
         ExprKind::Implicit(call) => {
-            let subject = of_expr(world, name, call, sizes, module)?;
+            let subject = of_expr(world, name, call, sizes)?;
             let Of::Solver(form) = subject.of else { return Err(refused(name, "not a form of a solver", call.span)) };
             let remark = "derivative by the implicit function theorem".to_string();
             Ok(Subject { of: Of::Solver(Form { remark, ..form }), ..subject })
         }
         ExprKind::Trace { call, count, .. } => {
-            let subject = of_expr(world, name, call, sizes, module)?;
+            let subject = of_expr(world, name, call, sizes)?;
             let Of::Solver(form) = subject.of else { return Err(refused(name, "not a form of a solver", call.span)) };
             let count = Some(types::int_of_expr(world.env, count).unwrap_or_else(|| pretty::expr(count)));
             Ok(Subject { of: Of::Solver(Form { count, ..form }), ..subject })
@@ -229,7 +229,7 @@ fn of_expr<'a>(world: &World<'a>, name: &str, e: &Expr, sizes: &Sizes, module: &
             };
             if matches!(&**callee, "first" | "at") && item(world, callee).is_none() {
                 let inner = argument(0).ok_or_else(|| refused(name, "a value", e.span))?;
-                let mut subject = of_expr(world, name, inner, sizes, module)?;
+                let mut subject = of_expr(world, name, inner, sizes)?;
                 if let (Of::Solver(form), "first", Some(k)) = (&mut subject.of, &**callee, argument(1)) {
                     form.count = Some(types::int_of_expr(world.env, k).unwrap_or_else(|| pretty::expr(k)));
                 }
