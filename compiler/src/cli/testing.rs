@@ -56,6 +56,8 @@ pub fn run(full: bool, paths: &[PathBuf], name: Option<&str>, settings: &Setting
     }
     if full {
         terminal.print(&dp_runtime::table::format_table(&["script", "seed", "claims", "seconds"], &rows));
+        let held = rows.iter().filter(|row| row[2] == "holds").count();
+        terminal.print(&format!("{held} of {} runs hold what they claim\n", rows.len()));
     }
     let seconds = begun.elapsed().as_secs_f64();
     terminal.print(&format!("{passed} passed, {failed} failed in {seconds:.2} s\n"));
