@@ -155,7 +155,12 @@ pub fn space(ty: &Type) -> String {
                 ScalarKind::Int => "Z",
                 ScalarKind::Bool | ScalarKind::Key | ScalarKind::Str => "B",
             };
-            let dims: Vec<String> = dims.iter().map(|dim| Setter::default().set(dim)).collect();
+            let several = dims.len() > 1;
+            let set = |dim: &Expr| {
+                let text = Setter::default().set(dim);
+                if several && matches!(dim.kind, ExprKind::Chain { .. }) { format!("({text})") } else { text }
+            };
+            let dims: Vec<String> = dims.iter().map(set).collect();
             if dims.is_empty() {
                 format!("\\mathbb{{{letter}}}")
             } else {
