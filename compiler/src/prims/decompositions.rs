@@ -164,10 +164,7 @@ pub static QR: Prim = Prim {
     family: Family::Linalg,
     plain: Some(|| Op::Qr),
     result: |_, args| {
-        let [a] = shape::arity(args)?;
-        shape::float(a)?;
-        shape::require(a.rank() >= 2, || format!("takes matrices, not {a}"))?;
-        let (batch, matrix) = a.shape.split_at(a.rank() - 2);
+        let (a, batch, matrix) = shape::matrices(args)?;
         let k = matrix[0].min(matrix[1]);
         Ok(vec![
             shape::sized(a.dtype, [batch, &[matrix[0], k]].concat())?,

@@ -32,10 +32,7 @@ pub static SOLVE: Prim = Prim {
 };
 
 fn svd(_: &Op, args: &[&Type]) -> Rule {
-    let [a] = shape::arity(args)?;
-    shape::float(a)?;
-    shape::require(a.rank() >= 2, || format!("takes matrices, not {a}"))?;
-    let (batch, matrix) = a.shape.split_at(a.rank() - 2);
+    let (a, batch, matrix) = shape::matrices(args)?;
     let (m, n) = (matrix[0], matrix[1]);
     let k = m.min(n);
     Ok(vec![

@@ -15,10 +15,7 @@ pub static LU: Prim = Prim {
     family: Family::Linalg,
     plain: Some(|| Op::Lu),
     result: |_, args| {
-        let [a] = shape::arity(args)?;
-        shape::float(a)?;
-        shape::require(a.rank() >= 2, || format!("takes matrices, not {a}"))?;
-        let (batch, matrix) = a.shape.split_at(a.rank() - 2);
+        let (a, batch, matrix) = shape::matrices(args)?;
         let k = matrix[0].min(matrix[1]);
         Ok(vec![
             shape::sized(DType::I64, [batch, &matrix[..1]].concat())?,

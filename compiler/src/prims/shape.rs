@@ -37,6 +37,15 @@ pub fn require(ok: bool, why: impl FnOnce() -> String) -> Result<(), String> {
     if ok { Ok(()) } else { Err(why()) }
 }
 
+/// The one operand of a decomposition, `[B..., m, n]` of floats: its type, `B...`, and `[m, n]`.
+pub fn matrices<'a>(args: &[&'a Type]) -> Result<(&'a Type, &'a [usize], &'a [usize]), String> {
+    let [a] = arity(args)?;
+    float(a)?;
+    require(a.rank() >= 2, || format!("takes matrices, not {a}"))?;
+    let (batch, matrix) = a.shape.split_at(a.rank() - 2);
+    Ok((a, batch, matrix))
+}
+
 pub fn float(ty: &Type) -> Result<(), String> {
     require(ty.dtype.is_float(), || format!("takes floats, not {ty}"))
 }
