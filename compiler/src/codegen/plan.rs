@@ -5,6 +5,7 @@ mod control;
 mod kernels;
 mod moves;
 mod nest;
+mod pack;
 pub mod reduction;
 
 use super::CodegenError;
@@ -50,6 +51,16 @@ pub enum Home {
     Scalar(Scalar),
     /// Rank 1 or more.
     Array(View),
+}
+
+impl Home {
+    /// What an array's view is relative to.
+    pub fn base(&self) -> Option<Base> {
+        match self {
+            Home::Scalar(_) => None,
+            Home::Array(view) => Some(view.base),
+        }
+    }
 }
 
 /// A piece of the arena, and the steps between which it is in use.

@@ -88,6 +88,7 @@ impl Planner {
         }
         homes.push(Home::Scalar(Scalar::Reg(counter)));
         let mut inner = Vec::new();
+        let start = self.time;
         self.depth += 1;
         for &arg in stacks_in {
             let ty = graph.ty(arg);
@@ -104,8 +105,10 @@ impl Planner {
         }
         let dests: Vec<Option<View>> =
             places.iter().cloned().chain(stacks.iter().map(|stack| Some(stack.row(counter)))).chain([None]).collect();
+        let constant: Vec<Base> = homes[..scan.consts].iter().filter_map(Home::base).collect();
         let results = self.body(body, homes, &own, &dests[..body.results.len()], &mut inner);
         self.depth -= 1;
+        let packed = if scan.cap > 1 { self.pack(&constant, counter, &mut inner, steps) } else { Vec::new() };
 
         // What the loop reads and writes lives until it ends.
         self.time += 1;
@@ -115,6 +118,10 @@ impl Planner {
         }
         for view in places.iter().flatten().chain(&stacks) {
             self.touch(view);
+        }
+        for id in packed {
+            let buffer = &mut self.plan.buffers[id as usize];
+            (buffer.first, buffer.last) = (start, self.time);
         }
 
         let scalar = |home: &Home| match home {
