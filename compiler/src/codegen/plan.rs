@@ -2,6 +2,7 @@
 
 mod body;
 mod control;
+mod history;
 mod kernels;
 mod moves;
 mod nest;
@@ -296,7 +297,7 @@ pub fn plan(graph: &Graph) -> Result<Plan, CodegenError> {
         let written = source == Source::Written;
         dests.push(written.then(|| View::standard(Base::Result(i as u32), graph.shape(v))));
     }
-    planner.body(graph, homes, &[], &dests, &mut steps);
+    planner.body(graph, homes, (&[], &[]), &dests, &mut steps);
     for (i, &v) in graph.results.iter().enumerate() {
         if planner.plan.sources[i] == Source::Const(usize::MAX) {
             let tensor = constant(graph, v).cloned().expect("the source of the result is a constant");

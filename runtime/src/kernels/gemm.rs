@@ -66,7 +66,9 @@ pub unsafe fn block<S: Simd, const M: usize>(
             let width = columns.min(n - j0);
             // The panels, and how many columns are read where they are instead.
             let (panels, right, whole) = match b {
-                Right::Packed { panels, first } => (panels.add(k * (first + j0)), Matrix { at: panels, row: 0, col: 0 }, 0),
+                Right::Packed { panels, first } => {
+                    (panels.add(k * (first + j0)), Matrix { at: panels, row: 0, col: 0 }, 0)
+                }
                 Right::Plain(b) => {
                     let right = Matrix { at: b.at.offset(j0 as isize * b.col), ..b };
                     let whole = if packs(m, b.col) { 0 } else { width / wide * wide };
@@ -117,13 +119,7 @@ pub unsafe fn block<S: Simd, const M: usize>(
 /// # Safety
 /// As in `kernels`; as in `simd` for `S`. The panels have room.
 #[inline(always)]
-pub unsafe fn pack<S: Simd>(
-    k: usize,
-    from: usize,
-    to: usize,
-    b: Matrix<S::T>,
-    panels: *mut S::T,
-) {
+pub unsafe fn pack<S: Simd>(k: usize, from: usize, to: usize, b: Matrix<S::T>, panels: *mut S::T) {
     let Matrix { at: b, row, col } = b;
     let wide = VECTORS * S::WIDTH;
     let mut j = from;

@@ -2,9 +2,9 @@
 //! Safety: see `kernels`.
 
 use super::dot::{Matrix, MatrixMut};
+use super::gemm::Right;
 use super::matvec::{Pairs, Problem};
 use super::simd::Plain;
-use super::gemm::Right;
 use super::{conv, gemm, matvec, reduce};
 
 /// Kinds of instructions, narrowest first.

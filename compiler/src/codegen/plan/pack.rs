@@ -28,7 +28,8 @@ impl Planner {
         for (place, step) in body.iter_mut().enumerate() {
             let Step::Call { call, operands } = step else { continue };
             let description = self.plan.calls[*call].clone();
-            if let (Kernel::Pack, [Operand::View(from), Operand::View(to)]) = (&description.kernel, operands.as_slice()) {
+            if let (Kernel::Pack, [Operand::View(from), Operand::View(to)]) = (&description.kernel, operands.as_slice())
+            {
                 if let (true, Base::Buffer(id)) = (fixed(from), to.base) {
                     buffers.push(id);
                     moved.push(place);
