@@ -52,6 +52,10 @@ pub enum Kernel {
     ZeroTail,
     /// a, b -> c, with `batch` leading axes.
     Dot { batch: usize },
+    /// b -> the same packed (`dot::pack`), as the right operand of products.
+    Pack,
+    /// a, b packed -> c. The sizes are those of `dot::product_packed`.
+    DotPacked,
     /// x, k -> out, with `batch` leading axes.
     Conv { batch: usize, plan: Arc<conv::Plan> },
     /// x (kept axes, then summed ones) -> out. Sums over the last axes.
@@ -281,6 +285,16 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                 DType::F64 => product::<f64>(*batch, layouts, at),
                 DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
+            Kernel::Pack => match dtype {
+                DType::F32 => packed::<f32>(layouts, at),
+                DType::F64 => packed::<f64>(layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::DotPacked => match dtype {
+                DType::F32 => product_packed::<f32>(layouts, at),
+                DType::F64 => product_packed::<f64>(layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
             Kernel::Conv { batch, plan } => match dtype {
                 DType::F32 => convolution::<f32>(plan, *batch, layouts, at),
                 DType::F64 => convolution::<f64>(plan, *batch, layouts, at),
@@ -448,6 +462,22 @@ unsafe fn product<T: Real>(batch: usize, layouts: &[Layout], at: &[*mut u8]) {
             dot::MatrixMut { at: to.offset(co), row: c.strides[batch], col: c.strides[batch + 1] },
         );
     });
+}
+
+fn matrix<T>(at: *const u8, layout: &Layout) -> dot::Matrix<T> {
+    dot::Matrix { at: at as *const T, row: layout.strides[0], col: layout.strides[1] }
+}
+
+unsafe fn packed<T: Real>(layouts: &[Layout], at: &[*mut u8]) {
+    let b = &layouts[0];
+    unsafe { dot::pack::<T>(Level::best(), (b.shape[0], b.shape[1]), matrix(at[0], b), at[1] as *mut T) };
+}
+
+unsafe fn product_packed<T: Real>(layouts: &[Layout], at: &[*mut u8]) {
+    let (a, c) = (&layouts[0], &layouts[2]);
+    let to = dot::MatrixMut { at: at[2] as *mut T, row: c.strides[0], col: c.strides[1] };
+    let sizes = (a.shape[0], a.shape[1], c.shape[1]);
+    unsafe { dot::product_packed::<T>(Level::best(), sizes, matrix(at[0], a), at[1] as *const T, to) };
 }
 
 unsafe fn convolution<T: Real>(plan: &conv::Plan, batch: usize, layouts: &[Layout], at: &[*mut u8]) {

@@ -2,9 +2,11 @@
 
 mod body;
 mod control;
+mod history;
 mod kernels;
 mod moves;
 mod nest;
+mod pack;
 pub mod reduction;
 
 use super::CodegenError;
@@ -50,6 +52,16 @@ pub enum Home {
     Scalar(Scalar),
     /// Rank 1 or more.
     Array(View),
+}
+
+impl Home {
+    /// What an array's view is relative to.
+    pub fn base(&self) -> Option<Base> {
+        match self {
+            Home::Scalar(_) => None,
+            Home::Array(view) => Some(view.base),
+        }
+    }
 }
 
 /// A piece of the arena, and the steps between which it is in use.
@@ -285,7 +297,7 @@ pub fn plan(graph: &Graph) -> Result<Plan, CodegenError> {
         let written = source == Source::Written;
         dests.push(written.then(|| View::standard(Base::Result(i as u32), graph.shape(v))));
     }
-    planner.body(graph, homes, &[], &dests, &mut steps);
+    planner.body(graph, homes, (&[], &[]), &dests, &mut steps);
     for (i, &v) in graph.results.iter().enumerate() {
         if planner.plan.sources[i] == Source::Const(usize::MAX) {
             let tensor = constant(graph, v).cloned().expect("the source of the result is a constant");

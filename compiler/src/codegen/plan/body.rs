@@ -29,6 +29,8 @@ pub struct Scope<'g> {
     wants: Vec<Vec<View>>,
     /// Bases that this Graph may write over.
     own: HashSet<Base>,
+    /// Places that are free until a value is put there, whatever else lies in their bases.
+    apart: Vec<View>,
     /// The roots that lie in a base.
     tenants: HashMap<Base, Vec<u32>>,
     /// The unit that is being planned.
@@ -36,19 +38,20 @@ pub struct Scope<'g> {
 }
 
 impl Planner {
-    /// Plans `graph` with its parameters at `params`; bases in `own` may be written over once their values are dead.
+    /// Plans `graph` with its parameters at `params`; bases in `own` may be written over once their values are dead, and
+    /// places `apart` overlap nothing that has a place so far, though their bases may be in use.
     /// Result i is brought to `dests[i]` if there is one. Gives the homes of the results.
     pub fn body(
         &mut self,
         graph: &Graph,
         params: Vec<Home>,
-        own: &[Base],
+        (own, apart): (&[Base], &[View]),
         dests: &[Option<View>],
         steps: &mut Vec<Step>,
     ) -> Vec<Home> {
         let graph = &*inline_calls(graph);
         let units = fuse::units(graph);
-        let mut scope = Scope::new(graph, &units, params, own, dests);
+        let mut scope = Scope::new(graph, &units, params, (own, apart), dests);
         for (number, unit) in units.iter().enumerate() {
             scope.unit = number;
             match unit {
@@ -296,7 +299,13 @@ impl Planner {
 }
 
 impl<'g> Scope<'g> {
-    fn new(graph: &'g Graph, units: &[Unit], params: Vec<Home>, own: &[Base], dests: &[Option<View>]) -> Scope<'g> {
+    fn new(
+        graph: &'g Graph,
+        units: &[Unit],
+        params: Vec<Home>,
+        (own, apart): (&[Base], &[View]),
+        dests: &[Option<View>],
+    ) -> Scope<'g> {
         let count = graph.types.len();
         let mut scope = Scope {
             graph,
@@ -306,6 +315,7 @@ impl<'g> Scope<'g> {
             uses: vec![0; count],
             wants: vec![Vec::new(); count],
             own: own.iter().copied().collect(),
+            apart: apart.to_vec(),
             tenants: HashMap::new(),
             unit: 0,
         };
@@ -428,6 +438,9 @@ impl<'g> Scope<'g> {
     pub fn place(&mut self, planner: &mut Planner, var: Var, reads: &[View], over: bool) -> View {
         let ty = self.graph.ty(var);
         for want in &self.wants[var.0 as usize] {
+            if self.apart.contains(want) && !self.taken(want) {
+                return want.clone();
+            }
             let aligned = reads.iter().all(|r| r.base != want.base || (over && r == want));
             let free = self.vacant(want.base, false) || (over && aligned && self.vacant(want.base, true));
             if free && aligned {
@@ -452,6 +465,11 @@ impl<'g> Scope<'g> {
         let place = planner.buffer(ty);
         self.own.insert(place.base);
         place
+    }
+
+    /// True if a value was put at a place.
+    fn taken(&self, place: &View) -> bool {
+        self.homes.iter().flatten().any(|home| matches!(home, Home::Array(view) if view == place))
     }
 
     /// True if a base holds elements of a kind. (A base never holds two kinds.)
