@@ -6,9 +6,10 @@
 //! words for the runtime: the first piece to do, and the one to stop before.
 
 use super::nest::{At, weight};
+use super::reduction::looped;
 use super::{Body, Emitter, shared};
 use crate::codegen::plan::reduction::part_length;
-use crate::codegen::plan::{Nest, Operand, Order, Total};
+use crate::codegen::plan::{Nest, Operand, Total};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 use dp_runtime::abi::MOST_ENTRIES;
@@ -50,10 +51,7 @@ pub fn pieces(nest: &Nest) -> Option<(Pieces, usize)> {
         None if nest.shape.len() == 1 => (Pieces::Chunks, elements.div_ceil(CHUNK)),
         None => (Pieces::Outer, nest.shape[0]),
         Some(reduction) => {
-            let loops = match reduction.order {
-                Order::Along => reduction.kept,
-                Order::Across => reduction.kept.saturating_sub(1),
-            };
+            let loops = looped(nest, reduction);
             let parted = |total: &Total| total.parts > 1 && matches!(total.to, Operand::View(_));
             if loops > 0 {
                 (Pieces::Outer, nest.shape[0])

@@ -56,7 +56,11 @@ pub fn form(nest: &Nest) -> String {
     }
     for total in totals {
         if let Operand::View(view) = &total.to {
-            let _ = write!(form, ";{}{:?}{:?}{}{:?}", total.value, total.dtype, total.by, total.parts, view.strides);
+            let _ = write!(
+                form,
+                ";{}{:?}{:?}{:?}{}{:?}",
+                total.value, total.times, total.dtype, total.by, total.parts, view.strides
+            );
         }
     }
     form
