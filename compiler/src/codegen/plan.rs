@@ -2,10 +2,11 @@
 
 mod body;
 mod control;
+mod epilogue;
 mod history;
 mod kernels;
 mod moves;
-mod nest;
+pub mod nest;
 mod pack;
 pub mod reduction;
 
@@ -208,6 +209,8 @@ pub enum Step {
     Call {
         call: usize,
         operands: Vec<Operand>,
+        /// A nest that the kernel calls for parts of its result as they are ready.
+        then: Option<Box<Nest>>,
     },
     Guard {
         pred: Scalar,
@@ -305,6 +308,7 @@ pub fn plan(graph: &Graph) -> Result<Plan, CodegenError> {
             planner.plan.consts.push(tensor);
         }
     }
+    planner.plan.epilogues(&mut steps);
     planner.plan.steps = steps;
     Ok(planner.plan)
 }
@@ -435,6 +439,7 @@ impl Planner {
                     self.touch_operand(&total.to);
                 }
             }
+            // A nest that a call takes over has been a step of its own.
             Step::Call { operands, .. } => {
                 operands.iter().for_each(|operand| self.touch_operand(operand));
             }

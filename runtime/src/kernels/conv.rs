@@ -261,6 +261,38 @@ pub unsafe fn conv_at<T: Real>(
     });
 }
 
+/// A convolution without leading axes, its result without gaps, part after part in the order of memory: after each,
+/// `ready` is told how many elements are done. On several threads everything is done without a word, and true is given.
+///
+/// # Safety
+/// As in `kernels`.
+pub unsafe fn conv_parts<T: Real>(
+    plan: &Plan,
+    (x, x_layout): (*const T, &Layout),
+    (k, k_layout): (*const T, &Layout),
+    (out, out_layout): (*mut T, &Layout),
+    ready: &mut dyn FnMut(usize),
+) -> bool {
+    let strides = |layout: &Layout| -> [isize; 4] { std::array::from_fn(|i| layout.strides[i]) };
+    let (x_strides, k_strides, out_strides) = (strides(x_layout), strides(k_layout), strides(out_layout));
+    let group = Group { plan, n: x_layout.shape[0], x, x_strides, k, k_strides, out, out_strides };
+    let level = Level::best();
+    if out_layout.is_empty() || is_dealt(&group) {
+        unsafe { deal(level, &group) };
+        return true;
+    }
+    let (o, y) = (plan.sizes.o, plan.rows.len());
+    for image in 0..group.n {
+        for from in (0..o).step_by(CHANNELS) {
+            let channels = from..o.min(from + CHANNELS);
+            let until = (image * o + channels.end) * y * plan.window.size[1];
+            unsafe { T::conv(level, &group, &Part { images: image..image + 1, channels, rows: 0..y }) };
+            ready(until);
+        }
+    }
+    false
+}
+
 /// One convolution with its operands.
 #[derive(Clone, Copy)]
 pub struct Group<'a, T> {
@@ -285,15 +317,21 @@ pub struct Part {
 }
 
 /// Channels are dealt out in multiples of this: as many as lanes in use.
-const DEAL_CHANNELS: usize = 32;
+pub const CHANNELS: usize = 32;
 /// Rows are dealt out in multiples of this.
 const DEAL_ROWS: usize = 4;
+
+/// True if several threads work on a convolution.
+fn is_dealt<T>(group: &Group<T>) -> bool {
+    let plan = group.plan;
+    let work = group.n * plan.sizes.o * plan.rows.len() * plan.window.size[1] * plan.sizes.taps();
+    work >= LARGE && pool::threads() > 1
+}
 
 /// Computes all parts, on several threads if there is much work.
 unsafe fn deal<T: Real>(level: Level, group: &Group<T>) {
     let (o, y) = (group.plan.sizes.o, group.plan.rows.len());
-    let work = group.n * o * y * group.plan.window.size[1] * group.plan.sizes.taps();
-    let threads = if work >= LARGE { pool::threads() } else { 1 };
+    let threads = if is_dealt(group) { pool::threads() } else { 1 };
     if threads == 1 {
         return unsafe { T::conv(level, group, &Part { images: 0..group.n, channels: 0..o, rows: 0..y }) };
     }
@@ -301,7 +339,7 @@ unsafe fn deal<T: Real>(level: Level, group: &Group<T>) {
     let cut = |count: usize, parts: usize, by: usize| count.div_ceil(parts).next_multiple_of(by);
     let images = cut(group.n, threads, 1);
     let left = threads.div_ceil(group.n.div_ceil(images));
-    let channels = cut(o, left, DEAL_CHANNELS);
+    let channels = cut(o, left, CHANNELS);
     let left = left.div_ceil(o.div_ceil(channels));
     let rows = cut(y, left, DEAL_ROWS.min(y.div_ceil(left)));
     let [n, c, r] = [group.n.div_ceil(images), o.div_ceil(channels), y.div_ceil(rows)];
