@@ -153,7 +153,8 @@ pub unsafe extern "C" fn call(frame: *mut Frame, call: *const Call, operands: *c
             Some(then) => {
                 let nest = std::mem::transmute::<*mut u8, Nest>(*operands.add(count));
                 let table = *operands.add(count + 1) as *mut u64;
-                epilogue::run_followed(call, at, &mut Following::new(frame, nest, table, then))
+                epilogue::run_followed(call, at, &Following { frame, nest, table, then });
+                Ok(())
             }
         }
     };

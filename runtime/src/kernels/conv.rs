@@ -261,36 +261,28 @@ pub unsafe fn conv_at<T: Real>(
     });
 }
 
-/// A convolution without leading axes, its result without gaps, part after part in the order of memory: after each,
-/// `ready` is told how many elements are done. On several threads everything is done without a word, and true is given.
+/// Some images and channels of a convolution without leading axes; several threads work on a large one.
 ///
 /// # Safety
-/// As in `kernels`.
-pub unsafe fn conv_parts<T: Real>(
+/// As in `kernels`, of the elements of these images and channels.
+pub unsafe fn conv_part<T: Real>(
     plan: &Plan,
     (x, x_layout): (*const T, &Layout),
     (k, k_layout): (*const T, &Layout),
     (out, out_layout): (*mut T, &Layout),
-    ready: &mut dyn FnMut(usize),
-) -> bool {
+    images: Range<usize>,
+    channels: Range<usize>,
+) {
     let strides = |layout: &Layout| -> [isize; 4] { std::array::from_fn(|i| layout.strides[i]) };
     let (x_strides, k_strides, out_strides) = (strides(x_layout), strides(k_layout), strides(out_layout));
     let group = Group { plan, n: x_layout.shape[0], x, x_strides, k, k_strides, out, out_strides };
-    let level = Level::best();
-    if out_layout.is_empty() || is_dealt(&group) {
-        unsafe { deal(level, &group) };
-        return true;
-    }
-    let (o, y) = (plan.sizes.o, plan.rows.len());
-    for image in 0..group.n {
-        for from in (0..o).step_by(CHANNELS) {
-            let channels = from..o.min(from + CHANNELS);
-            let until = (image * o + channels.end) * y * plan.window.size[1];
-            unsafe { T::conv(level, &group, &Part { images: image..image + 1, channels, rows: 0..y }) };
-            ready(until);
+    unsafe {
+        if images == (0..group.n) && channels == (0..plan.sizes.o) {
+            deal(Level::best(), &group);
+        } else {
+            T::conv(Level::best(), &group, &Part { images, channels, rows: 0..plan.rows.len() });
         }
     }
-    false
 }
 
 /// One convolution with its operands.
@@ -321,17 +313,16 @@ pub const CHANNELS: usize = 32;
 /// Rows are dealt out in multiples of this.
 const DEAL_ROWS: usize = 4;
 
-/// True if several threads work on a convolution.
-fn is_dealt<T>(group: &Group<T>) -> bool {
-    let plan = group.plan;
-    let work = group.n * plan.sizes.o * plan.rows.len() * plan.window.size[1] * plan.sizes.taps();
+/// True if several threads work on a convolution of so many images.
+pub fn is_dealt(plan: &Plan, images: usize) -> bool {
+    let work = images * plan.sizes.o * plan.rows.len() * plan.window.size[1] * plan.sizes.taps();
     work >= LARGE && pool::threads() > 1
 }
 
 /// Computes all parts, on several threads if there is much work.
 unsafe fn deal<T: Real>(level: Level, group: &Group<T>) {
     let (o, y) = (group.plan.sizes.o, group.plan.rows.len());
-    let threads = if is_dealt(group) { pool::threads() } else { 1 };
+    let threads = if is_dealt(group.plan, group.n) { pool::threads() } else { 1 };
     if threads == 1 {
         return unsafe { T::conv(level, group, &Part { images: 0..group.n, channels: 0..o, rows: 0..y }) };
     }

@@ -4,31 +4,38 @@
 //! The parts of a result are ready in the order of memory, and a piece of the nest may read those elements of the result
 //! that lie at its own places and no others. What the nest writes must not be what the kernel still reads.
 
-use super::nest::{CHUNK, Pieces};
+use super::nest::Pieces;
 use super::{Base, Nest, Operand, Plan, Step};
 use crate::codegen::view::View;
 use dp_runtime::abi::{Call, Kernel, Then};
-use dp_runtime::kernels::is_standard;
+use dp_runtime::kernels::{conv, is_standard};
 
 impl Plan {
     /// Finds epilogues in a list of steps, and in the loops and branches in it. The kernels' operands then live as long as
-    /// what their epilogues write.
+    /// what their epilogues write. A result that only its epilogue reads has no place any more.
     pub fn epilogues(&mut self, steps: &mut Vec<Step>) {
+        let mut uses = vec![0; self.buffers.len()];
+        count(steps, &mut uses);
+        self.find(steps, &uses);
+    }
+
+    fn find(&mut self, steps: &mut Vec<Step>, uses: &[u32]) {
         let mut done: Vec<Step> = Vec::with_capacity(steps.len());
         for mut step in steps.drain(..) {
             match &mut step {
-                Step::Loop(l) => self.epilogues(&mut l.body),
+                Step::Loop(l) => self.find(&mut l.body, uses),
                 Step::Branch { then, otherwise, .. } => {
-                    self.epilogues(then);
-                    self.epilogues(otherwise);
+                    self.find(then, uses);
+                    self.find(otherwise, uses);
                 }
                 Step::Nest(nest) => {
                     if let Some(Step::Call { call, operands, then: then @ None }) = done.last_mut()
-                        && let Some(parts) = follows(&self.calls[*call], operands, nest)
+                        && let Some((mut parts, nest)) = follows(&self.calls[*call], operands, nest)
                     {
+                        self.live_together(operands, &nest);
+                        parts.private = self.private(operands, &nest, uses);
                         self.calls[*call].then = Some(parts);
-                        self.live_together(operands, nest);
-                        *then = Some(Box::new(nest.clone()));
+                        *then = Some(Box::new(nest));
                         continue;
                     }
                 }
@@ -55,39 +62,109 @@ impl Plan {
             }
         }
     }
+
+    /// The number of the nest's operand that is the result, if nothing else is in the result's buffer, which then goes.
+    fn private(&mut self, operands: &[Operand], nest: &Nest, uses: &[u32]) -> Option<usize> {
+        let Some(Operand::View(View { base: base @ Base::Buffer(id), .. })) = operands.last() else { return None };
+        let mut places = (0..nest.inputs.len()).filter(|&i| nest.inputs[i].view.base == *base);
+        let place = places.next()?;
+        if uses[*id as usize] != 2 || places.next().is_some() {
+            return None;
+        }
+        let buffer = &mut self.buffers[*id as usize];
+        (buffer.first, buffer.last) = (usize::MAX, 0);
+        Some(place)
+    }
 }
 
-/// How a nest follows a call piece by piece, if it can.
-fn follows(call: &Call, operands: &[Operand], nest: &Nest) -> Option<Then> {
+/// Counts how often each buffer occurs in the steps.
+fn count(steps: &[Step], uses: &mut [u32]) {
+    for step in steps {
+        let mut see = |view: &View| {
+            if let Base::Buffer(id) = view.base {
+                uses[id as usize] += 1;
+            }
+        };
+        match step {
+            Step::Load { from, .. } => see(from),
+            Step::Store { to, .. } => see(to),
+            Step::Nest(nest) => {
+                nest.inputs.iter().for_each(|input| see(&input.view));
+                nest.outputs.iter().for_each(|(_, _, view)| see(view));
+                for total in nest.reduction.iter().flat_map(|reduction| &reduction.totals) {
+                    if let Operand::View(view) = &total.to {
+                        see(view);
+                    }
+                }
+            }
+            Step::Call { operands, .. } => {
+                for operand in operands {
+                    if let Operand::View(view) = operand {
+                        see(view);
+                    }
+                }
+            }
+            Step::Loop(l) => count(&l.body, uses),
+            Step::Branch { then, otherwise, .. } => {
+                count(then, uses);
+                count(otherwise, uses);
+            }
+            Step::Scalar { .. } | Step::Guard { .. } => {}
+        }
+    }
+}
+
+/// Rows that are shorter are not worth a loop of their own.
+const SHORT: usize = 64;
+
+/// The nest over the rows of a result, if it is one long axis and rows are not short.
+fn by_rows(nest: &Nest, rows: usize, columns: usize) -> Nest {
+    let mut nest = nest.clone();
+    if nest.shape.as_slice() == [rows * columns] && columns >= SHORT {
+        let views = nest.inputs.iter_mut().map(|input| &mut input.view);
+        for view in views.chain(nest.outputs.iter_mut().map(|(_, _, view)| view)) {
+            view.strides = vec![view.strides[0] * columns as isize, view.strides[0]];
+        }
+        nest.shape = vec![rows, columns];
+    }
+    nest
+}
+
+/// How a nest follows a call piece by piece, and the nest by pieces, if it can.
+fn follows(call: &Call, operands: &[Operand], nest: &Nest) -> Option<(Then, Nest)> {
     let whole = call.operands.last()?;
-    let parted = match call.kernel {
-        Kernel::DotPacked => true,
-        // Images, and groups of channels.
-        Kernel::Conv { batch: 0, .. } => whole.shape[0] > 1 || whole.shape[1] > dp_runtime::kernels::conv::CHANNELS,
-        _ => false,
+    // What is made at once at least: a row of a product, a channel of an image.
+    let (lines, line) = match (&call.kernel, whole.shape.as_slice()) {
+        (Kernel::DotPacked, &[m, n]) => (m, n),
+        (Kernel::Conv { batch: 0, .. }, &[images, channels, y, x]) if images > 1 || channels > conv::CHANNELS => {
+            (images * channels, y * x)
+        }
+        _ => return None,
     };
+    let nest = by_rows(nest, lines, line);
     let (Operand::View(result), reads) = operands.split_last()? else { return None };
     let (kind, pieces) = nest.pieces()?;
-    if !parted || nest.reduction.is_some() || pieces < 2 || !is_standard(&whole.shape, &whole.strides) {
+    if kind != Pieces::Outer || nest.reduction.is_some() || pieces < 2 || !is_standard(&whole.shape, &whole.strides) {
         return None;
     }
+    // The elements of the result that belong to a piece: parts of a line, or lines that are made together.
     let len = whole.len();
-    // The elements of the result that belong to a piece.
-    let each = match kind {
-        Pieces::Chunks => CHUNK,
-        Pieces::Outer => nest.shape[1..].iter().product(),
-        Pieces::Parts => return None,
+    let each: usize = nest.shape[1..].iter().product();
+    let together = match whole.shape.as_slice() {
+        &[_, channels, ..] if whole.shape.len() == 4 => each == channels * line,
+        _ => each.is_multiple_of(line),
     };
+    if pieces * each != len || !(line.is_multiple_of(each) || together) {
+        return None;
+    }
     let own = |view: &View| {
         view.offset == result.offset && view.terms == result.terms && is_standard(&nest.shape, &view.strides)
     };
-    let all = nest.shape.iter().product::<usize>() == len;
-    let used = nest.inputs.iter().any(|input| input.view.base == result.base && own(&input.view));
-    if !all || !used {
-        return None;
-    }
     let inputs = nest.inputs.iter().map(|input| &input.view);
     let outputs = nest.outputs.iter().map(|(_, _, view)| view);
+    if !inputs.clone().any(|view| view.base == result.base && own(view)) {
+        return None;
+    }
     for view in inputs.chain(outputs.clone()) {
         if view.base == result.base && !own(view) && !apart(view, &nest.shape, result, len) {
             return None;
@@ -111,7 +188,8 @@ fn follows(call: &Call, operands: &[Operand], nest: &Nest) -> Option<Then> {
             }
         }
     }
-    Some(Then { entries: nest.inputs.len() + nest.outputs.len(), pieces, each, len, large: nest.is_large() })
+    let entries = nest.inputs.len() + nest.outputs.len();
+    Some((Then { entries, each, large: nest.is_large(), private: None }, nest))
 }
 
 /// How many elements from its first on a layout reaches; `None` if it also reaches before it.
