@@ -13,7 +13,7 @@ pub mod pieces;
 mod reduction;
 pub mod shared;
 
-use super::plan::nest::Pieces;
+use super::plan::pieces::Pieces;
 use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, Scalar, Step};
 use super::view::View;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -443,7 +443,7 @@ impl<'p> Emitter<'p, '_, '_> {
             };
             self.b.ins().stack_store(types::I64, address, pointers, i as i32 * 8);
         }
-        if let Some((nest, (kind, _))) = then.and_then(|nest| Some((nest, nest.pieces()?))) {
+        if let Some((nest, (kind, _))) = then.map(|nest| (nest, nest.pieces())) {
             let (function, table, _) = self.piecewise(nest, kind);
             for (i, value) in [function, table].into_iter().enumerate() {
                 self.b.ins().stack_store(types::I64, value, pointers, (operands.len() + i) as i32 * 8);

@@ -6,8 +6,9 @@ mod epilogue;
 mod history;
 mod kernels;
 mod moves;
-pub mod nest;
+mod nest;
 mod pack;
+pub mod pieces;
 pub mod reduction;
 
 use super::CodegenError;
@@ -96,7 +97,8 @@ pub struct Input {
     pub view: View,
 }
 
-/// One operation on the elements at one place. Arguments number the inputs first, then the operations.
+/// One operation on the elements at one place. Arguments number the inputs first, then the operations. A matrix product of
+/// one term each (`Op::Dot`) is one of them: `a * b + 0`, rounded once.
 #[derive(Clone, Debug)]
 pub struct TileOp {
     pub op: Op,
@@ -143,6 +145,8 @@ pub enum Order {
 #[derive(Clone, Debug)]
 pub struct Total {
     pub value: u32,
+    /// What it is multiplied by in a sum of products, each of which is added without rounding between.
+    pub times: Option<u32>,
     pub dtype: DType,
     pub by: Reducer,
     /// Of the kept axes' shape. Where `parts` is more than 1 there is one more axis: the sums of the parts, which a

@@ -2,6 +2,7 @@
 
 mod control;
 mod passes;
+mod products;
 mod reductions;
 mod sharing;
 mod threads;

@@ -1,7 +1,7 @@
 //! Whether a statement that runs once is done sooner by the evaluator than by compiling it. The bits are the same, so
 //! this is only about time, and a rough estimate is enough.
 
-use crate::codegen::plan::nest::weight;
+use crate::codegen::plan::pieces::weight;
 use crate::ir::graph::{Graph, Op};
 use crate::prims;
 

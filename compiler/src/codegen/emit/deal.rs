@@ -6,9 +6,11 @@
 //! words for the runtime: the first piece to do, and the one to stop before.
 
 use super::nest::At;
+use super::reduction::looped;
 use super::{Body, Emitter, shared};
-use crate::codegen::plan::Nest;
-use crate::codegen::plan::nest::{CHUNK, Pieces};
+use crate::codegen::plan::pieces::{CHUNK, Pieces};
+use crate::codegen::plan::reduction::part_length;
+use crate::codegen::plan::{Nest, Operand, Total};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 
@@ -22,7 +24,24 @@ pub struct Share {
 
 /// How a nest is dealt out, and in how many pieces; `None` for small nests and those that cannot be.
 pub fn pieces(nest: &Nest) -> Option<(Pieces, usize)> {
-    nest.pieces().filter(|&(_, count)| count > 1 && nest.is_large())
+    if !nest.is_large() || !nest.is_movable() {
+        return None;
+    }
+    let (kind, count) = match &nest.reduction {
+        None => nest.pieces(),
+        Some(reduction) => {
+            let parted = |total: &Total| total.parts > 1 && matches!(total.to, Operand::View(_));
+            if looped(nest, reduction) > 0 {
+                (Pieces::Outer, nest.shape[0])
+            } else if reduction.totals.iter().all(parted) {
+                let count: usize = nest.shape[reduction.kept..].iter().product();
+                (Pieces::Parts, count / part_length(reduction.order))
+            } else {
+                return None;
+            }
+        }
+    };
+    (count > 1).then_some((kind, count))
 }
 
 impl<'p> Emitter<'p, '_, '_> {

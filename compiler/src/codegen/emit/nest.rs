@@ -2,7 +2,7 @@
 
 use super::element::{against_bound, clif_type, element};
 use super::{Emitter, unaligned};
-use crate::codegen::plan::nest::{Pieces, weight};
+use crate::codegen::plan::pieces::{Pieces, weight};
 use crate::codegen::plan::{Nest, Scalar, TileOp};
 use crate::ir::graph::Op;
 use cranelift_codegen::ir::condcodes::IntCC;

@@ -1,6 +1,6 @@
 //! How a program is split into functions, and which scalars cross from one to another.
 
-use crate::codegen::plan::nest;
+use crate::codegen::plan::pieces::weight as op_weight;
 use crate::codegen::plan::{Count, Nest, Operand, Reg, Scalar, Step};
 use crate::codegen::view::View;
 use std::collections::HashMap;
@@ -29,10 +29,10 @@ pub fn pieces(steps: &[Step]) -> Vec<Range<usize>> {
 /// About how many instructions a step is in the function that contains it.
 fn weight(step: &Step) -> usize {
     match step {
-        Step::Scalar { op, .. } => nest::weight(op) + 1,
+        Step::Scalar { op, .. } => op_weight(op) + 1,
         Step::Load { .. } | Step::Store { .. } => 4,
         Step::Nest(nest) => {
-            let body: usize = nest.ops.iter().map(|op| nest::weight(&op.op)).sum();
+            let body: usize = nest.ops.iter().map(|op| op_weight(&op.op)).sum();
             let copies = if nest.reduction.is_some() { 12 } else { 4 };
             20 + 4 * nest.inputs.len() + copies * (body + nest.reduction.as_ref().map_or(0, |r| 4 * r.totals.len()))
         }

@@ -6,7 +6,7 @@
 use super::element::clif_type;
 use super::nest::At;
 use super::{Body, Emitter, Pending, deal, unaligned};
-use crate::codegen::plan::nest::weight;
+use crate::codegen::plan::pieces::weight;
 use crate::codegen::plan::{Nest, Operand, Reduction, Scalar, Step};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use std::collections::{HashMap, HashSet};
@@ -51,7 +51,11 @@ pub fn form(nest: &Nest) -> String {
     }
     for total in totals {
         if let Operand::View(view) = &total.to {
-            let _ = write!(form, ";{}{:?}{:?}{}{:?}", total.value, total.dtype, total.by, total.parts, view.strides);
+            let _ = write!(
+                form,
+                ";{}{:?}{:?}{:?}{}{:?}",
+                total.value, total.times, total.dtype, total.by, total.parts, view.strides
+            );
         }
     }
     form

@@ -58,7 +58,7 @@ impl Planner {
                 continue;
             }
             let ty = graph.ty(out).clone();
-            let mut place = scope.place(self, out, &[], false);
+            let mut place = scope.place(self, out);
             if scan.trips != Trips::All {
                 let size = ty.len() * ty.dtype.size();
                 match place.base {
@@ -242,7 +242,7 @@ impl Planner {
                 dests.push(None);
                 continue;
             }
-            let place = scope.place(self, out, &[], false);
+            let place = scope.place(self, out);
             scope.put(out, Home::Array(place.clone()));
             dests.push(Some(place));
         }

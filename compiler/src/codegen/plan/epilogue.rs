@@ -4,7 +4,7 @@
 //! The parts of a result are ready in the order of memory, and a piece of the nest may read those elements of the result
 //! that lie at its own places and no others. What the nest writes must not be what the kernel still reads.
 
-use super::nest::Pieces;
+use super::pieces::Pieces;
 use super::{Base, Nest, Operand, Plan, Step};
 use crate::codegen::view::View;
 use dp_runtime::abi::{Call, Kernel, Then};
@@ -143,8 +143,9 @@ fn follows(call: &Call, operands: &[Operand], nest: &Nest) -> Option<(Then, Nest
     };
     let nest = by_rows(nest, lines, line);
     let (Operand::View(result), reads) = operands.split_last()? else { return None };
-    let (kind, pieces) = nest.pieces()?;
-    if kind != Pieces::Outer || nest.reduction.is_some() || pieces < 2 || !is_standard(&whole.shape, &whole.strides) {
+    let (kind, pieces) = nest.pieces();
+    let alone = nest.reduction.is_none() && nest.is_movable();
+    if kind != Pieces::Outer || !alone || pieces < 2 || !is_standard(&whole.shape, &whole.strides) {
         return None;
     }
     // The elements of the result that belong to a piece: parts of a line, or lines that are made together.
