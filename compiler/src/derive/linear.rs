@@ -35,6 +35,7 @@ impl Terms {
             Op::Along(name, _) => matches!(&**name, "sum" | "mean") && self.is_affine(args[0], var),
             Op::Rows(name) => &**name == "sum" && self.is_affine(args[0], var),
             Op::Call(name) if &**name == "concat" => args.iter().all(|arg| self.is_affine(*arg, var)),
+            Op::Call(name) if &**name == "outer" => matches!(with.as_slice(), [only] if self.is_affine(*only, var)),
             Op::Call(name) if LINEAR.contains(&&**name) => with.as_slice() == [args[0]] && self.is_affine(args[0], var),
             Op::Conv(_) => with.as_slice() == [args[0]] && self.is_affine(args[0], var),
             Op::Adjoint(_) => with.as_slice() == [args[1]] && self.is_affine(args[1], var),
@@ -53,13 +54,18 @@ impl Terms {
             return self.zeros(&shape);
         }
         let node = self.node(id).clone();
+        // Linear in each argument: the variable is in one of them.
+        let product = match &node.op {
+            Op::Mul | Op::MatMul | Op::Adjoint(_) => true,
+            Op::Call(name) => &**name == "outer",
+            _ => false,
+        };
+        if product {
+            let args = node.args.iter().map(|arg| if self.has(*arg, var) { self.linear_part(*arg, var) } else { *arg });
+            let args: Vec<Id> = args.collect();
+            return self.remake(&node.op, args, &node.shape);
+        }
         match &node.op {
-            Op::Mul | Op::MatMul | Op::Adjoint(_) => {
-                let args =
-                    node.args.iter().map(|arg| if self.has(*arg, var) { self.linear_part(*arg, var) } else { *arg });
-                let args: Vec<Id> = args.collect();
-                self.remake(&node.op, args, &node.shape)
-            }
             Op::Conv(_) => {
                 let first = self.linear_part(node.args[0], var);
                 let args = std::iter::once(first).chain(node.args[1..].iter().copied()).collect();
@@ -450,6 +456,18 @@ impl Terms {
                 }
                 factors.push(self.matrix_of(*inner, var)?);
                 Some(self.mul(factors))
+            }
+            // outer(a, b @ Y) = outer(a, b) @ Y
+            Op::Call(name) if &*name == "outer" && !self.has(args[0], var) => {
+                let Op::MatMul = self.op(args[1]) else { return None };
+                let product = self.args(args[1]);
+                if self.has(product[0], var) || self.rank(product[0]) != Some(1) || self.rank(product[1]) != Some(2) {
+                    return None;
+                }
+                let inner = self.matrix_of(product[1], var)?;
+                let turned = self.transpose(inner);
+                let row = self.matmul(turned, product[0]);
+                Some(self.outer(args[0], row))
             }
             Op::MatMul if self.has(args[1], var) && self.rank(args[0]) == Some(2) => {
                 let inner = self.matrix_of(args[1], var)?;

@@ -28,6 +28,7 @@ impl Instance<'_, '_> {
                 extra: part.extra.clone(),
                 weight: part.weight,
                 factor,
+                rows: false,
                 shift: if zero { None } else { Some(offset) },
                 span: part.span,
                 constraint: part.constraint,

@@ -236,6 +236,8 @@ impl Instance<'_, '_> {
             gradients.push(smooth::gradient(self.site.terms, &part, block));
         }
         let total = self.site.terms.add(gradients);
+        // Without it a part of the map would be lost.
+        let affine = self.site.terms.is_affine(total, var);
         let map = self.site.terms.linear_part(total, var);
         let offset = self.site.terms.offset(total, var);
         let step: Symbol = "the step".into();
@@ -248,14 +250,14 @@ impl Instance<'_, '_> {
         // (I + t H) u = point - t c
         let moved = terms.mul(vec![t_id, offset]);
         let right = terms.sub(point, moved);
-        let solution = match terms.factor_of(map, var) {
+        let solution = match terms.factor_of(map, var).filter(|_| affine) {
             Some(factor) => {
                 let one = terms.int(1);
                 let scaled = terms.mul(vec![t_id, factor]);
                 let divisor = terms.add(vec![one, scaled]);
                 terms.div(right, divisor)
             }
-            None => match terms.matrix_of(map, var) {
+            None => match terms.matrix_of(map, var).filter(|_| affine) {
                 Some(matrix) => {
                     let scaled = terms.mul(vec![t_id, matrix]);
                     let identity = terms.matrix_of(var, var);
