@@ -274,6 +274,24 @@ impl Terms {
                 let back = self.call("reverse", vec![u]);
                 self.adjoint_known(args[0], var, back)
             }
+            // Rows, then columns, which are the rows of the transpose.
+            Op::Index(indices) if indices.len() == 2 && self.rank(map) == Some(2) => {
+                let (base, dims) = (args[0], self.shape(args[0]).clone()?);
+                let all = |dim: &Dim| Some(Ix::Range(Poly::constant(0), dim.known()?.clone()));
+                let mut u = u;
+                let rows = [indices[0].clone(), all(&dims[1])?];
+                if !self.is_whole(base, indices, 1) {
+                    let chosen = self.index(base, rows.to_vec());
+                    let count = self.shape(chosen).as_ref().and_then(|dims| dims.first().cloned())?;
+                    let (turned, turned_u) = (self.transpose(chosen), self.transpose(u));
+                    let padded = self.padded(turned_u, turned, &[indices[1].clone(), all(&count)?])?;
+                    u = self.transpose(padded);
+                }
+                if !self.is_whole(base, indices, 0) {
+                    u = self.padded(u, base, &rows)?;
+                }
+                self.adjoint_known(base, var, u)
+            }
             Op::Index(indices) => {
                 let padded = self.padded(u, args[0], indices)?;
                 self.adjoint_known(args[0], var, padded)
@@ -314,13 +332,17 @@ impl Terms {
         self.intern(Op::Mul, &[u, ones], shape)
     }
 
+    /// All of an axis is taken.
+    fn is_whole(&self, base: Id, indices: &[Ix], axis: usize) -> bool {
+        let dim = self.shape(base).as_ref().and_then(|dims| dims.get(axis)).and_then(Dim::known);
+        matches!(&indices[axis], Ix::Range(start, end) if start.as_constant() == Some(0) && dim == Some(end))
+    }
+
     /// The adjoint of a slice of the first axis: zeros before and after.
     fn padded(&mut self, u: Id, base: Id, indices: &[Ix]) -> Option<Id> {
         let dims: Vec<Dim> = self.shape(base).clone()?;
         let Ix::Range(start, end) = indices.first()? else { return None };
-        let whole =
-            |ix: &Ix, dim: &Dim| matches!(ix, Ix::Range(a, b) if a.as_constant() == Some(0) && dim.known() == Some(b));
-        if !indices.iter().zip(&dims).skip(1).all(|(ix, dim)| whole(ix, dim)) {
+        if !(1..indices.len()).all(|axis| self.is_whole(base, indices, axis)) {
             return None;
         }
         let after = dims[0].known()?.sub(end).ok()?;
