@@ -88,6 +88,33 @@ fn help_and_explanations() {
 }
 
 #[test]
+fn solvers_on_the_data_of_a_script() {
+    let folder = Folder::new("data");
+    let script = "arg passes: int = 2\nproblem sparse(x: real[m], D: real[m, n]) {\n    minimize over y: real[n]\n        \
+                  1/2 * sumsq(x - D @ y) + 0.1 * norm1(y)\n}\nsolver ista = derive sparse by proximal_gradient\n\
+                  let table = load(\"x.csv\")\nlet x = flat(table)\nlet y = unroll ista(x, [[2.0, 1], [0, 1]]) for passes\nsave(\"y.npy\", y)\n\
+                  print norm(y)\nassert norm(y) > 100\n";
+    folder.file("a.dp", script);
+    folder.file("x.csv", "1\n2\n");
+    let looked =
+        expect(&folder, "check --data a.dp", 0, &[], &["warning[E0358]", "2 passes go", "a.dp:9:", "unroll ista"]);
+    assert_eq!(looked.out, "");
+    assert!(!folder.0.join("y.npy").exists());
+    assert_eq!(expect(&folder, "check --data a.dp --passes 1000 --seed 3", 0, &[], &[]).err, "");
+    // What is left out is told where it may matter.
+    folder.file("b.dp", "save(\"z.npy\", [1, 2])\nprint load(\"z.npy\")\n");
+    expect(&folder, "check --data b.dp", 1, &[], &["E0806", "no file is written"]);
+    expect(&folder, "check --data a.dp --help", 0, &["--passes <int>"], &[]);
+    expect(&folder, "check --data a.dp --layers 3", 2, &[], &["--layers"]);
+    expect(&folder, "check --data a.dp a.dp", 2, &[], &["a.dp"]);
+    expect(&folder, "check --help", 0, &["--data", "99 percent"], &[]);
+    assert_eq!(expect(&folder, "check a.dp", 0, &[], &[]).err, "");
+    // A run says nothing of it.
+    assert!(!expect(&folder, "run a.dp", 1, &[], &["E0509"]).err.contains("E0358"));
+    expect(&folder, "explain E0358", 0, &["dp check --data", "warning[E0358]"], &[]);
+}
+
+#[test]
 fn sessions_and_texts() {
     let folder = Folder::new("session");
     folder.file("a.dp", "fn twice(x: real) = 2 * x\nlet a = twice(4)\n");

@@ -1,12 +1,17 @@
 //! The pages of `dp explain`: the wrong program gets the message, the right one none.
 
-use crate::harness::{Ran, complaints_of, expect_none, run_text, with};
+use crate::harness::{Ran, complaints_of, expect_none, run_text};
 use dp_compiler::diagnostic::codes;
 use dp_compiler::diagnostic::pages::{self, PAGES, Page};
+use dp_compiler::driver::Options;
 use dp_compiler::run::Engine;
 
 fn ran(page: &Page, program: &str) -> Ran {
-    run_text(&format!("page-{}", page.code), &format!("{program}\n"), &with(Engine::Native))
+    run_text(
+        &format!("page-{}", page.code),
+        &format!("{program}\n"),
+        &Options { engine: Engine::Native, ..page.options() },
+    )
 }
 
 #[test]

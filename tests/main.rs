@@ -6,7 +6,7 @@
 //! problem; `examples` runs the examples in their quick form; `gradbench` runs programs on data of others, where
 //! `DP_GRADBENCH` names them; `explain` holds the pages of `dp explain`; `language_server` speaks with `dp lsp`;
 //! `editors` looks at the files for editors; `proximal` checks std, its operators and solvers by number; `tidy` holds the
-//! house rules. `UPDATE=1 cargo test` writes what was found into the files of the folders; read the difference before you
+//! house rules; `truncations` looks at truncated solvers with data (`dp check --data`). `UPDATE=1 cargo test` writes what was found into the files of the folders; read the difference before you
 //! keep it.
 
 mod bad_input;
@@ -23,3 +23,4 @@ mod language_server;
 mod manual;
 mod proximal;
 mod tidy;
+mod truncations;

@@ -34,6 +34,7 @@ Examples:
   dp derive lista.dp lasso --latex            the same for a paper
   dp graph lista.dp lista -o lista.svg        a picture of a network
   dp check *.dp                               look for mistakes without running anything
+  dp check --data lista.dp                    how far its truncated solvers go on its data
   dp test std examples                        run the tests in these folders
   dp fmt lista.dp                             write a file in the common form
   dp bench lista products                     measure groups of work
@@ -45,6 +46,12 @@ All that follows `--` is for the script, also what is spelled like an option of 
 `dp run FILE --help` lists the arguments of the script.
 
 Ctrl-C ends a training after its step and keeps a checkpoint; the same command with --resume goes on.";
+
+const CHECK: &str = "\
+With --data, what follows the file is as after `dp run FILE`: values for the script's `arg` items, and options of dp. The script
+prints nothing and writes no file, its assertions are passed over, and each training takes one step. For each
+`unroll .. for K` of a derived solver that it calls with data, the first call is looked at: a warning tells how much of the way to
+the least value of the objective the K passes go, if that is less than 99 percent.";
 
 /// Objectives become solvers, solvers become networks: a compiler for differentiable programs.
 #[derive(Parser)]
@@ -84,7 +91,11 @@ enum Command {
         file: Option<PathBuf>,
     },
     /// Look for mistakes in files without running them.
+    #[command(after_help = CHECK)]
     Check {
+        /// Run the script too, for how far its truncated derived solvers go on its data (E0358).
+        #[arg(long)]
+        data: bool,
         /// Scripts and modules.
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -211,7 +222,14 @@ fn command() -> ExitCode {
             run(&file, &arguments, expected, cli.settings, &mut terminal)
         }
         (Some(Command::Repl { file }), _) => session::run(file.as_deref(), &cli.settings, &mut terminal),
-        (Some(Command::Check { files }), _) => check(&files, &mut terminal),
+        (Some(Command::Check { data: false, files }), _) => check(&files, &mut terminal),
+        (Some(Command::Check { data: true, files }), _) => match &files[..] {
+            [file] => check_data(file, &arguments, cli.settings, &mut terminal),
+            _ => {
+                terminal.error("`dp check --data` takes one script");
+                End::WrongUse
+            }
+        },
         (Some(Command::Test { name, full, paths }), _) => {
             testing::run(full, &paths, name.as_deref(), &cli.settings, &mut terminal)
         }
@@ -269,31 +287,44 @@ enum Expected {
     Updated,
 }
 
-fn run(file: &Path, arguments: &[String], expected: Expected, mut settings: Settings, terminal: &mut Terminal) -> End {
-    let Arguments { help, values } = match arguments::split(arguments, &mut settings) {
+/// What stands after a script's name, as options of its run; what it ends with if there is nothing to run.
+fn script_options(
+    file: &Path,
+    arguments: &[String],
+    settings: &mut Settings,
+    terminal: &mut Terminal,
+) -> Result<Options, End> {
+    let Arguments { help, values } = match arguments::split(arguments, settings) {
         Ok(arguments) => arguments,
         Err(problem) => {
             terminal.error(&problem);
-            return End::WrongUse;
+            return Err(End::WrongUse);
         }
     };
     if help || !values.is_empty() {
         let known = match driver::script_args(file) {
             Ok(known) => known,
-            Err(outcome) => return finish(&outcome, terminal),
+            Err(outcome) => return Err(finish(&outcome, terminal)),
         };
         if help {
             terminal.print(&arguments::help(file, &known));
-            return End::Good;
+            return Err(End::Good);
         }
         // Before the script does anything, not after.
         if let Some(problem) = arguments::unknown(&values, &known) {
             terminal.error(&problem);
-            return End::WrongUse;
+            return Err(End::WrongUse);
         }
     }
+    Ok(Options { args: values, ..settings.options() })
+}
+
+fn run(file: &Path, arguments: &[String], expected: Expected, mut settings: Settings, terminal: &mut Terminal) -> End {
+    let options = match script_options(file, arguments, &mut settings, terminal) {
+        Ok(options) => options,
+        Err(end) => return end,
+    };
     dp_runtime::interrupt::install();
-    let options = Options { args: values, ..settings.options() };
     if expected != Expected::Ignored {
         return run_literate(file, &options, expected, terminal);
     }
@@ -388,6 +419,17 @@ fn check(files: &[PathBuf], terminal: &mut Terminal) -> End {
         terminal.remark(&format!("{failed} of {} files have errors", files.len()));
     }
     End::Failed
+}
+
+/// `dp check --data FILE`
+fn check_data(file: &Path, arguments: &[String], mut settings: Settings, terminal: &mut Terminal) -> End {
+    let options = match script_options(file, arguments, &mut settings, terminal) {
+        Ok(options) => options,
+        Err(end) => return end,
+    };
+    dp_runtime::interrupt::install();
+    let options = Options { look_at_data: true, resume: false, log: None, ..options };
+    finish(&driver::run_file(file, &options, &mut terminal.quiet()), terminal)
 }
 
 fn format(check: bool, paths: &[PathBuf], terminal: &mut Terminal) -> End {
@@ -494,7 +536,7 @@ fn explain(code: Option<&str>, terminal: &mut Terminal) -> End {
     if let Some(page) = pages::find(row.code.0) {
         let indented = |text: &str| text.trim_end().lines().map(|line| format!("    {line}\n")).collect::<String>();
         let mut said = terminal.captured();
-        let outcome = driver::run_text("example.dp", page.wrong, &Options::default(), &mut said);
+        let outcome = driver::run_text("example.dp", page.wrong, &page.options(), &mut said);
         for diagnostic in &outcome.diagnostics {
             said.diagnostic(&outcome.sources, diagnostic);
         }

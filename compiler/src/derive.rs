@@ -82,6 +82,11 @@ impl Derivation {
     pub fn explanation(&self, catalogue: &Catalogue, request: &Request) -> Explanation {
         explain::explanation(self, catalogue, request)
     }
+
+    /// Every term of the problem is convex, as far as its form says.
+    pub fn is_convex(&self) -> bool {
+        choose::is_convex(&self.analysis)
+    }
 }
 
 /// A problem in normal form, each term with what can be done with it.

@@ -9,6 +9,7 @@ pub use trial::tried;
 use crate::derive::{self, Catalogue, expand};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lower::value::Scope;
+use crate::lower::watch::Watch;
 use crate::lower::{Limits, Session};
 use crate::run::{Engine, Message, Runner, Timings};
 use crate::script::train::log::Log;
@@ -47,6 +48,9 @@ pub struct Options {
     pub run_tests: bool,
     /// Only tests whose names have this text in them.
     pub only_tests: Option<String>,
+    /// Look at the truncated derived solvers that the script calls: how far they go on its data (E0358). It prints nothing, writes
+    /// no file, holds no assertion, and each training takes one step.
+    pub look_at_data: bool,
 }
 
 impl Default for Options {
@@ -65,6 +69,7 @@ impl Default for Options {
             args: Vec::new(),
             run_tests: false,
             only_tests: None,
+            look_at_data: false,
         }
     }
 }
@@ -262,19 +267,19 @@ fn check_std(program: &mut Program, mut env: types::Env) -> (types::Env, Catalog
 
 /// Derives solvers, then checks names, types and dimensions of everything; std is known to be right.
 fn check(program: &mut Program) {
-    check_in(program, types::Env::new());
+    check_in(program, types::Env::new(), &mut expand::Derived::default());
 }
 
-/// The same in an environment that may note down what is found; gives it back with the names of the program.
-fn check_in(program: &mut Program, env: types::Env) -> types::Env {
+/// The same in an environment that may note down what is found, and with what is to be known of derivations; gives back the
+/// environment with the names of the program.
+fn check_in(program: &mut Program, env: types::Env, derived: &mut expand::Derived) -> types::Env {
     let start = Instant::now();
     let (mut env, mut catalogue) = check_std(program, env);
-    let mut steps = expand::Steps::default();
     for module in program.modules.iter_mut().map(|(_, module)| module).chain([&mut program.main]) {
         if expand::needed(module) {
-            program.diagnostics.append(&mut expand::expand(&mut program.sources, &env, &catalogue, module, &mut steps));
+            program.diagnostics.append(&mut expand::expand(&mut program.sources, &env, &catalogue, module, derived));
         }
-        program.diagnostics.append(&mut expand::learned_steps(&steps, &module.items));
+        program.diagnostics.append(&mut expand::learned_steps(derived, &module.items));
         program.diagnostics.append(&mut types::check_module(&mut env, module));
         catalogue.add_module(module);
     }
@@ -305,7 +310,7 @@ pub fn analyze(path: &Path, text: &str) -> Analysis {
     };
     let mut env = types::Env::new();
     let seen = env.watch(program.file);
-    let env = check_in(&mut program, env);
+    let env = check_in(&mut program, env, &mut expand::Derived::default());
     Analysis {
         sources: program.sources,
         file: program.file,
@@ -475,7 +480,8 @@ fn run_program(from: &Text, options: &Options, out: &mut dyn Sink) -> Outcome {
         let named = |item: &ast::Item| !matches!(&item.kind, ItemKind::Test { name, .. } if !name.contains(only));
         program.main.items.retain(named);
     }
-    check(&mut program);
+    let mut derived = expand::Derived { sources_wanted: options.look_at_data, ..expand::Derived::default() };
+    check_in(&mut program, types::Env::new(), &mut derived);
     let sources = Rc::new(program.sources);
     if program.diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Outcome { sources, diagnostics: program.diagnostics, timings: program.timings, tests: Vec::new() };
@@ -498,6 +504,9 @@ fn run_program(from: &Text, options: &Options, out: &mut dyn Sink) -> Outcome {
     let mut session = Session::new(options.precision.unwrap_or(DType::F64), options.seed);
     if let Some(bytes) = options.max_bytes {
         session.limits = Limits { bytes, ..session.limits };
+    }
+    if options.look_at_data {
+        session.watch = Some(Watch::new(derived.solvers));
     }
     // The script's own `precision` holds from the start, for std too.
     if options.precision.is_none()
@@ -553,7 +562,18 @@ fn run_program(from: &Text, options: &Options, out: &mut dyn Sink) -> Outcome {
     if result.is_ok() {
         script.remove_checkpoints();
     }
-    let diagnostics = result.err().map(|d| *d).into_iter().collect();
+    for finding in script.session.watch.iter_mut().flat_map(|watch| std::mem::take(&mut watch.findings)) {
+        script.out.message(&Message::Warning(Box::new(finding)));
+    }
+    let mut error = result.err();
+    if let Some(error) = &mut error
+        && script.session.watch.as_ref().is_some_and(|watch| watch.left_out)
+    {
+        error
+            .notes
+            .push("with `--data` a training takes one step and no file is written: what follows may need more".into());
+    }
+    let diagnostics = error.map(|d| *d).into_iter().collect();
     Outcome { sources, diagnostics, timings, tests }
 }
 

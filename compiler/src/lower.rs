@@ -25,6 +25,7 @@ mod solver;
 mod system;
 mod unrolled;
 pub mod value;
+pub mod watch;
 mod windows;
 
 pub use escape::fill_escaped;
@@ -125,11 +126,13 @@ pub struct Session {
     /// How often each keyless draw was reached at the top level.
     pub draw_counts: HashMap<Span, u64>,
     pub next_network: usize,
+    /// The calls of truncated solvers are looked at.
+    pub watch: Option<watch::Watch>,
 }
 
 impl Session {
     pub fn new(real: DType, seed: u64) -> Session {
-        Session { real, seed, limits: Limits::default(), draw_counts: HashMap::new(), next_network: 0 }
+        Session { real, seed, limits: Limits::default(), draw_counts: HashMap::new(), next_network: 0, watch: None }
     }
 }
 
@@ -317,6 +320,7 @@ impl<'s> Ctx<'s> {
         let traced = body(self, &values);
         let frame = self.frames.pop().expect("internal error: the frame that was pushed");
         let (results, extra) = traced?;
+        self.forget_calls();
         Ok((self.close(frame, results), extra))
     }
 

@@ -1,6 +1,6 @@
 //! Runs lowered statements: optimize, compile to native code (or evaluate), report faults and warnings in the user's words.
 
-mod cost;
+pub mod cost;
 
 use crate::codegen;
 use crate::diagnostic::Diagnostic;

@@ -7,6 +7,7 @@ mod prox;
 pub mod pictures;
 pub(crate) mod show;
 pub mod train;
+mod truncation;
 
 use crate::builtins::{self, Builtin};
 use crate::diagnostic::Diagnostic;
@@ -149,6 +150,9 @@ impl<'a> Script<'a> {
             }
             ItemKind::Print(exprs) => {
                 let values = exprs.iter().map(|e| self.eval(e)).collect::<Res<Vec<Value>>>()?;
+                if self.session.watch.is_some() {
+                    return Ok(());
+                }
                 self.out.values(&values);
                 match &values[..] {
                     [value] if let Some(table) = show::table(value) => self.out.line(table.trim_end()),
@@ -307,7 +311,8 @@ impl<'a> Script<'a> {
 
     fn assert(&mut self, e: &ast::Expr) -> Res<()> {
         let value = self.eval(e)?;
-        if truth_of_all(&value, e.span)? {
+        // Without its trainings a script need not hold what it claims.
+        if self.session.watch.is_some() || truth_of_all(&value, e.span)? {
             return Ok(());
         }
         let mut diagnostic = Diagnostic::error("E0509", e.span, "this assertion does not hold");
@@ -373,10 +378,38 @@ impl<'a> Script<'a> {
             }
             _ => {}
         }
+        if self.session.watch.is_some() {
+            return self.eval_watched(e);
+        }
         let start = Instant::now();
         let lowered = lower_expr(&mut self.session, &self.scope, e)?;
         self.runner.timings.lower += start.elapsed();
         self.runner.value(lowered, e.span)
+    }
+
+    /// The same, with a look at the truncated solvers that it calls.
+    fn eval_watched(&mut self, e: &ast::Expr) -> Res<Value> {
+        let scope = self.scope.clone();
+        let lowered = lower_with(&mut self.session, &[], e.span, |ctx, _| {
+            let value = ctx.expr(&scope, e)?;
+            Ok(ctx.carry(value))
+        })?;
+        let value = self.runner.value(lowered, e.span)?;
+        let Some(watch) = &mut self.session.watch else { return Ok(value) };
+        let value = watch.release(value, &[]);
+        for call in std::mem::take(&mut watch.calls) {
+            let found = match truncation::look(self, &call) {
+                Err(d) if d.code.0 == "E0506" => return Err(d),
+                // What cannot be measured is no mistake of the script.
+                Err(d) => Some(truncation::unknown(&call, &d.message)),
+                Ok(found) => found,
+            };
+            if let Some(watch) = &mut self.session.watch {
+                watch.looked_at.insert(call.span);
+                found.into_iter().for_each(|finding| watch.found(call.span, finding));
+            }
+        }
+        Ok(value)
     }
 
     /// A script that ended needs its checkpoints no longer.

@@ -5,6 +5,8 @@
 //! planner guarantees the layouts; element kinds are checked here by match, never assumed. No panic may leave an
 //! `extern "C"` function: the kernels index only by layouts and checked indices, and an abort is what a bug gets.
 
+mod epilogue;
+
 use crate::fault::FaultKind;
 use crate::fft;
 use crate::kernels::index::Access;
@@ -19,6 +21,8 @@ use crate::math;
 use crate::pool;
 use crate::random;
 use crate::tensor::DType;
+use epilogue::Following;
+pub use epilogue::Then;
 use std::sync::Arc;
 
 /// What one run of a compiled function works on. Compiled code reads the pointers by their offsets.
@@ -130,6 +134,9 @@ pub struct Call {
     pub kernel: Kernel,
     pub operands: Vec<Layout>,
     pub eqn: u32,
+    /// A nest to be called for parts of the last operand as they are ready. After the operands the code then passes its
+    /// function (`Nest`) and its table, with room for two more words.
+    pub then: Option<Then>,
 }
 
 /// Runs a kernel. Gives 0, or 1 after it has left a fault in the frame.
@@ -138,8 +145,20 @@ pub struct Call {
 /// See the module.
 pub unsafe extern "C" fn call(frame: *mut Frame, call: *const Call, operands: *const *mut u8) -> u32 {
     let call = unsafe { &*call };
-    let operands = unsafe { std::slice::from_raw_parts(operands, call.operands.len()) };
-    match unsafe { run(&call.kernel, &call.operands, operands) } {
+    let count = call.operands.len();
+    let at = unsafe { std::slice::from_raw_parts(operands, count) };
+    let done = unsafe {
+        match &call.then {
+            None => run(&call.kernel, &call.operands, at),
+            Some(then) => {
+                let nest = std::mem::transmute::<*mut u8, Nest>(*operands.add(count));
+                let table = *operands.add(count + 1) as *mut u64;
+                epilogue::run_followed(call, at, &Following { frame, nest, table, then });
+                Ok(())
+            }
+        }
+    };
+    match done {
         Ok(()) => 0,
         Err(fault) => {
             let frame = unsafe { &mut *frame };

@@ -134,8 +134,8 @@ struct Late {
     settings: Settings,
 }
 
-/// The number of words of a command line, its first the program, up to the file of `dp run FILE`; all of them if it is
-/// another command.
+/// The number of words of a command line, its first the program, up to the file of `dp run FILE` or `dp check --data FILE`; all of
+/// them if it is another command.
 pub fn after_file(words: &[OsString]) -> usize {
     let command = Late::command();
     let takes_value = |word: &str| {
@@ -144,13 +144,21 @@ pub fn after_file(words: &[OsString]) -> usize {
             .find(|arg| word.strip_prefix("--").is_some_and(|name| arg.get_long() == Some(name)));
         arg.is_some_and(|arg| arg.get_action().takes_values())
     };
-    let mut is_run = false;
+    let (mut is_run, mut is_check) = (false, false);
     let mut i = 1;
     while i < words.len() {
         match words[i].to_str() {
-            Some(word) if word.starts_with('-') => i += if takes_value(word) { 2 } else { 1 },
-            Some("run") if !is_run => {
+            Some("--data") if is_check => {
                 is_run = true;
+                i += 1;
+            }
+            Some(word) if word.starts_with('-') => i += if takes_value(word) { 2 } else { 1 },
+            Some("run") if !is_run && !is_check => {
+                is_run = true;
+                i += 1;
+            }
+            Some("check") if !is_run && !is_check => {
+                is_check = true;
                 i += 1;
             }
             _ if is_run => return i + 1,
@@ -301,6 +309,9 @@ mod tests {
         assert_eq!(rest("dp --seed 3 run --time --dump graph a.dp --x -- --seed 1"), "--x -- --seed 1");
         assert_eq!(rest("dp run --help"), "");
         assert_eq!(rest("dp check run a.dp"), "");
+        assert_eq!(rest("dp check --data a.dp --epochs 5"), "--epochs 5");
+        assert_eq!(rest("dp check --data check --x"), "--x");
+        assert_eq!(rest("dp check a.dp --data"), "");
         assert_eq!(rest("dp run run b"), "b");
         assert_eq!(rest("dp"), "");
     }

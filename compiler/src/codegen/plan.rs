@@ -2,11 +2,13 @@
 
 mod body;
 mod control;
+mod epilogue;
 mod history;
 mod kernels;
 mod moves;
 mod nest;
 mod pack;
+pub mod pieces;
 pub mod reduction;
 
 use super::CodegenError;
@@ -211,6 +213,8 @@ pub enum Step {
     Call {
         call: usize,
         operands: Vec<Operand>,
+        /// A nest that the kernel calls for parts of its result as they are ready.
+        then: Option<Box<Nest>>,
     },
     Guard {
         pred: Scalar,
@@ -308,6 +312,7 @@ pub fn plan(graph: &Graph) -> Result<Plan, CodegenError> {
             planner.plan.consts.push(tensor);
         }
     }
+    planner.plan.epilogues(&mut steps);
     planner.plan.steps = steps;
     Ok(planner.plan)
 }
@@ -438,6 +443,7 @@ impl Planner {
                     self.touch_operand(&total.to);
                 }
             }
+            // A nest that a call takes over has been a step of its own.
             Step::Call { operands, .. } => {
                 operands.iter().for_each(|operand| self.touch_operand(operand));
             }

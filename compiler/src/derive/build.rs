@@ -359,6 +359,9 @@ impl Terms {
         if let ("sum", 0, Some(summed)) = (name, axis, self.conv_summed(id)) {
             return summed;
         }
+        if let ("sum", Some(summed)) = (name, self.rows_summed(id, axis)) {
+            return summed;
+        }
         let shape = self.shape(id).clone().map(|mut dims| {
             if axis < dims.len() {
                 dims.remove(axis);
@@ -366,6 +369,19 @@ impl Terms {
             dims
         });
         self.intern(Op::Along(name.into(), axis), &[id], shape)
+    }
+
+    /// The sum of the magnitudes along all axes but the first, the second one last: `norm1(each u)`.
+    fn rows_summed(&mut self, id: Id, axis: usize) -> Option<Id> {
+        let (mut inner, mut rank) = (id, 2);
+        while let Op::Along(name, along) = self.op(inner)
+            && &**name == "sum"
+            && *along == rank
+        {
+            (inner, rank) = (self.args(inner)[0], rank + 1);
+        }
+        let inside = self.call_of(inner, "abs").filter(|_| axis == 1 && self.rank(inner) == Some(rank))?;
+        Some(self.rows("norm1", inside[0]))
     }
 
     pub fn rows(&mut self, name: &str, id: Id) -> Id {

@@ -10,7 +10,7 @@ use super::read::{Names, Reader};
 use super::term::{Id, Op, Terms};
 use super::{tree, write};
 use crate::source::Span;
-use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Symbol};
+use crate::syntax::ast::{Arg, ArgValue, BinaryOp, Custom, Expr, ExprKind, Name, Symbol};
 
 /// One function whose operator is known, with its weight, of `factor * block + shift`.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Piece {
     pub weight: Id,
     pub factor: Id,
     pub shift: Option<Id>,
+    /// It is the sum of the function of each row: the operator acts on each, with a weight of its own if the weight is a vector.
+    pub rows: bool,
     pub span: Span,
     pub constraint: bool,
 }
@@ -46,8 +48,13 @@ const INTERVALS: [&str; 3] = ["nonneg", "box", "ball_inf"];
 pub fn piece(terms: &mut Terms, catalogue: &Catalogue, part: &Part, block: usize) -> Result<Piece, Refusal> {
     let refuse = |reason: String| Refusal { span: part.span, reason };
     let var = terms.block(block);
+    let mut weight = part.weight;
     let (atom, extra) = match &part.kind {
         Kind::Atom(name) => (name.clone(), part.extra.clone()),
+        Kind::Rows(name) => {
+            weight = terms.mul(part.extra.iter().copied().chain([weight]).collect());
+            (name.clone(), Vec::new())
+        }
         Kind::Square => (Symbol::from("sumsq"), Vec::new()),
         Kind::Form | Kind::Linear | Kind::Separable(_) | Kind::General | Kind::Constant => {
             return Err(refuse("it is not a function with a proximal operator".to_string()));
@@ -70,22 +77,29 @@ pub fn piece(terms: &mut Terms, catalogue: &Catalogue, part: &Part, block: usize
         return Ok(Piece {
             atom,
             extra,
-            weight: part.weight,
+            weight,
             factor,
             shift,
+            rows: matches!(part.kind, Kind::Rows(_)),
             span: part.span,
             constraint: part.constraint,
         });
     }
-    // |w * y|_1 with an array w: a threshold for each element.
-    if &*atom == "norm1" && shift.is_none() && *terms.op(map) == Op::Mul {
-        let factors: Vec<Id> = terms.args(map).iter().copied().filter(|arg| *arg != var).collect();
-        if factors.len() + 1 == terms.args(map).len() {
+    // |w * y|_1 with an array w: a threshold for each element; (w * y')' has one for each row.
+    if part.kind == Kind::Atom("norm1".into()) && shift.is_none() {
+        let turned = terms.transpose(var);
+        let (product, of, rows) = match terms.op(map) {
+            Op::Transpose => (terms.args(map)[0], turned, true),
+            _ => (map, var, false),
+        };
+        let factors: Vec<Id> = terms.args(product).iter().copied().filter(|arg| *arg != of).collect();
+        let one_each = !rows || factors.iter().all(|factor| terms.rank(*factor).is_some_and(|rank| rank <= 1));
+        if *terms.op(product) == Op::Mul && factors.len() + 1 == terms.args(product).len() && one_each {
             let own = terms.mul(factors);
             let size = terms.call("abs", vec![own]);
             let weight = terms.mul(vec![part.weight, size]);
             let factor = terms.int(1);
-            return Ok(Piece { atom, extra, weight, factor, shift, span: part.span, constraint: false });
+            return Ok(Piece { atom, extra, weight, factor, shift, rows, span: part.span, constraint: false });
         }
     }
     Err(refuse(format!(
@@ -112,6 +126,7 @@ pub fn proximal(terms: &mut Terms, mut pieces: Vec<Piece>) -> Result<Proximal, R
         let same = |known: &&mut Piece| {
             known.atom == piece.atom
                 && known.extra == piece.extra
+                && known.rows == piece.rows
                 && known.factor == piece.factor
                 && known.shift == piece.shift
         };
@@ -210,8 +225,9 @@ fn composes(terms: &Terms, first: &Piece, second: &Piece) -> bool {
     match (&*first.atom, &*second.atom) {
         (first, second) if BY_ELEMENTS.contains(&first) && INTERVALS.contains(&second) => true,
         ("norm1", "norm2" | "norm" | "group_norm") => true,
-        // Friedman, Hastie, Hoefling and Tibshirani, Ann. Appl. Stat. 2007.
-        ("tv1", "norm1") => true,
+        // Friedman, Hastie, Hoefling and Tibshirani, Ann. Appl. Stat. 2007; for one weight, since neighbours that are equal must
+        // stay so.
+        ("tv1", "norm1") => terms.is_scalar(second.weight),
         // A cone, then a function of the norm, or a choice of the largest elements.
         ("nonneg", "norm2" | "norm" | "ball2" | "at_most" | "count") => true,
         ("norm1", "ball2") => true,
@@ -234,11 +250,12 @@ impl Applier<'_> {
     pub fn apply(&mut self, proximal: &Proximal, v: Expr, t: &Expr) -> Result<Expr, Refusal> {
         if let [shrink, cone] = proximal.pieces.as_slice()
             && &*shrink.atom == "norm1"
+            && !shrink.rows
             && &*cone.atom == "nonneg"
         {
             // The l1 norm of what is not negative is its sum: relu(v - t).
             let t = self.step(shrink, t);
-            return self.rule("nonneg", vec![], tree::sub(v, t), &tree::int(1), cone.span);
+            return self.rule(cone, vec![], tree::sub(v, t), &tree::int(1));
         }
         let mut value = v;
         for piece in &proximal.pieces {
@@ -290,7 +307,7 @@ impl Applier<'_> {
             inner = tree::chain(inner, vec![(BinaryOp::Add, shift.clone())]);
         }
         let step = if piece.constraint { tree::int(1) } else { self.step(&piece, t) };
-        let mut value = self.rule(&piece.atom, extra, inner, &step, piece.span)?;
+        let mut value = self.rule(&piece, extra, inner, &step)?;
         if let Some(shift) = shift {
             value = tree::sub(value, shift);
         }
@@ -303,7 +320,8 @@ impl Applier<'_> {
 
     /// The operator of a function: its rule with the arguments in their places if that is one expression that uses the
     /// point once, else `prox(f)(v, ..., t)`.
-    fn rule(&mut self, atom: &str, extra: Vec<Expr>, v: Expr, t: &Expr, span: Span) -> Result<Expr, Refusal> {
+    fn rule(&mut self, piece: &Piece, extra: Vec<Expr>, v: Expr, t: &Expr) -> Result<Expr, Refusal> {
+        let (atom, span) = (&*piece.atom, piece.span);
         let Some(declared) = rule_of(self.catalogue, atom) else {
             return Err(Refusal { span, reason: format!("`{atom}` has no proximal operator") });
         };
@@ -320,7 +338,14 @@ impl Applier<'_> {
                 let redefined = !self.catalogue.has_own_rule(declared) && self.catalogue.redefines(name);
                 clash |= !own && ((self.hidden)(name) || redefined);
             });
-            let simple = !matches!(rule.body.kind, ExprKind::Block(_) | ExprKind::Loop(_) | ExprKind::If { .. });
+            if piece.rows
+                && !clash
+                && let Some(mapped) = on_rows(&rule, v.clone(), t, self.terms.is_scalar(piece.weight))
+            {
+                return Ok(mapped);
+            }
+            let simple =
+                !piece.rows && !matches!(rule.body.kind, ExprKind::Block(_) | ExprKind::Loop(_) | ExprKind::If { .. });
             // A function of std that the problem hides is reached through `prox(f)`, which has the names of its own place.
             if simple && !clash && (uses <= 1 || tree::is_atomic(&v)) {
                 let mut values: Vec<(Symbol, Expr)> = vec![(rule.args[0].text.clone(), v)];
@@ -333,9 +358,40 @@ impl Applier<'_> {
             let reason = format!("the problem has another meaning for `{declared}`, whose operator is needed");
             return Err(Refusal { span, reason });
         }
+        let operator = tree::call("prox", vec![tree::name(declared)]);
+        if piece.rows {
+            let args =
+                vec![each(v), if self.terms.is_scalar(piece.weight) { tree::arg(t.clone()) } else { each(t.clone()) }];
+            return Ok(tree::expr(ExprKind::Call { func: Box::new(operator), args }));
+        }
         let mut args = vec![v];
         args.extend(extra);
         args.push(t.clone());
-        Ok(tree::apply(tree::call("prox", vec![tree::name(declared)]), args))
+        Ok(tree::apply(operator, args))
+    }
+}
+
+/// `each e`
+fn each(e: Expr) -> Arg {
+    Arg { name: None, value: ArgValue::Each(1, e), span: Span::NONE }
+}
+
+/// The operator of each row by a rule that is a call with the point and the step as they are: `soft(v, t)` is
+/// `soft(each v, each t)`, or `soft(each v, t)` with one step for all rows.
+fn on_rows(rule: &Custom, v: Expr, t: &Expr, one_step: bool) -> Option<Expr> {
+    let ExprKind::Call { func, args } = &rule.body.kind else { return None };
+    let is = |arg: &Arg, name: &Name| {
+        arg.name.is_none()
+            && matches!(&arg.value, ArgValue::Expr(Expr { kind: ExprKind::Name(own), .. }) if *own == name.text)
+    };
+    match args.as_slice() {
+        [point, step] if is(point, &rule.args[0]) && is(step, &rule.after[0]) => {
+            let step = if one_step { tree::arg(t.clone()) } else { each(t.clone()) };
+            Some(tree::expr(ExprKind::Call { func: func.clone(), args: vec![each(v), step] }))
+        }
+        [point] if is(point, &rule.args[0]) => {
+            Some(tree::expr(ExprKind::Call { func: func.clone(), args: vec![each(v)] }))
+        }
+        _ => None,
     }
 }

@@ -119,7 +119,7 @@ pub fn is_convex(analysis: &Analysis) -> bool {
             Kind::Square => ability.quadratic,
             Kind::Linear | Kind::Constant => true,
             Kind::Separable(name) => super::smooth::separable(name).is_some_and(|row| row.convex),
-            Kind::Atom(name) => !matches!(&**name, "count" | "at_most" | "lp"),
+            Kind::Atom(name) | Kind::Rows(name) => !matches!(&**name, "count" | "at_most" | "lp"),
             // Convex only if the matrix is positive semidefinite, which its form does not say.
             Kind::Form | Kind::General => false,
         };

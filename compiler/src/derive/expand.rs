@@ -5,11 +5,12 @@
 
 use super::{Catalogue, Derivation, Request, derive, inside, learning};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::source::{SourceMap, Span};
-use crate::syntax::ast::{Expr, ExprKind, Item, ItemKind, Module, Symbol, Trivia};
+use crate::source::{FileId, SourceMap, Span};
+use crate::syntax::ast::{Expr, ExprKind, Item, ItemKind, Module, Problem, Solver, Symbol, Trivia};
 use crate::syntax::{self, pretty};
 use crate::types;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// Whether a module has a `derive` in it.
 pub fn needed(module: &Module) -> bool {
@@ -25,21 +26,45 @@ fn derives(item: &Item) -> bool {
     found || inside::nested(&item.kind).any(derives)
 }
 
-/// The steps of derived solvers, with their values, by the solver's name.
-pub type Steps = HashMap<Symbol, Vec<(Symbol, String)>>;
+/// What is kept of derivations, for questions that come later.
+#[derive(Clone, Default)]
+pub struct Derived {
+    /// The steps of derived solvers, with their values, by the solver's name.
+    pub steps: HashMap<Symbol, Vec<(Symbol, String)>>,
+    /// Where derived solvers come from, by the text that they were parsed from; only if `sources_wanted`.
+    pub solvers: HashMap<FileId, Source>,
+    pub sources_wanted: bool,
+}
 
-/// Replaces each `derive` by a solver. `env` holds the types of the modules before; the steps of the solvers are added to
-/// `steps`. What could not be derived stays, with its message.
+/// Where a derived solver comes from.
+#[derive(Clone)]
+pub struct Source {
+    pub problem: Rc<Problem>,
+    /// Every term is convex, as far as its form says.
+    pub convex: bool,
+    /// The same problem by the accelerated form of the method, if it has one: the method's name, the solver.
+    pub accelerated: Option<(Symbol, Rc<Solver>)>,
+}
+
+/// Methods, and those that take as much work a pass and fewer passes on convex problems.
+const ACCELERATED: [(&str, &str); 3] = [
+    ("gradient_descent", "accelerated_gradient"),
+    ("proximal_gradient", "accelerated_proximal_gradient"),
+    ("backtracking_proximal_gradient", "backtracking_accelerated_proximal_gradient"),
+];
+
+/// Replaces each `derive` by a solver. `env` holds the types of the modules before; what is to be known of the solvers is added
+/// to `derived`. What could not be derived stays, with its message.
 pub fn expand(
     sources: &mut SourceMap,
     env: &types::Env,
     catalogue: &Catalogue,
     module: &mut Module,
-    steps: &mut Steps,
+    derived: &mut Derived,
 ) -> Vec<Diagnostic> {
     let (catalogue, mistakes) = with_module(env, catalogue, module);
     let mistakes = mistakes.iter().filter(|d| d.severity == Severity::Error).map(Diagnostic::span).collect();
-    let mut expander = Expander { sources, mistakes, diagnostics: Vec::new(), taken: HashSet::new(), steps };
+    let mut expander = Expander { sources, mistakes, diagnostics: Vec::new(), taken: HashSet::new(), derived };
     for item in &module.items {
         if let ItemKind::Solver(solver) = &item.kind {
             expander.taken.insert(solver.name.text.clone());
@@ -65,7 +90,7 @@ struct Expander<'a> {
     mistakes: Vec<Span>,
     diagnostics: Vec<Diagnostic>,
     taken: HashSet<Symbol>,
-    steps: &'a mut Steps,
+    derived: &'a mut Derived,
 }
 
 impl Expander<'_> {
@@ -163,15 +188,44 @@ impl Expander<'_> {
         let request = Request { problem: &problem.clone(), method, layer, name: name.clone(), span: e.span };
         match derive(catalogue, &request) {
             Ok(derivation) => {
-                self.steps.insert(name.clone(), learning::steps_of(&derivation));
+                self.derived.steps.insert(name.clone(), learning::steps_of(&derivation));
+                let accelerated =
+                    if self.derived.sources_wanted { self.accelerated(catalogue, &request, &derivation) } else { None };
+                let convex = derivation.is_convex();
                 let Derivation { solver, warnings, .. } = derivation;
                 self.diagnostics.extend(warnings);
-                Some(self.printed(&solver, e.span))
+                let kind = self.printed(&solver, e.span);
+                if let ItemKind::Solver(solver) = &kind
+                    && self.derived.sources_wanted
+                {
+                    let source = Source { problem: problem.clone(), convex, accelerated };
+                    self.derived.solvers.insert(solver.name.span.file, source);
+                }
+                Some(kind)
             }
             Err(diagnostic) => {
                 self.diagnostics.push(*diagnostic);
                 None
             }
+        }
+    }
+
+    /// The solver of a convex problem by the accelerated form of the method that was taken.
+    fn accelerated(
+        &mut self,
+        catalogue: &Catalogue,
+        request: &Request,
+        plain: &Derivation,
+    ) -> Option<(Symbol, Rc<Solver>)> {
+        let taken = &plain.choice.method.name.text;
+        let (_, method) = ACCELERATED.iter().find(|(method, _)| **method == **taken).filter(|_| plain.is_convex())?;
+        let method: Symbol = (*method).into();
+        let name = format!("{}_by_{method}", request.problem.name.text).into();
+        let request = Request { method: Some((method.clone(), request.span)), layer: false, name, ..*request };
+        let derivation = derive(catalogue, &request).ok()?;
+        match self.printed(&derivation.solver, request.span) {
+            ItemKind::Solver(solver) => Some((method, solver)),
+            _ => None,
         }
     }
 
@@ -199,7 +253,7 @@ fn last(problem: &crate::syntax::ast::Problem) -> u32 {
 }
 
 /// Warns where all layers of a network learn one step of a derived solver: then nothing keeps it where the method is known to work.
-pub fn learned_steps(steps: &Steps, items: &[Item]) -> Vec<Diagnostic> {
+pub fn learned_steps(derived: &Derived, items: &[Item]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for item in items {
         inside::change(&mut item.kind.clone(), &mut |e| {
@@ -207,7 +261,7 @@ pub fn learned_steps(steps: &Steps, items: &[Item]) -> Vec<Diagnostic> {
                 if let ExprKind::Unroll { call, learn: Some(learn), .. } = &part.kind
                     && let ExprKind::Call { func, .. } = &call.kind
                     && let ExprKind::Name(solver) = &func.kind
-                    && let Some(own) = steps.get(solver)
+                    && let Some(own) = derived.steps.get(solver)
                 {
                     // With a step of its own each layer is a step by itself; no passes repeat it.
                     for lifted in learn.lifted.iter().filter(|lifted| !lifted.each) {
@@ -221,7 +275,7 @@ pub fn learned_steps(steps: &Steps, items: &[Item]) -> Vec<Diagnostic> {
             None
         });
         let nested: Vec<Item> = inside::nested(&item.kind).cloned().collect();
-        found.extend(learned_steps(steps, &nested));
+        found.extend(learned_steps(derived, &nested));
     }
     found
 }

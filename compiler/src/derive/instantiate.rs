@@ -1,9 +1,11 @@
 //! A method made a solver: its roles replaced by source, its variable by the blocks.
 //!
 //! A method is written over one variable; with several blocks each line that holds the variable stands once for each
-//! block, all of them seeing the values from before (`previous`), and norms and sums go over all blocks together. Names of
+//! block, all of them seeing the values from before (`previous`), and norms and sums go over all blocks together. So it is with
+//! several linear maps and what is in their range (`lanes`). Names of
 //! the method that the problem has too get the block's name as suffix.
 
+mod lanes;
 mod locals;
 mod maps;
 mod roles;
@@ -18,8 +20,8 @@ use super::{tree, write};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{
-    ArgValue, Binder, Expr, ExprKind, Init, Let, LetKind, Method, Path, Problem, Solver, SolverBody, Stmt, StmtKind,
-    Symbol, Trivia, Until,
+    ArgValue, BinaryOp, Binder, Expr, ExprKind, Init, Let, LetKind, Method, Path, Problem, Solver, SolverBody, Stmt,
+    StmtKind, Symbol, Trivia, Until,
 };
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -51,6 +53,9 @@ pub struct Instance<'a, 'b> {
     /// Names of the method, and their names in the solver, for each block if they are as wide as the variable.
     names: HashMap<Symbol, Vec<Symbol>>,
     wide: HashSet<Symbol>,
+    /// The terms behind each linear map, and the names that stand once for each map, if there are several.
+    lanes: Vec<Vec<usize>>,
+    in_lanes: HashSet<Symbol>,
     /// Names that are taken.
     taken: HashSet<Symbol>,
     lets: Vec<Let>,
@@ -127,6 +132,8 @@ pub fn instantiate(site: &mut Site, name: &str) -> Res<Made> {
         method,
         names: HashMap::new(),
         wide: HashSet::new(),
+        lanes: Vec::new(),
+        in_lanes: HashSet::new(),
         taken,
         lets: site.kept.clone(),
         values: HashMap::new(),
@@ -140,6 +147,7 @@ pub fn instantiate(site: &mut Site, name: &str) -> Res<Made> {
     for binding in &instance.lets {
         crate::types::names_bound(binding, &mut |name| instance.origins.push((name.into(), Origin::Problem)));
     }
+    instance.lanes = instance.find_lanes();
     let solver = instance.solver(name)?;
     Ok(Made { solver, layers: instance.layers, origins: instance.origins })
 }
@@ -372,30 +380,39 @@ impl Instance<'_, '_> {
             return Ok(());
         }
         let mut own_names = Vec::new();
-        for block in 0..self.blocks() {
+        let stacked = self.is_stacked(&init.value);
+        for block in 0..self.width(stacked) {
             let value = if is_start(&init.value) {
                 self.site.starts[block].clone().unwrap_or_else(|| tree::int(0))
             } else {
                 self.expr(&init.value, Some(block))?
             };
             self.lets.append(&mut self.pending);
-            let own = if is_variable {
-                self.block_name(block)
-            } else {
-                let several = self.blocks() > 1;
-                self.fresh(text, several.then_some(block))
-            };
-            let mut ty = self.site.problem.over[block].ty.clone();
+            let own = if is_variable { self.block_name(block) } else { self.fresh_wide(text, stacked, block) };
             // The value of a map has a shape of its own, which comes from its start.
-            if self.through_map(&init.value) {
-                ty = None;
-            }
+            let mapped = self.through_map(&init.value);
+            let ty = if mapped { None } else { self.site.problem.over[block].ty.clone() };
             states.push(Init { binder: Binder { name: tree::named(&own), ty }, value });
             own_names.push(own);
         }
-        self.names.insert(text.clone(), own_names);
-        self.wide.insert(text.clone());
+        self.keep_wide(text, own_names, stacked);
         Ok(())
+    }
+
+    /// The name in the solver of what stands once for each block, or for each map.
+    fn fresh_wide(&mut self, text: &str, stacked: bool, at: usize) -> Symbol {
+        match stacked {
+            true => self.fresh(&format!("{text}{}", at + 1), None),
+            false => self.fresh(text, (self.blocks() > 1).then_some(at)),
+        }
+    }
+
+    fn keep_wide(&mut self, text: &Symbol, own: Vec<Symbol>, stacked: bool) {
+        self.names.insert(text.clone(), own);
+        self.wide.insert(text.clone());
+        if stacked {
+            self.in_lanes.insert(text.clone());
+        }
     }
 
     /// A map of the method is applied in it.
@@ -422,27 +439,27 @@ impl Instance<'_, '_> {
                         continue;
                     }
                     let mut own_names = Vec::new();
-                    for block in 0..self.blocks() {
+                    let stacked = self.is_stacked(&init.value);
+                    for block in 0..self.width(stacked) {
                         let value = tree::signed(&self.expr(&init.value, Some(block))?);
-                        let several = self.blocks() > 1;
-                        let own = self.fresh(text, several.then_some(block));
+                        let own = self.fresh_wide(text, stacked, block);
                         self.flush(step);
                         step.push(tree::stmt(StmtKind::Let(tree::let_(&own, value))));
                         own_names.push(own);
                     }
-                    self.names.insert(text.clone(), own_names);
-                    self.wide.insert(text.clone());
+                    self.keep_wide(text, own_names, stacked);
                 }
             }
             StmtKind::Assign { place, value } => {
                 let root = &place.root.text;
                 let wide = self.wide.contains(root);
-                let count = if wide { self.blocks() } else { 1 };
+                let stacked = self.in_lanes.contains(root);
+                let count = if wide { self.width(stacked) } else { 1 };
                 let before = assigned.clone();
                 let mut lines = Vec::new();
                 for block in 0..count {
                     let mut new = tree::signed(&self.expr(value, wide.then_some(block))?);
-                    if self.site.layer && wide && !has_operator(value) {
+                    if self.site.layer && wide && !stacked && !has_operator(value) {
                         new = self.layered(new, block)?;
                     }
                     // Blocks assigned earlier in this line are meant as they were before it.
@@ -613,15 +630,15 @@ impl Instance<'_, '_> {
             }
             (ExprKind::Name(function), [at]) if self.site.assigned.map(function).is_some() => {
                 let at = self.at_blocks(at)?;
-                Ok(Some(self.mapped(function, &at)?))
+                Ok(Some(self.mapped(function, &at, block.unwrap_or(0))?))
             }
-            // Norms and sums go over all blocks.
+            // Norms and sums go over all blocks, or the values of all maps.
             (ExprKind::Name(function), [of])
-                if self.blocks() > 1
-                    && matches!(&**function, "norm" | "sumsq" | "norm1" | "max" | "min" | "sum")
-                    && self.is_wide(of) =>
+                if matches!(&**function, "norm" | "sumsq" | "norm1" | "max" | "min" | "sum")
+                    && self.is_wide(of)
+                    && self.width(self.is_stacked(of)) > 1 =>
             {
-                let parts = self.at_blocks(of)?;
+                let parts = self.at_all(of)?;
                 let all = tree::call("flat", vec![tree::expr(ExprKind::Tuple(parts))]);
                 Ok(Some(tree::call(function, vec![all])))
             }
@@ -633,9 +650,17 @@ impl Instance<'_, '_> {
                         let at = self.at_blocks(at)?;
                         Ok(Some(self.gradient(of, &at, block.unwrap_or(0))?))
                     }
+                    ("adjoint", [u]) if self.map(of).is_some() && self.stacked() => {
+                        let mut parts = Vec::new();
+                        for (lane, u) in self.at_all(u)?.into_iter().enumerate() {
+                            parts.push((BinaryOp::Add, self.adjoint(of, u, block.unwrap_or(0), lane)?));
+                        }
+                        let first = parts.remove(0).1;
+                        Ok(Some(tree::chain(first, parts)))
+                    }
                     ("adjoint", [u]) if self.map(of).is_some() => {
                         let u = self.expr(u, block)?;
-                        Ok(Some(self.adjoint(of, u, block.unwrap_or(0))?))
+                        Ok(Some(self.adjoint(of, u, block.unwrap_or(0), 0)?))
                     }
                     ("prox", [at, t]) => {
                         let at = self.expr(at, block)?;

@@ -22,7 +22,7 @@ const SMOOTH_SQUARED: [&str; 6] = ["abs", "norm", "norm2", "relu", "soft", "max"
 /// What keeps a term from having a gradient everywhere, as it is called; `None` if nothing is known to.
 pub fn of_part(terms: &Terms, catalogue: &Catalogue, part: &Part) -> Option<String> {
     match &part.kind {
-        Kind::Atom(name) if !SMOOTH.contains(&&**name) => Some(format!("`{name}` has a kink")),
+        Kind::Atom(name) | Kind::Rows(name) if !SMOOTH.contains(&&**name) => Some(format!("`{name}` has a kink")),
         // The square of what is 0 at its kink.
         Kind::Square => match squared(terms, part.arg) {
             Some(inside) => of_term(terms, catalogue, inside),

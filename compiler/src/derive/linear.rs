@@ -35,6 +35,7 @@ impl Terms {
             Op::Along(name, _) => matches!(&**name, "sum" | "mean") && self.is_affine(args[0], var),
             Op::Rows(name) => &**name == "sum" && self.is_affine(args[0], var),
             Op::Call(name) if &**name == "concat" => args.iter().all(|arg| self.is_affine(*arg, var)),
+            Op::Call(name) if &**name == "outer" => matches!(with.as_slice(), [only] if self.is_affine(*only, var)),
             Op::Call(name) if LINEAR.contains(&&**name) => with.as_slice() == [args[0]] && self.is_affine(args[0], var),
             Op::Conv(_) => with.as_slice() == [args[0]] && self.is_affine(args[0], var),
             Op::Adjoint(_) => with.as_slice() == [args[1]] && self.is_affine(args[1], var),
@@ -53,13 +54,18 @@ impl Terms {
             return self.zeros(&shape);
         }
         let node = self.node(id).clone();
+        // Linear in each argument: the variable is in one of them.
+        let product = match &node.op {
+            Op::Mul | Op::MatMul | Op::Adjoint(_) => true,
+            Op::Call(name) => &**name == "outer",
+            _ => false,
+        };
+        if product {
+            let args = node.args.iter().map(|arg| if self.has(*arg, var) { self.linear_part(*arg, var) } else { *arg });
+            let args: Vec<Id> = args.collect();
+            return self.remake(&node.op, args, &node.shape);
+        }
         match &node.op {
-            Op::Mul | Op::MatMul | Op::Adjoint(_) => {
-                let args =
-                    node.args.iter().map(|arg| if self.has(*arg, var) { self.linear_part(*arg, var) } else { *arg });
-                let args: Vec<Id> = args.collect();
-                self.remake(&node.op, args, &node.shape)
-            }
             Op::Conv(_) => {
                 let first = self.linear_part(node.args[0], var);
                 let args = std::iter::once(first).chain(node.args[1..].iter().copied()).collect();
@@ -268,6 +274,24 @@ impl Terms {
                 let back = self.call("reverse", vec![u]);
                 self.adjoint_known(args[0], var, back)
             }
+            // Rows, then columns, which are the rows of the transpose.
+            Op::Index(indices) if indices.len() == 2 && self.rank(map) == Some(2) => {
+                let (base, dims) = (args[0], self.shape(args[0]).clone()?);
+                let all = |dim: &Dim| Some(Ix::Range(Poly::constant(0), dim.known()?.clone()));
+                let mut u = u;
+                let rows = [indices[0].clone(), all(&dims[1])?];
+                if !self.is_whole(base, indices, 1) {
+                    let chosen = self.index(base, rows.to_vec());
+                    let count = self.shape(chosen).as_ref().and_then(|dims| dims.first().cloned())?;
+                    let (turned, turned_u) = (self.transpose(chosen), self.transpose(u));
+                    let padded = self.padded(turned_u, turned, &[indices[1].clone(), all(&count)?])?;
+                    u = self.transpose(padded);
+                }
+                if !self.is_whole(base, indices, 0) {
+                    u = self.padded(u, base, &rows)?;
+                }
+                self.adjoint_known(base, var, u)
+            }
             Op::Index(indices) => {
                 let padded = self.padded(u, args[0], indices)?;
                 self.adjoint_known(args[0], var, padded)
@@ -308,13 +332,17 @@ impl Terms {
         self.intern(Op::Mul, &[u, ones], shape)
     }
 
+    /// All of an axis is taken.
+    fn is_whole(&self, base: Id, indices: &[Ix], axis: usize) -> bool {
+        let dim = self.shape(base).as_ref().and_then(|dims| dims.get(axis)).and_then(Dim::known);
+        matches!(&indices[axis], Ix::Range(start, end) if start.as_constant() == Some(0) && dim == Some(end))
+    }
+
     /// The adjoint of a slice of the first axis: zeros before and after.
     fn padded(&mut self, u: Id, base: Id, indices: &[Ix]) -> Option<Id> {
         let dims: Vec<Dim> = self.shape(base).clone()?;
         let Ix::Range(start, end) = indices.first()? else { return None };
-        let whole =
-            |ix: &Ix, dim: &Dim| matches!(ix, Ix::Range(a, b) if a.as_constant() == Some(0) && dim.known() == Some(b));
-        if !indices.iter().zip(&dims).skip(1).all(|(ix, dim)| whole(ix, dim)) {
+        if !(1..indices.len()).all(|axis| self.is_whole(base, indices, axis)) {
             return None;
         }
         let after = dims[0].known()?.sub(end).ok()?;
@@ -450,6 +478,18 @@ impl Terms {
                 }
                 factors.push(self.matrix_of(*inner, var)?);
                 Some(self.mul(factors))
+            }
+            // outer(a, b @ Y) = outer(a, b) @ Y
+            Op::Call(name) if &*name == "outer" && !self.has(args[0], var) => {
+                let Op::MatMul = self.op(args[1]) else { return None };
+                let product = self.args(args[1]);
+                if self.has(product[0], var) || self.rank(product[0]) != Some(1) || self.rank(product[1]) != Some(2) {
+                    return None;
+                }
+                let inner = self.matrix_of(product[1], var)?;
+                let turned = self.transpose(inner);
+                let row = self.matmul(turned, product[0]);
+                Some(self.outer(args[0], row))
             }
             Op::MatMul if self.has(args[1], var) && self.rank(args[0]) == Some(2) => {
                 let inner = self.matrix_of(args[1], var)?;

@@ -26,6 +26,9 @@ pub enum Kind {
     Separable(Symbol),
     /// A function with a proximal operator, by its name.
     Atom(Symbol),
+    /// The sum of such a function of each row, along the first axis of the argument; the first of the others, if there is one, is
+    /// a weight for each row.
+    Rows(Symbol),
     /// The argument itself: any other real.
     General,
     /// No block is in it.
@@ -114,7 +117,17 @@ impl Normalizer<'_> {
             Op::MatMul if args[0] == args[1] => self.push(Kind::Square, weight, args[0], Vec::new(), outer),
             Op::MatMul => match self.quadratic_form(args[0], args[1]) {
                 Some((v, q)) => self.push(Kind::Form, weight, v, vec![q], outer),
-                None => self.whole(id, weight, outer),
+                None => {
+                    let weighted =
+                        self.weighted_rows(args[0], args[1]).or_else(|| self.weighted_rows(args[1], args[0]));
+                    match weighted {
+                        Some((name, inside)) => {
+                            let weights = if self.terms.is_constant(args[0]) { args[0] } else { args[1] };
+                            self.push(Kind::Rows(name), weight, inside, vec![weights], outer);
+                        }
+                        None => self.whole(id, weight, outer),
+                    }
+                }
             },
             Op::Pow if self.terms.is_number(args[1], Rat::int(2)) => {
                 let base = args[0];
@@ -228,14 +241,29 @@ impl Normalizer<'_> {
                 None => self.sum_whole(inside, weight, outer),
             },
             Op::Rows(name) => match &*name {
-                "norm" => self.push(Kind::Atom("group_norm".into()), weight, args[0], Vec::new(), outer),
+                "norm" if self.terms.rank(args[0]) == Some(2) => {
+                    self.push(Kind::Atom("group_norm".into()), weight, args[0], Vec::new(), outer);
+                }
                 "norm1" => self.push(Kind::Atom("norm1".into()), weight, args[0], Vec::new(), outer),
                 "sumsq" => self.push(Kind::Square, weight, args[0], Vec::new(), outer),
                 "sum" => self.sum(args[0], weight, outer),
+                _ if self.has_operator(&name) => self.push(Kind::Rows(name), weight, args[0], Vec::new(), outer),
                 _ => self.sum_whole(inside, weight, outer),
             },
             _ => self.sum_whole(inside, weight, outer),
         }
+    }
+
+    /// The function and the argument of `f(each u)`, with a constant vector that weighs the rows.
+    fn weighted_rows(&self, weights: Id, rows: Id) -> Option<(Symbol, Id)> {
+        let Op::Rows(name) = self.terms.op(rows) else { return None };
+        let fits = self.terms.is_constant(weights) && self.terms.rank(weights) == Some(1);
+        (fits && self.has_operator(name)).then(|| (name.clone(), self.terms.args(rows)[0]))
+    }
+
+    /// A function of one array that stays one where it is summed over rows: its square has a form of its own.
+    fn has_operator(&self, name: &str) -> bool {
+        name != "sumsq" && self.catalogue.rule(name).is_some_and(|rule| rule.args.len() == 1)
     }
 
     fn sum_whole(&mut self, inside: Id, weight: Id, outer: Span) {
@@ -299,6 +327,10 @@ impl Normalizer<'_> {
                     let arg = self.terms.mul(factors);
                     return self.push(Kind::Atom("norm1".into()), weight, arg, Vec::new(), outer);
                 }
+                Op::Rows(name) if self.has_operator(&name) => {
+                    let weights = self.terms.mul(constant);
+                    return self.push(Kind::Rows(name), weight, own[0], vec![weights], outer);
+                }
                 _ => {}
             }
         }
@@ -325,7 +357,7 @@ impl Normalizer<'_> {
     fn pull(&mut self, part: &mut Part) {
         let even = match &part.kind {
             Kind::Square | Kind::Form => true,
-            Kind::Atom(name) => EVEN.contains(&&**name),
+            Kind::Atom(name) | Kind::Rows(name) => EVEN.contains(&&**name),
             Kind::Linear | Kind::Separable(_) | Kind::General | Kind::Constant => false,
         };
         if even {
@@ -345,9 +377,11 @@ impl Normalizer<'_> {
         };
         let weight = match &part.kind {
             Kind::Square | Kind::Form => factor.mul(factor),
-            Kind::Atom(name) if HOMOGENEOUS.contains(&&**name) && !factor.is_negative() => Some(factor),
+            Kind::Atom(name) | Kind::Rows(name) if HOMOGENEOUS.contains(&&**name) && !factor.is_negative() => {
+                Some(factor)
+            }
             Kind::Linear => Some(factor),
-            Kind::Atom(_) | Kind::Separable(_) | Kind::General | Kind::Constant => None,
+            Kind::Atom(_) | Kind::Rows(_) | Kind::Separable(_) | Kind::General | Kind::Constant => None,
         };
         if let Some(weight) = weight {
             part.arg = rest;

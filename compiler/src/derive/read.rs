@@ -299,28 +299,54 @@ impl<'a> Reader<'a> {
         let mut left = self.lanes(names, first)?;
         for (op, operand) in rest {
             let right = self.lanes(names, operand)?;
-            let (a, b, axes) = self.align(left, right)?;
-            let id = match op {
-                BinaryOp::Add => self.terms.add(vec![a, b]),
-                BinaryOp::Sub => self.terms.sub(a, b),
-                BinaryOp::Mul => self.terms.mul(vec![a, b]),
-                BinaryOp::Div => self.terms.div(a, b),
+            left = match op {
+                BinaryOp::Add => self.combine(left, right, &|terms, a, b| terms.add(vec![a, b]))?,
+                BinaryOp::Sub => self.combine(left, right, &Terms::sub)?,
+                BinaryOp::Mul => self.combine(left, right, &|terms, a, b| terms.mul(vec![a, b]))?,
+                BinaryOp::Div => self.combine(left, right, &Terms::div)?,
                 BinaryOp::IntDiv | BinaryOp::Mod | BinaryOp::And | BinaryOp::Or => return Err(Stuck),
             };
             // A part of a sum has a place of its own; the chain has that of all.
-            self.terms.place(id, operand.span);
-            left = Lanes { id, axes };
+            self.terms.place(left.id, operand.span);
         }
         Ok(left)
     }
 
-    /// Brings two terms to common axes, as the broadcasting rule pairs them.
-    fn align(&mut self, a: Lanes, b: Lanes) -> Result<(Id, Id, Vec<Axis>), Stuck> {
-        if a.axes == b.axes {
-            return Ok((a.id, b.id, a.axes));
+    /// An operation on elements of two terms.
+    fn combine(&mut self, a: Lanes, b: Lanes, op: &dyn Fn(&mut Terms, Id, Id) -> Id) -> Read {
+        let (in_a, in_b) = (self.inner_rank(&a), self.inner_rank(&b));
+        if !a.axes.is_empty() && a.axes == b.axes && in_a != in_b {
+            // A number for each row meets it in the transpose, where the index is the last axis.
+            let id = match (a.axes.len(), in_a, in_b) {
+                (1, Some(0), Some(1)) => {
+                    let turned = self.terms.transpose(b.id);
+                    op(self.terms, a.id, turned)
+                }
+                (1, Some(1), Some(0)) => {
+                    let turned = self.terms.transpose(a.id);
+                    op(self.terms, turned, b.id)
+                }
+                _ => return Err(Stuck),
+            };
+            return Ok(Lanes { id: self.terms.transpose(id), axes: a.axes });
         }
-        let inner = |terms: &Terms, lanes: &Lanes| terms.rank(lanes.id).map(|rank| rank - lanes.axes.len().min(rank));
-        let (Some(in_a), Some(in_b)) = (inner(self.terms, &a), inner(self.terms, &b)) else { return Err(Stuck) };
+        let (a, b, axes) = self.align(a, b)?;
+        Ok(Lanes { id: op(self.terms, a, b), axes })
+    }
+
+    /// The axes of a term besides those of indices.
+    fn inner_rank(&self, lanes: &Lanes) -> Option<usize> {
+        self.terms.rank(lanes.id).map(|rank| rank - lanes.axes.len().min(rank))
+    }
+
+    /// Brings two terms to common axes, as the broadcasting rule pairs them. Where the axes of indices are the same, there are
+    /// as many others.
+    fn align(&mut self, a: Lanes, b: Lanes) -> Result<(Id, Id, Vec<Axis>), Stuck> {
+        let (in_a, in_b) = (self.inner_rank(&a), self.inner_rank(&b));
+        if a.axes == b.axes {
+            return if a.axes.is_empty() || in_a == in_b { Ok((a.id, b.id, a.axes)) } else { Err(Stuck) };
+        }
+        let (Some(in_a), Some(in_b)) = (in_a, in_b) else { return Err(Stuck) };
         if a.axes.is_empty() && in_a <= in_b {
             return Ok((a.id, b.id, b.axes));
         }

@@ -258,6 +258,18 @@ pub fn describe(terms: &Terms, part: &Part, ability: &Ability) -> String {
             Err(_) if ability.of_map => format!("proximable after a linear map: `{name}` of `{argument}`"),
             Err(_) => format!("`{name}` of `{argument}`"),
         },
+        Kind::Rows(name) => match (&ability.proximal, part.extra.first()) {
+            (Ok(_), Some(rows)) => {
+                let (whole, rows) = (write::text(terms, part.weight), write::text(terms, *rows));
+                let weights = if whole == "1" { rows } else { format!("{whole} * {rows}") };
+                format!("proximable: the operator of `{name}` of each row, weights {weights}")
+            }
+            (Ok(_), None) => {
+                let weight = write::text(terms, part.weight);
+                format!("proximable: the operator of `{name}` of each row, weight {weight}")
+            }
+            (Err(_), _) => format!("`{name}` of each row of `{argument}`"),
+        },
         Kind::Square | Kind::General if ability.smooth => "smooth, by its gradient".to_string(),
         Kind::Square | Kind::General => "not smooth, and no operator is known".to_string(),
     }

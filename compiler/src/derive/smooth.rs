@@ -136,6 +136,13 @@ pub fn value(terms: &mut Terms, part: &Part) -> Id {
             let inner = terms.call(name, vec![part.arg]);
             terms.call("sum", vec![inner])
         }
+        Kind::Rows(name) => {
+            let rows = terms.rows(name, part.arg);
+            let mut factors = part.extra.clone();
+            factors.push(rows);
+            let product = terms.mul(factors);
+            terms.call("sum", vec![product])
+        }
         Kind::Atom(name) => {
             let mut args = vec![part.arg];
             args.extend(&part.extra);
@@ -181,7 +188,7 @@ fn curvature(terms: &mut Terms, part: &Part, to_entropy: bool) -> Option<Id> {
             terms.number(curvature)
         }
         Kind::Atom(name) if &**name == "huber" => terms.int(1),
-        Kind::Atom(_) | Kind::General => return None,
+        Kind::Atom(_) | Kind::Rows(_) | Kind::General => return None,
     };
     // |[K1 K2]|^2 <= |K1|^2 + |K2|^2 over the blocks.
     let mut squares = Vec::new();

@@ -230,8 +230,8 @@ fn data(problem: &Problem) -> String {
         let value = match (&ty.kind, dims.is_empty()) {
             (TypeKind::Array { kind: crate::syntax::ast::ScalarKind::Int, .. }, true) => "2".to_string(),
             (_, true) => "0.7".to_string(),
-            // Weights of squares are positive.
-            (_, false) if &**name == "w" => format!("0.5 + uniform({})", dims.join(", ")),
+            // Weights are positive.
+            (_, false) if matches!(&**name, "w" | "weights") => format!("0.5 + uniform({})", dims.join(", ")),
             (_, false) => format!("normal({})", dims.join(", ")),
         };
         text += &format!("let {name}: {} = {value}\n", shown(ty));

@@ -370,6 +370,15 @@ pub const ROWS: &[Row] = &[
             parameter or let of the function around it with the same name is not seen there: give it another name before.",
     },
     Row {
+        code: Code("E0358"),
+        title: "a truncation that stops short",
+        explanation: "A warning of `dp check --data FILE`: the passes of a truncated derived solver go less than 99 percent of the way \
+            from the objective's start to its least value, on the data that the script calls it with. It says how far they go, and how \
+            many passes go 90 and 99 percent. Up to four samples of a batch are looked at. The least value is looked for by running on \
+            until twice as many passes change nothing, and by the accelerated form of the method. Take more passes, an accelerated \
+            method, or train the passes as a network.",
+    },
+    Row {
         code: Code("E0360"),
         title: "nothing that can be drawn",
         explanation: "`dp graph` draws solvers, networks and functions, and forms of solvers such as `unroll s(_, D) for 10`. Of a \

@@ -1,11 +1,20 @@
 //! For each code a small program that gets the message, and one that does what was meant. `dp explain` shows both, with the
 //! message as it is made now; the tests run them.
 
+use crate::driver::Options;
+
 /// One page.
 pub struct Page {
     pub code: &'static str,
     pub wrong: &'static str,
     pub right: &'static str,
+}
+
+impl Page {
+    /// How the programs are run so that they show it: some messages are of another command than `dp run`.
+    pub fn options(&self) -> Options {
+        Options { look_at_data: self.code == "E0358", ..Options::default() }
+    }
 }
 
 /// The page of a code. What needs several files, a signal or a mistake of the compiler has none.
@@ -60,6 +69,7 @@ pages! {
     "E0355" "problem least(x: real[m], D: real[m, n]) {\n    minimize over y: real[n]\n        1/2 * sumsq(x - D @ y)\n}\nsolver s = derive least by gradient_descent\nnetwork net = unroll s(_, eye(2)) for 3 learn t" => "problem least(x: real[m], D: real[m, n]) {\n    minimize over y: real[n]\n        1/2 * sumsq(x - D @ y)\n}\nsolver s = derive least by gradient_descent\nnetwork net = unroll s(_, eye(2)) for 3 learn D"
     "E0356" "problem near(x: real[n]) {\n    minimize over y: real[n]\n        1/2 * sumsq(x - y)\n}\nmethod mine(f: smooth) over v {\n    let t = 2.5\n    state v = start\n    step v <- v - t * grad(f)(v)\n    until norm(v - previous v) <= tol within 100\n}\nsolver s = derive near by mine" => "problem near(x: real[n]) {\n    minimize over y: real[n]\n        1/2 * sumsq(x - y)\n}\nmethod mine(f: smooth) over v {\n    let t = 1 / lipschitz(f)\n    state v = start\n    step v <- v - t * grad(f)(v)\n    until norm(v - previous v) <= tol within 100\n}\nsolver s = derive near by mine"
     "E0357" "solver s(x: real) -> y {\n    state y: real = 0\n    step y <- (x + y) / 2\n}\nfn f(y: real) = (trace s(1) for 3 { gap: abs(y - y) }).gap\nprint f(2)" => "solver s(x: real) -> y {\n    state y: real = 0\n    step y <- (x + y) / 2\n}\nfn f(goal: real) = (trace s(1) for 3 { gap: abs(y - goal) }).gap\nprint f(2)"
+    "E0358" "problem sparse(x: real[m], D: real[m, n]) {\n    minimize over y: real[n]\n        1/2 * sumsq(x - D @ y) + 0.1 * norm1(y)\n}\nsolver ista = derive sparse by proximal_gradient\nlet D = cosine_dictionary(4, 6)\nlet x = normal(16)\nprint norm1(unroll ista(x, D) for 4)" => "problem sparse(x: real[m], D: real[m, n]) {\n    minimize over y: real[n]\n        1/2 * sumsq(x - D @ y) + 0.1 * norm1(y)\n}\nsolver ista = derive sparse by proximal_gradient\nlet D = cosine_dictionary(4, 6)\nlet x = normal(16)\nprint norm1(unroll ista(x, D) for 2000)"
     "E0402" "let A = zeros(2, 3)\nlet v = zeros(2)\nprint A + v" => "let A = zeros(2, 3)\nlet v = zeros(3)\nprint A + v"
     "E0403" "fn f(x: real) = zeros(x)" => "fn f(n: int) = zeros(n)\nprint f(2)"
     "E0404" "print zeros(0 - 1)" => "print zeros(1)"

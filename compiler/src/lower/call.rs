@@ -133,6 +133,7 @@ impl<'s> Ctx<'s> {
                 inner[i].each -= 1;
             }
             let value = ctx.call_value(callee, inner)?;
+            let value = ctx.carry(value);
             let mut out = Vec::new();
             let template = ctx.all_leaves(&value, &mut out)?;
             Ok((out, template))
@@ -150,7 +151,7 @@ impl<'s> Ctx<'s> {
         let mut inputs = body.captures.clone();
         inputs.extend(leaves.iter().map(|v| self.var(v)).collect::<Res<Vec<Var>>>()?);
         let outs = self.inline(&graph, &inputs);
-        Ok(fill(&template, &outs))
+        Ok(self.release(fill(&template, &outs), &[count]))
     }
 
     /// Maps a function of the compiler over the leading axes of arrays, taken together.
@@ -605,6 +606,7 @@ impl<'s> Ctx<'s> {
     pub(crate) fn call_form(&mut self, form: &SolverForm, args: Vec<Arg>) -> Res<Value> {
         let values: Vec<Value> = self.fill_blanks(&form.args, args)?.into_iter().map(|a| a.value).collect();
         self.lifted_or_once(&form.decl.params, &values, |ctx, values| {
+            ctx.note_call(form, &form.mode, false, values);
             ctx.run_solver(&form.decl, &form.scope, values.to_vec(), &form.mode, Some(&form.caller))
         })
     }

@@ -81,7 +81,10 @@ impl<'s> Ctx<'s> {
         let starts: Vec<i64> = bounds.iter().map(|b| b.0).collect();
         let counts: Vec<usize> = bounds.iter().map(|b| b.1).collect();
         self.check_size(&counts, DType::I64)?;
-        let (traced, template) = self.indexed_body(scope, gens, &starts, |ctx, inner| ctx.expr(inner, body))?;
+        let (traced, template) = self.indexed_body(scope, gens, &starts, |ctx, inner| {
+            let value = ctx.expr(inner, body)?;
+            Ok(ctx.carry(value))
+        })?;
         self.span = span;
         for &result in &traced.graph.results {
             let ty = traced.graph.ty(result);
@@ -90,7 +93,7 @@ impl<'s> Ctx<'s> {
             self.check_size(&shape, ty.dtype)?;
         }
         let leaves = self.map_indices(traced, &counts)?;
-        Ok(fill(&template, &leaves))
+        Ok(self.release(fill(&template, &leaves), &counts))
     }
 
     /// `sum(e for i in n, ...)` and the like.

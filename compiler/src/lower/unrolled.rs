@@ -41,6 +41,7 @@ impl<'s> Ctx<'s> {
             (mode, _) => mode.clone(),
         };
         self.lifted_or_once(&form.decl.params, &values, |ctx, values| {
+            ctx.note_call(form, &mode, true, values);
             ctx.run_lifted(&form.decl, &form.scope, values.to_vec(), &mode, Some(&form.caller), &lifts)
         })
     }

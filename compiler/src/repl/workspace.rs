@@ -50,7 +50,7 @@ pub struct Workspace {
     /// The line that gave each name its meaning.
     pub definitions: HashMap<Symbol, ast::Item>,
     /// The steps of derived solvers, which a network had better not learn.
-    steps: expand::Steps,
+    derivations: expand::Derived,
     /// How the session's derived solvers were asked for, `P by M as layer`.
     derived: HashMap<String, String>,
     number: usize,
@@ -106,7 +106,7 @@ impl Workspace {
             time: false,
             entries: Vec::new(),
             definitions: HashMap::new(),
-            steps: expand::Steps::default(),
+            derivations: expand::Derived::default(),
             derived: HashMap::new(),
             number: 0,
         }
@@ -156,14 +156,14 @@ impl Workspace {
         let asked: Vec<(String, String)> = module.items.iter().filter_map(derived_as).collect();
         if expand::needed(&module) {
             let catalogue = self.catalogue();
-            let found = expand::expand(&mut self.sources, &self.env, &catalogue, &mut module, &mut self.steps);
+            let found = expand::expand(&mut self.sources, &self.env, &catalogue, &mut module, &mut self.derivations);
             self.tell_all(&found, console);
             if found.iter().any(|d| d.severity == Severity::Error) {
                 return false;
             }
         }
         let items = module.items;
-        self.tell_all(&expand::learned_steps(&self.steps, &items), console);
+        self.tell_all(&expand::learned_steps(&self.derivations, &items), console);
         let names = defined(&items);
         let Some(env) = self.check(&items, &names, console) else { return false };
         if !self.run(&items, &names, env, shown, console) {
@@ -525,7 +525,7 @@ impl Workspace {
         self.entries.clear();
         self.definitions.clear();
         self.derived.clear();
-        self.steps.clear();
+        self.derivations = expand::Derived::default();
         self.session.draw_counts.clear();
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a statement that runs once is done sooner by the evaluator than by compiling it. The bits are the same, so
 //! this is only about time, and a rough estimate is enough.
 
-use crate::codegen::emit::nest_weight;
+use crate::codegen::plan::pieces::weight;
 use crate::ir::graph::{Graph, Op};
 use crate::prims;
 
@@ -15,14 +15,19 @@ const ELEMENT: f64 = 2.0;
 /// True if the evaluator is likely done before the code would be there. Never for loops.
 pub fn evaluated_sooner(graph: &Graph) -> bool {
     let mut equations = 0;
-    match evaluation(graph, &mut equations) {
+    match evaluation(graph, false, &mut equations) {
         Some(time) => time < COMPILE + COMPILE_EQUATION * equations as f64,
         None => false,
     }
 }
 
-/// Nanoseconds in the evaluator beyond those of native code; `None` if there is a loop.
-fn evaluation(graph: &Graph, equations: &mut usize) -> Option<f64> {
+/// About the nanoseconds that the evaluator takes for a Graph, each loop run to its cap.
+pub fn evaluation_with_loops(graph: &Graph) -> f64 {
+    evaluation(graph, true, &mut 0).unwrap_or(f64::INFINITY)
+}
+
+/// Nanoseconds in the evaluator beyond those of native code; `None` if there is a loop and loops are not wanted.
+fn evaluation(graph: &Graph, loops: bool, equations: &mut usize) -> Option<f64> {
     let mut total = 0.0;
     for eqn in &graph.eqns {
         *equations += 1;
@@ -31,9 +36,12 @@ fn evaluation(graph: &Graph, equations: &mut usize) -> Option<f64> {
         let size = elements(&eqn.args).max(elements(&eqn.outs));
         total += EQUATION
             + match &eqn.op {
+                Op::Scan(scan) if loops => scan.cap as f64 * evaluation(&scan.body, loops, equations)?,
                 Op::Scan(_) => return None,
-                Op::Cond { then, otherwise } => evaluation(then, equations)?.max(evaluation(otherwise, equations)?),
-                Op::Call { body, .. } => evaluation(body, equations)?,
+                Op::Cond { then, otherwise } => {
+                    evaluation(then, loops, equations)?.max(evaluation(otherwise, loops, equations)?)
+                }
+                Op::Call { body, .. } => evaluation(body, loops, equations)?,
                 Op::Dot { batch } => {
                     let inner = graph.shape(eqn.args[0])[batch + 1] as f64;
                     graph.ty(eqn.outs[0]).len() as f64 * inner
@@ -46,7 +54,7 @@ fn evaluation(graph: &Graph, equations: &mut usize) -> Option<f64> {
                 // The same kernels on both sides.
                 Op::Const(_) | Op::Svd | Op::Solve | Op::Normal { .. } | Op::Uniform { .. } => 0.0,
                 Op::Split { .. } | Op::Permutation { .. } | Op::FoldIn => 0.0,
-                op if prims::is_elementwise(op) => size * ELEMENT * (1.0 + nest_weight(op) as f64 / 10.0),
+                op if prims::is_elementwise(op) => size * ELEMENT * (1.0 + weight(op) as f64 / 10.0),
                 _ => size * ELEMENT,
             };
     }

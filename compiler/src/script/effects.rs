@@ -66,6 +66,17 @@ impl Script<'_> {
                 None => all.positional.push((value, e.span)),
             }
         }
+        let writes = matches!(
+            builtin,
+            Builtin::Save | Builtin::Plot | Builtin::Scatter | Builtin::Hist | Builtin::Heatmap | Builtin::Image
+        );
+        if let Some(watch) = &mut self.session.watch
+            && writes
+        {
+            // A look at the data changes nothing outside.
+            watch.left_out = true;
+            return Ok(Value::Unit);
+        }
         match builtin {
             Builtin::Load => self.load(all),
             Builtin::LoadImages => self.load_images(all),

@@ -123,7 +123,12 @@ impl Plan {
 
 /// Runs a `train` expression; its value is the record of what was recorded.
 pub fn run(script: &mut Script, train: &ast::Train) -> Res<Value> {
-    let plan = read(script, train)?;
+    let mut plan = read(script, train)?;
+    if let Some(watch) = &mut script.session.watch {
+        watch.left_out |= plan.steps > 1;
+        // Solvers are looked at untrained; one step gives what is recorded its form.
+        plan.steps = plan.steps.min(1);
+    }
     step::run(script, &plan)
 }
 

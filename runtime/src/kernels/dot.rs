@@ -126,6 +126,24 @@ pub unsafe fn product_packed<T: Real>(
     unsafe { matrices(level, sizes, a, Right::Packed { panels: packed, first: 0 }, c) };
 }
 
+/// True if several threads work on a product.
+pub fn is_dealt(m: usize, k: usize, n: usize) -> bool {
+    m * k * n >= LARGE && pool::threads() > 1
+}
+
+/// How many rows of a product to make at a time, where each is wanted in the first cache afterwards: whole tiles, and more
+/// of them if rows are short, or if the packed operand has to come from far away each time.
+pub fn rows_at_once(level: Level, element: usize, k: usize, n: usize) -> usize {
+    const SHORT: usize = 2048;
+    let tile = match level {
+        Level::Avx512 => 8,
+        Level::Avx2 => 6,
+        Level::Plain => 4,
+    };
+    let least = if packed_len(element, k, n) * element > gemm::PACKED { 64 } else { SHORT.div_ceil(n) };
+    least.next_multiple_of(tile)
+}
+
 /// A product of matrices, dealt out to threads if it is large.
 unsafe fn matrices<T: Real>(
     level: Level,

@@ -17,7 +17,7 @@ pub const ROWS: usize = 8;
 /// The most columns of a tile, of any kind.
 const LINE: usize = 32;
 /// Bytes of packed panels at a time.
-const PACKED: usize = 512 << 10;
+pub const PACKED: usize = 512 << 10;
 /// The right operand of products with at most so many rows is not packed: it is used too seldom.
 const FEW: usize = 16;
 

@@ -5,10 +5,11 @@
 //! memory; unused lanes are +0, which changes no sum. Across the last axis, each place has one chain for a block
 //! of rows. Other reductions give the same bits in any order, but products of floats, which are one chain.
 
-use super::deal::{Pieces, Share};
+use super::deal::Share;
 use super::element::{clif_type, element, multiply_add};
-use super::nest::{At, Index, weight};
+use super::nest::{At, Index};
 use super::{Emitter, unaligned};
+use crate::codegen::plan::pieces::{Pieces, weight};
 use crate::codegen::plan::reduction::{part_length, sum_lanes};
 use crate::codegen::plan::{Nest, Operand, Order, Reducer, Reduction, Total};
 use crate::ir::graph::Op;

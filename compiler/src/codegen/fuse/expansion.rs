@@ -2,7 +2,7 @@
 //! all differences of two lists. Each nest that uses one makes it for itself.
 
 use super::members::{Defs, is_element, is_outer};
-use crate::codegen::emit::nest_weight;
+use crate::codegen::plan::pieces::weight;
 use crate::ir::graph::{Graph, Op, Var};
 
 /// Smaller arrays stay in a near cache. (In tests all are large, so that random programs have some.)
@@ -25,7 +25,7 @@ pub fn expansions(graph: &Graph, defs: &Defs) -> Vec<bool> {
         if !is_element(graph, eqn) || ty.len() * ty.dtype.size() < BYTES || matches!(eqn.op, Op::IntDiv | Op::Mod) {
             continue;
         }
-        let mut cost = Some((1, nest_weight(&eqn.op)));
+        let mut cost = Some((1, weight(&eqn.op)));
         for &arg in &eqn.args {
             let own = if is_outer(graph, eqn) {
                 small(arg).then_some((0, 0))

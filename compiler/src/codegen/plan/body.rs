@@ -187,10 +187,10 @@ impl Planner {
             Operand::View(view) => Layout { dtype: *dtype, shape: shape.clone(), strides: view.strides.clone() },
             Operand::Out(_) => Layout::standard(*dtype, &[]),
         });
-        self.plan.calls.push(Call { kernel, operands: layouts.collect(), eqn });
+        self.plan.calls.push(Call { kernel, operands: layouts.collect(), eqn, then: None });
         let call = self.plan.calls.len() - 1;
         let operands = operands.into_iter().map(|(operand, _, _)| operand).collect();
-        self.push(steps, Step::Call { call, operands });
+        self.push(steps, Step::Call { call, operands, then: None });
     }
 
     /// The value as a row-major array without gaps, copied if it is not.

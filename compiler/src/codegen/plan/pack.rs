@@ -26,7 +26,7 @@ impl Planner {
         let mut buffers = Vec::new();
         let mut moved = Vec::new();
         for (place, step) in body.iter_mut().enumerate() {
-            let Step::Call { call, operands } = step else { continue };
+            let Step::Call { call, operands, .. } = step else { continue };
             let description = self.plan.calls[*call].clone();
             if let (Kernel::Pack, [Operand::View(from), Operand::View(to)]) = (&description.kernel, operands.as_slice())
             {
@@ -51,10 +51,10 @@ impl Planner {
                         buffers.push(id);
                     }
                     let operands = [layout.clone(), Layout::standard(layout.dtype, &[len])].to_vec();
-                    self.plan.calls.push(Call { kernel: Kernel::Pack, operands, eqn: description.eqn });
+                    self.plan.calls.push(Call { kernel: Kernel::Pack, operands, ..description.clone() });
                     let operands = [from.clone(), to.clone()].map(Operand::View).to_vec();
                     let pack = self.plan.calls.len() - 1;
-                    before.push(Step::Call { call: pack, operands });
+                    before.push(Step::Call { call: pack, operands, then: None });
                     done.push((packing, to.clone(), pack));
                     (to, pack)
                 }
@@ -63,7 +63,7 @@ impl Planner {
             let panels = self.plan.calls[pack].operands[1].clone();
             *operands = vec![left.0, Operand::View(to), result.0];
             let layouts = vec![left.1, panels, result.1];
-            self.plan.calls[*call] = Call { kernel: Kernel::DotPacked, operands: layouts, eqn: description.eqn };
+            self.plan.calls[*call] = Call { kernel: Kernel::DotPacked, operands: layouts, ..description };
         }
         for place in moved.into_iter().rev() {
             before.push(body.remove(place));

@@ -1,4 +1,5 @@
-//! What the passes of a loop share: packed operands of products, and carries that lie in their stacks.
+//! What the passes of a loop share: packed operands of products, and carries that lie in their stacks. And nests that follow
+//! a kernel part by part.
 
 use super::agree;
 use super::control::{f64s, int, program, scan_of};
@@ -7,6 +8,7 @@ use crate::ir::builder::Builder;
 use crate::ir::graph::{Graph, Op, Scan, Type, Var};
 use crate::prims::sample::Rng;
 use dp_runtime::abi::Kernel;
+use dp_runtime::kernels::conv::Window;
 use dp_runtime::tensor::{DType, Tensor};
 
 fn turned(b: &mut Builder, x: Var) -> Var {
@@ -153,4 +155,99 @@ fn two_stacks_of_one_carry_take_the_memory_of_one() {
     agree(&graph, std::slice::from_ref(&input), "two stacks");
     let bytes = compile(&graph).expect("it compiles").arena_bytes() as usize;
     assert!(bytes < (passes + 3) * n * 8, "{bytes}");
+}
+
+/// How many calls have a nest that follows them.
+fn followed(graph: &Graph) -> usize {
+    plan::plan(graph).expect("it can be planned").calls.iter().filter(|call| call.then.is_some()).count()
+}
+
+#[test]
+fn nests_follow_products_row_by_row() {
+    let mut rng = Rng::new(14);
+    for dtype in [DType::F32, DType::F64] {
+        // The last: work for several threads.
+        for (m, n) in [(2, 9), (70, 40), (50, 130), (9, 600), (400, 120)] {
+            let ty = |shape: &[usize]| Type::new(dtype, shape);
+            let inputs = [
+                rng.tensor(dtype, &[n, n]),
+                rng.tensor(dtype, &[n]),
+                rng.tensor(dtype, &[m, n]),
+                rng.tensor(dtype, &[m, n]),
+            ];
+            // With a row for all rows, and with arrays alone, which makes one long axis; with and without stacks.
+            for (kind, stacked) in [(0, false), (0, true), (1, false), (1, true), (2, false), (2, true)] {
+                let types = [ty(&[n, n]), ty(&[n]), ty(&[m, n]), ty(&[m, n]), int()];
+                let scan = scan_of(&types, 3, 1, 4, |b, v| {
+                    let [a, row, other, x] = [v[0], v[1], v[2], v[3]];
+                    let product = dot(b, x, a);
+                    let bias = match kind {
+                        0 => b.broadcast(row, &[m, n], &[1]),
+                        1 => other,
+                        // The old value too: it cannot be written over before it is read.
+                        _ => x,
+                    };
+                    let sum = b.add(product, bias);
+                    let next = b.op(Op::Sin, &[sum]);
+                    if stacked { vec![next, x, next, product] } else { vec![next] }
+                });
+                let graph = program(&inputs, |b, v| {
+                    let outs = b.emit(Op::Scan(scan.clone()), v);
+                    let stacks: Vec<Var> = outs[1..].iter().map(|&stack| b.sum(stack, &[0])).collect();
+                    [vec![outs[0]], stacks].concat()
+                });
+                let what = format!("{dtype:?} {m} x {n}, kind {kind}, stacked {stacked}");
+                let packed = packings(&graph)[1] > 0;
+                assert!(!packed || followed(&graph) == usize::from(n >= 64 || kind == 0), "{what}");
+                agree(&graph, &inputs, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn nests_follow_convolutions_image_by_image() {
+    let mut rng = Rng::new(15);
+    for (images, channels, size) in [(3, 2, 7), (2, 40, 9), (1, 70, 8), (2, 64, 40)] {
+        let inputs = [
+            rng.tensor(DType::F32, &[images, 3, size, size]),
+            rng.tensor(DType::F32, &[channels, 3, 3, 3]),
+            rng.tensor(DType::F32, &[channels]),
+        ];
+        let window = Window { stride: [1; 2], dilation: [1; 2], spread: [1; 2], low: [1; 2], size: [size; 2] };
+        let graph = program(&inputs, |b, v| {
+            let result = b.op(Op::Conv { batch: 0, window }, &[v[0], v[1]]);
+            let bias = b.broadcast(v[2], &[images, channels, size, size], &[1]);
+            let sum = b.add(result, bias);
+            let zero = b.scalar(DType::F32, 0.0);
+            let zero = b.broadcast(zero, &[images, channels, size, size], &[]);
+            vec![b.op(Op::Max, &[sum, zero])]
+        });
+        assert_eq!(followed(&graph), 1, "{images} {channels} {size}");
+        agree(&graph, &inputs, &format!("{images} images, {channels} channels"));
+    }
+}
+
+#[test]
+fn a_result_that_only_its_nest_reads_has_no_place() {
+    let (m, n) = (200, 64);
+    let inputs = [Tensor::from_vec(&[n, n], vec![0.01f64; n * n]), Tensor::from_vec(&[m, n], vec![0.5f64; m * n])];
+    let bytes = |again: bool| {
+        let scan = scan_of(&[f64s(&[n, n]), f64s(&[m, n]), int()], 1, 1, 3, |b, v| {
+            let product = dot(b, v[1], v[0]);
+            let next = b.op(Op::Sin, &[product]);
+            let next = if again {
+                let turned = b.op(Op::Reverse { axes: vec![0] }, &[product]);
+                b.add(next, turned)
+            } else {
+                next
+            };
+            vec![next]
+        });
+        let graph = program(&inputs, |b, v| b.emit(Op::Scan(scan.clone()), v));
+        agree(&graph, &inputs, &format!("read again: {again}"));
+        assert_eq!(followed(&graph), usize::from(!again));
+        compile(&graph).expect("it compiles").arena_bytes() as usize
+    };
+    assert!(bytes(true) >= bytes(false) + m * n * 8);
 }

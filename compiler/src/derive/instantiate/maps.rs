@@ -28,6 +28,7 @@ impl Instance<'_, '_> {
                 extra: part.extra.clone(),
                 weight: part.weight,
                 factor,
+                rows: false,
                 shift: if zero { None } else { Some(offset) },
                 span: part.span,
                 constraint: part.constraint,
@@ -36,9 +37,12 @@ impl Instance<'_, '_> {
         calculus::proximal(self.site.terms, pieces).map_err(|refusal| Box::new(no_operator(&refusal)))
     }
 
-    /// The map of a role, as a term in its block.
-    pub(super) fn map_term(&mut self, name: &str) -> Res<(Id, usize)> {
-        let parts = self.site.assigned.map(name).map(<[usize]>::to_vec).unwrap_or_default();
+    /// The map of a role, one of several if they are stacked, as a term in its block.
+    pub(super) fn map_term(&mut self, name: &str, lane: usize) -> Res<(Id, usize)> {
+        let parts = match self.stacked() {
+            true => self.lanes[lane][..1].to_vec(),
+            false => self.site.assigned.map(name).map(<[usize]>::to_vec).unwrap_or_default(),
+        };
         match parts.as_slice() {
             [] => Ok((self.site.terms.block(0), 0)),
             [only] => {
@@ -69,8 +73,8 @@ impl Instance<'_, '_> {
         self.site.terms.linear_part(part.arg, var)
     }
 
-    pub(super) fn mapped(&mut self, name: &str, at: &[Expr]) -> Res<Expr> {
-        let (map, own) = self.map_term(name)?;
+    pub(super) fn mapped(&mut self, name: &str, at: &[Expr], lane: usize) -> Res<Expr> {
+        let (map, own) = self.map_term(name, lane)?;
         // A map takes zero to zero.
         let shape = self.site.terms.shape(map).clone();
         if at[own] == write::zeros(self.site.terms.block_shape(own)) && shape.is_some() {
@@ -82,10 +86,23 @@ impl Instance<'_, '_> {
 
     pub(super) fn map_norm(&mut self, of: &Expr) -> Res<Expr> {
         let ExprKind::Name(name) = &of.kind else { return Ok(tree::int(1)) };
-        let (map, block) = self.map_term(name)?;
-        let var = self.site.terms.block(block);
-        match self.site.terms.norm_bound(map, var) {
-            Some(bound) => Ok(write::write(self.site.terms, bound)),
+        let mut bounds = Vec::new();
+        for lane in 0..self.lanes.len() {
+            let (map, block) = self.map_term(name, lane)?;
+            let var = self.site.terms.block(block);
+            bounds.push(self.site.terms.norm_bound(map, var));
+        }
+        let terms = &mut *self.site.terms;
+        match bounds.into_iter().collect::<Option<Vec<Id>>>().as_deref() {
+            Some([bound]) => Ok(write::write(terms, *bound)),
+            // |(K1 v, K2 v)|^2 <= (|K1|^2 + |K2|^2) |v|^2
+            Some(bounds) => {
+                let two = terms.int(2);
+                let squares = bounds.iter().map(|bound| terms.pow(*bound, two)).collect();
+                let total = terms.add(squares);
+                let root = terms.call("sqrt", vec![total]);
+                Ok(write::write(terms, root))
+            }
             None => Err(Box::new(
                 Diagnostic::error("E0344", self.site.at, "no bound is known of the norm of the linear map")
                     .help("write the map with products, convolutions, slices and sums; or give the step yourself, in a method of your own"),
@@ -93,9 +110,9 @@ impl Instance<'_, '_> {
         }
     }
 
-    pub(super) fn adjoint(&mut self, of: &Expr, u: Expr, block: usize) -> Res<Expr> {
+    pub(super) fn adjoint(&mut self, of: &Expr, u: Expr, block: usize, lane: usize) -> Res<Expr> {
         let ExprKind::Name(name) = &of.kind else { return Ok(u) };
-        let (map, own) = self.map_term(name)?;
+        let (map, own) = self.map_term(name, lane)?;
         if own != block {
             return Ok(write::zeros(self.site.terms.block_shape(block)));
         }

@@ -7,7 +7,7 @@ use crate::derive::roles::Filled;
 use crate::derive::term::{Id, Op};
 use crate::derive::{smooth, tree, write};
 use crate::diagnostic::Diagnostic;
-use crate::syntax::ast::{ArgValue, BinaryOp, Expr, ExprKind, Let, Symbol};
+use crate::syntax::ast::{ArgValue, BinaryOp, Expr, ExprKind, Let, LetKind, Symbol};
 use std::collections::HashSet;
 
 impl Instance<'_, '_> {
@@ -98,6 +98,13 @@ impl Instance<'_, '_> {
                 if uses < 2 || self.inside > 0 || tree::is_atomic(point) {
                     return point.clone();
                 }
+                let known = self.pending.iter().find_map(|binding| match &binding.kind {
+                    LetKind::Inits(inits) if inits[0].value == *point => Some(inits[0].binder.name.text.clone()),
+                    _ => None,
+                });
+                if let Some(known) = known {
+                    return tree::name(&known);
+                }
                 let own = self.fresh("point", None);
                 self.pending.push(tree::let_(&own, point.clone()));
                 tree::name(&own)
@@ -150,7 +157,7 @@ impl Instance<'_, '_> {
                 self.minimizer(&parts, at, t, block)
             }
             Some(Filled::Mapped(_, parts)) => {
-                let parts = parts.clone();
+                let (parts, block) = self.behind(parts.clone(), block);
                 let operator = self.mapped_operator(&parts)?;
                 self.applied(&operator, at, &t, block)
             }
@@ -204,12 +211,18 @@ impl Instance<'_, '_> {
         applier.apply(operator, at, t).map_err(|refusal| Box::new(no_operator(&refusal)))
     }
 
+    /// The terms behind the map of a lane, and the block that it is in; all of them in their block if there is one map.
+    fn behind(&self, parts: Vec<usize>, at: usize) -> (Vec<usize>, usize) {
+        if self.stacked() { (self.lanes[at].clone(), 0) } else { (parts, at) }
+    }
+
     /// prox_{t g*}(u) = u - t prox_{g/t}(u/t), Moreau's identity.
-    pub(super) fn conjugate(&mut self, of: &Expr, at: Expr, t: Expr, block: usize) -> Res<Expr> {
+    pub(super) fn conjugate(&mut self, of: &Expr, at: Expr, t: Expr, mut block: usize) -> Res<Expr> {
         let operator = match self.role(of) {
             Some(Filled::Proximal(operators, _)) => operators[block].clone(),
             Some(Filled::Mapped(_, parts)) => {
-                let parts = parts.clone();
+                let (parts, own) = self.behind(parts.clone(), block);
+                block = own;
                 self.mapped_operator(&parts)?
             }
             Some(Filled::Smooth(_) | Filled::Entropic(_)) | None => {
@@ -236,6 +249,8 @@ impl Instance<'_, '_> {
             gradients.push(smooth::gradient(self.site.terms, &part, block));
         }
         let total = self.site.terms.add(gradients);
+        // Without it a part of the map would be lost.
+        let affine = self.site.terms.is_affine(total, var);
         let map = self.site.terms.linear_part(total, var);
         let offset = self.site.terms.offset(total, var);
         let step: Symbol = "the step".into();
@@ -248,14 +263,14 @@ impl Instance<'_, '_> {
         // (I + t H) u = point - t c
         let moved = terms.mul(vec![t_id, offset]);
         let right = terms.sub(point, moved);
-        let solution = match terms.factor_of(map, var) {
+        let solution = match terms.factor_of(map, var).filter(|_| affine) {
             Some(factor) => {
                 let one = terms.int(1);
                 let scaled = terms.mul(vec![t_id, factor]);
                 let divisor = terms.add(vec![one, scaled]);
                 terms.div(right, divisor)
             }
-            None => match terms.matrix_of(map, var) {
+            None => match terms.matrix_of(map, var).filter(|_| affine) {
                 Some(matrix) => {
                     let scaled = terms.mul(vec![t_id, matrix]);
                     let identity = terms.matrix_of(var, var);

@@ -38,7 +38,8 @@ impl Reader<'_> {
             };
         }
         if let [ast::Arg { name: None, value: ArgValue::Each(1, inner), .. }] = args
-            && matches!(&**name, "norm" | "norm1" | "sumsq" | "sum" | "max" | "min")
+            && !names.has(name)
+            && (self.has_rows(name) || (matches!(&**name, "max" | "min") && !self.catalogue.defines(name)))
         {
             let inner = self.whole(names, inner)?;
             return Ok(plain(self.terms.rows(name, inner)));
@@ -87,6 +88,14 @@ impl Reader<'_> {
         match self.catalogue.function(name) {
             Some(function) => self.inlined(names, expr, &function.params, &function.body, &Names::default(), args),
             None => self.opaque(names, expr).map(plain),
+        }
+    }
+
+    /// A function of one array with one real as value, which may be taken of each row.
+    fn has_rows(&self, name: &str) -> bool {
+        match self.catalogue.rule(name) {
+            Some(rule) => rule.args.len() == 1,
+            None => matches!(name, "norm" | "norm1" | "sumsq" | "sum") && !self.catalogue.defines(name),
         }
     }
 
@@ -145,12 +154,11 @@ impl Reader<'_> {
                 Ok(Lanes { id: self.terms.call("abs", vec![only.id]), axes: only.axes.clone() })
             }
             // Of a row.
-            ("norm" | "norm1" | "sumsq" | "sum", [only], Some(1)) if only.axes.len() == 1 => {
+            (_, [only], Some(1..)) if only.axes.len() == 1 && self.has_rows(name) => {
                 Ok(Lanes { id: self.terms.rows(name, only.id), axes: only.axes.clone() })
             }
             (_, [a, b], _) if elementwise => {
-                let (a, b, axes) = self.align(a.clone(), b.clone())?;
-                Ok(Lanes { id: self.terms.call(name, vec![a, b]), axes })
+                self.combine(a.clone(), b.clone(), &|terms, a, b| terms.call(name, vec![a, b]))
             }
             _ => Err(Stuck),
         }

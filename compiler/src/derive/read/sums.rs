@@ -109,10 +109,13 @@ impl Reader<'_> {
                 factors = without;
                 continue;
             }
-            // Factors of the same indices are one array.
+            // Factors of the same indices are one array, if they are of one rank.
             let mut joined: Vec<Lanes> = Vec::new();
             for factor in with.drain(..) {
-                match joined.iter_mut().find(|known| known.axes == factor.axes) {
+                let rank = self.terms.rank(factor.id);
+                let known =
+                    joined.iter_mut().find(|known| known.axes == factor.axes && self.terms.rank(known.id) == rank);
+                match known {
                     Some(known) => known.id = self.terms.mul(vec![known.id, factor.id]),
                     None => joined.push(factor),
                 }
@@ -148,6 +151,15 @@ impl Reader<'_> {
     /// The sum over k of two factors with different indices: a matrix product.
     pub(super) fn product_over(&mut self, a: Lanes, b: Lanes, axis: &Axis) -> Read {
         let (Some(rank_a), Some(rank_b)) = (self.terms.rank(a.id), self.terms.rank(b.id)) else { return Err(Stuck) };
+        // sum(a[i] * Y[i] for i in c) is a @ Y.
+        if a.axes == b.axes && a.axes.len() == 1 {
+            let id = match (rank_a, rank_b) {
+                (1, 2) => self.terms.matmul(a.id, b.id),
+                (2, 1) => self.terms.matmul(b.id, a.id),
+                _ => return Err(Stuck),
+            };
+            return Ok(plain(id));
+        }
         if rank_a != a.axes.len() || rank_b != b.axes.len() || rank_a > 2 || rank_b > 2 {
             return Err(Stuck);
         }
