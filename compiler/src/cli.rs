@@ -134,6 +134,9 @@ enum Command {
         /// One JSON object a line, times in seconds, for other programs to read.
         #[arg(long)]
         json: bool,
+        /// Measure nothing; write the data and results of each line to files in this folder, named in lines of JSON.
+        #[arg(long, value_name = "DIR")]
+        save: Option<PathBuf>,
     },
     /// Derive a solver from an objective, and write it as source.
     Derive {
@@ -244,8 +247,8 @@ fn command() -> ExitCode {
             derive(&file, &options, &mut terminal)
         }
         (Some(Command::Graph(graph)), _) => graph::graph(&graph, &mut terminal),
-        (Some(Command::Bench { groups, threads, seconds, json }), _) => {
-            match bench::bench(&groups, threads, seconds, json) {
+        (Some(Command::Bench { groups, threads, seconds, json, save }), _) => {
+            match bench::bench(&groups, threads, seconds, json, save.as_deref()) {
                 Ok(()) => End::Good,
                 Err(message) => {
                     terminal.error(&message);

@@ -2,12 +2,12 @@
 
 pub mod programs;
 
-use crate::lower::value::Scope;
+use crate::lower::value::{Scope, Value};
 use crate::lower::{Lowered, Res, Session, lower_expr};
 use crate::run::{Message, Prepared, Runner};
 use crate::script::{Output, Script};
 use crate::source::{SourceMap, Span};
-use crate::syntax::ast::ItemKind;
+use crate::syntax::ast::{ItemKind, Symbol};
 use crate::{stdlib, syntax, types};
 use dp_runtime::tensor::{DType, Tensor};
 
@@ -200,6 +200,15 @@ impl World {
         self.session = script.session.clone();
         self.runner = std::mem::take(&mut script.runner);
         told(done);
+    }
+
+    /// The arrays and numbers that statements have bound, by name.
+    pub fn arrays(&self) -> Vec<(String, Tensor)> {
+        let bound = |name: Symbol| match self.scope.find_here(&name)? {
+            Value::Tensor(tensor) => Some((name.to_string(), tensor)),
+            _ => None,
+        };
+        self.scope.names_here().into_iter().filter_map(bound).collect()
     }
 
     /// An expression as a Graph with its arguments.

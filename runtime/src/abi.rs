@@ -5,6 +5,8 @@
 //! planner guarantees the layouts; element kinds are checked here by match, never assumed. No panic may leave an
 //! `extern "C"` function: the kernels index only by layouts and checked indices, and an abort is what a bug gets.
 
+mod epilogue;
+
 use crate::fault::FaultKind;
 use crate::fft;
 use crate::kernels::index::Access;
@@ -19,6 +21,8 @@ use crate::math;
 use crate::pool;
 use crate::random;
 use crate::tensor::DType;
+use epilogue::Following;
+pub use epilogue::Then;
 use std::sync::Arc;
 
 /// What one run of a compiled function works on. Compiled code reads the pointers by their offsets.
@@ -52,6 +56,10 @@ pub enum Kernel {
     ZeroTail,
     /// a, b -> c, with `batch` leading axes.
     Dot { batch: usize },
+    /// b -> the same packed (`dot::pack`), as the right operand of products.
+    Pack,
+    /// a, b packed -> c. The sizes are those of `dot::product_packed`.
+    DotPacked,
     /// x, k -> out, with `batch` leading axes.
     Conv { batch: usize, plan: Arc<conv::Plan> },
     /// x (kept axes, then summed ones) -> out. Sums over the last axes.
@@ -126,6 +134,9 @@ pub struct Call {
     pub kernel: Kernel,
     pub operands: Vec<Layout>,
     pub eqn: u32,
+    /// A nest to be called for parts of the last operand as they are ready. After the operands the code then passes its
+    /// function (`Nest`) and its table, with room for two more words.
+    pub then: Option<Then>,
 }
 
 /// Runs a kernel. Gives 0, or 1 after it has left a fault in the frame.
@@ -134,8 +145,20 @@ pub struct Call {
 /// See the module.
 pub unsafe extern "C" fn call(frame: *mut Frame, call: *const Call, operands: *const *mut u8) -> u32 {
     let call = unsafe { &*call };
-    let operands = unsafe { std::slice::from_raw_parts(operands, call.operands.len()) };
-    match unsafe { run(&call.kernel, &call.operands, operands) } {
+    let count = call.operands.len();
+    let at = unsafe { std::slice::from_raw_parts(operands, count) };
+    let done = unsafe {
+        match &call.then {
+            None => run(&call.kernel, &call.operands, at),
+            Some(then) => {
+                let nest = std::mem::transmute::<*mut u8, Nest>(*operands.add(count));
+                let table = *operands.add(count + 1) as *mut u64;
+                epilogue::run_followed(call, at, &Following { frame, nest, table, then });
+                Ok(())
+            }
+        }
+    };
+    match done {
         Ok(()) => 0,
         Err(fault) => {
             let frame = unsafe { &mut *frame };
@@ -279,6 +302,16 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
             Kernel::Dot { batch } => match dtype {
                 DType::F32 => product::<f32>(*batch, layouts, at),
                 DType::F64 => product::<f64>(*batch, layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::Pack => match dtype {
+                DType::F32 => packed::<f32>(layouts, at),
+                DType::F64 => packed::<f64>(layouts, at),
+                DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
+            },
+            Kernel::DotPacked => match dtype {
+                DType::F32 => product_packed::<f32>(layouts, at),
+                DType::F64 => product_packed::<f64>(layouts, at),
                 DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
             },
             Kernel::Conv { batch, plan } => match dtype {
@@ -448,6 +481,22 @@ unsafe fn product<T: Real>(batch: usize, layouts: &[Layout], at: &[*mut u8]) {
             dot::MatrixMut { at: to.offset(co), row: c.strides[batch], col: c.strides[batch + 1] },
         );
     });
+}
+
+fn matrix<T>(at: *const u8, layout: &Layout) -> dot::Matrix<T> {
+    dot::Matrix { at: at as *const T, row: layout.strides[0], col: layout.strides[1] }
+}
+
+unsafe fn packed<T: Real>(layouts: &[Layout], at: &[*mut u8]) {
+    let b = &layouts[0];
+    unsafe { dot::pack::<T>(Level::best(), (b.shape[0], b.shape[1]), matrix(at[0], b), at[1] as *mut T) };
+}
+
+unsafe fn product_packed<T: Real>(layouts: &[Layout], at: &[*mut u8]) {
+    let (a, c) = (&layouts[0], &layouts[2]);
+    let to = dot::MatrixMut { at: at[2] as *mut T, row: c.strides[0], col: c.strides[1] };
+    let sizes = (a.shape[0], a.shape[1], c.shape[1]);
+    unsafe { dot::product_packed::<T>(Level::best(), sizes, matrix(at[0], a), at[1] as *const T, to) };
 }
 
 unsafe fn convolution<T: Real>(plan: &conv::Plan, batch: usize, layouts: &[Layout], at: &[*mut u8]) {

@@ -101,10 +101,15 @@ pub trait Real:
         level: Level,
         sizes: (usize, usize, usize),
         a: dot::Matrix<Self>,
-        b: dot::Matrix<Self>,
+        b: gemm::Right<Self>,
         c: dot::MatrixMut<Self>,
         add: bool,
     );
+    /// `gemm::pack` of all `n` columns, at a level that the processor has.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn pack(level: Level, k: usize, n: usize, b: dot::Matrix<Self>, panels: *mut Self);
     /// `matvec::with`, at a level that the processor has.
     ///
     /// # Safety
@@ -131,11 +136,14 @@ macro_rules! kernels {
             level: Level,
             sizes: (usize, usize, usize),
             a: dot::Matrix<Self>,
-            b: dot::Matrix<Self>,
+            b: gemm::Right<Self>,
             c: dot::MatrixMut<Self>,
             add: bool,
         ) {
             unsafe { level::$kind::block(level, sizes, a, b, c, add) }
+        }
+        unsafe fn pack(level: Level, k: usize, n: usize, b: dot::Matrix<Self>, panels: *mut Self) {
+            unsafe { level::$kind::pack(level, k, n, b, panels) }
         }
         unsafe fn vector_matrix(level: Level, p: matvec::Problem<Self>) {
             unsafe { level::$kind::vector_matrix(level, p) }

@@ -1,11 +1,14 @@
 //! `dp bench`: the times of groups of work, best and median of many samples. On one thread unless told otherwise.
 
 mod problems;
+mod save;
 
 use dp_compiler::measure::programs::PUBLISHED;
 use dp_compiler::measure::{self, Program, Ready, World};
 use dp_runtime::pool;
 use dp_runtime::tensor::DType;
+use std::cell::RefCell;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A group of work and what prints it.
@@ -36,10 +39,25 @@ pub struct Settings {
     pub time: Duration,
     /// Lines of JSON in place of a table.
     pub json: bool,
+    /// The programs of the lines are put here and not measured.
+    collected: Option<RefCell<Vec<Program>>>,
 }
 
-/// Prints the times of the named groups, or of all. An unknown name is an error: the names that there are.
-pub fn bench(groups: &[String], threads: usize, seconds: f64, json: bool) -> Result<(), String> {
+impl Settings {
+    /// True if the program of a line is wanted, not its time; it is noted.
+    fn collects(&self, program: &Program) -> bool {
+        if let Some(list) = &self.collected {
+            list.borrow_mut().push(program.clone());
+        }
+        self.collected.is_some()
+    }
+}
+
+/// Prints the times of the named groups, or of all; with a folder, writes the data and results of their lines there instead.
+///
+/// # Errors
+/// An unknown name: the names that there are. A file that cannot be written.
+pub fn bench(groups: &[String], threads: usize, seconds: f64, json: bool, folder: Option<&Path>) -> Result<(), String> {
     for name in groups {
         if GROUPS.iter().all(|(known, _, _)| known != name) {
             let list: Vec<String> = GROUPS.iter().map(|(name, what, _)| format!("  {name:12} {what}")).collect();
@@ -47,14 +65,18 @@ pub fn bench(groups: &[String], threads: usize, seconds: f64, json: bool) -> Res
         }
     }
     pool::set_threads(threads.max(1));
-    let settings = Settings { time: Duration::from_secs_f64(seconds.clamp(0.01, 3600.0)), json };
-    if !json {
+    let time = Duration::from_secs_f64(seconds.clamp(0.01, 3600.0));
+    let settings = Settings { time, json, collected: folder.map(|_| RefCell::default()) };
+    if !json && folder.is_none() {
         println!("{:72} {:>12} {:>12} {:>9}", "", "best", "median", "samples");
     }
     for (name, _, run) in GROUPS {
         if groups.is_empty() || groups.iter().any(|group| group == name) {
             run(&settings);
         }
+    }
+    if let (Some(list), Some(folder)) = (settings.collected, folder) {
+        save::save(&list.into_inner(), folder)?;
     }
     Ok(())
 }
@@ -101,6 +123,9 @@ fn steady(ready: &Ready, settings: &Settings) -> Vec<Duration> {
 
 /// The time of a program, and in lines of JSON the bytes of its intermediate values.
 fn measured(program: &Program, flops: Option<f64>, settings: &Settings) {
+    if settings.collects(program) {
+        return;
+    }
     let (_, ready) = World::of(program);
     if settings.json {
         let bytes = ready.code.executable().expect("it was compiled").arena_bytes();
@@ -120,6 +145,10 @@ fn standard(part: &str) -> Program {
 
 fn first(settings: &Settings) {
     for program in [measure::lista_gradient((64, 256, 64), 16), standard("Lotka")] {
+        let program = Program { name: format!("first result: {}", program.name), ..program };
+        if settings.collects(&program) {
+            continue;
+        }
         let (begin, mut times) = (Instant::now(), Vec::new());
         while begin.elapsed() < settings.time || times.len() < 5 {
             let mut world = World::new(program.precision);
@@ -129,7 +158,7 @@ fn first(settings: &Settings) {
             world.run(&format!("let g = {}", program.expression));
             times.push(start.elapsed());
         }
-        line(&format!("first result: {}", program.name), times, None, settings);
+        line(&program.name, times, None, settings);
     }
 }
 
@@ -202,6 +231,9 @@ fn vector(settings: &Settings) {
 
 /// A line a program: best times of value and derivative, how many values the derivative costs, and the time to lower, optimize and compile it.
 fn programs(settings: &Settings) {
+    if settings.collected.is_some() {
+        return; // These are texts with data of their own.
+    }
     if !settings.json {
         println!("{:48} {:>12} {:>12} {:>9} {:>12}", "published programs", "value", "derivative", "ratio", "to code");
     }
@@ -232,7 +264,10 @@ fn call(settings: &Settings) {
 }
 
 /// Layers are passes of one loop: the code does not grow with them.
-fn sizes(_: &Settings) {
+fn sizes(settings: &Settings) {
+    if settings.collected.is_some() {
+        return;
+    }
     for layers in [10, 100, 1000] {
         let program = measure::lista_gradient((64, 256, 64), layers);
         let (_, ready) = World::of(&program);

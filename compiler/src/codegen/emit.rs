@@ -13,6 +13,7 @@ pub mod pieces;
 mod reduction;
 pub mod shared;
 
+use super::plan::pieces::Pieces;
 use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, Scalar, Step};
 use super::view::View;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -22,11 +23,10 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use deal::{Pieces, Share};
+use deal::Share;
 use dp_runtime::abi::{Frame, Inline};
 use dp_runtime::tensor::DType;
 use element::{clif_type, element};
-pub use nest::weight as nest_weight;
 use pieces::pieces;
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
@@ -358,7 +358,7 @@ impl<'p> Emitter<'p, '_, '_> {
                     self.loops(nest);
                 }
             }
-            Step::Call { call, operands } => self.kernel(*call, operands),
+            Step::Call { call, operands, then } => self.kernel(*call, operands, then.as_deref()),
             Step::Guard { pred, fatal, eqn } => self.guard(*pred, *fatal, *eqn),
             Step::Loop(l) => self.scan(l),
             Step::Branch { pred, then, otherwise, outs } => {
@@ -413,9 +413,9 @@ impl<'p> Emitter<'p, '_, '_> {
         self.b.switch_to_block(fine);
     }
 
-    fn kernel(&mut self, call: usize, operands: &[Operand]) {
+    fn kernel(&mut self, call: usize, operands: &[Operand], then: Option<&'p Nest>) {
         let description = &self.shared.plan.calls[call];
-        let most = self.shared.plan.calls.iter().map(|call| call.operands.len()).max().unwrap_or(1) as u32;
+        let most = self.shared.plan.calls.iter().map(|call| call.operands.len()).max().unwrap_or(1) as u32 + 2;
         let pointers = match self.pointers {
             Some(slot) => slot,
             None => {
@@ -442,6 +442,12 @@ impl<'p> Emitter<'p, '_, '_> {
                 }
             };
             self.b.ins().stack_store(types::I64, address, pointers, i as i32 * 8);
+        }
+        if let Some((nest, (kind, _))) = then.map(|nest| (nest, nest.pieces())) {
+            let (function, table, _) = self.piecewise(nest, kind);
+            for (i, value) in [function, table].into_iter().enumerate() {
+                self.b.ins().stack_store(types::I64, value, pointers, (operands.len() + i) as i32 * 8);
+            }
         }
         let callee = self.pointer(self.shared.addresses.call);
         let description_at = self.pointer(self.shared.addresses.calls[call]);

@@ -1,12 +1,21 @@
-//! Groups the equations of one Graph into units: runs of elementwise equations of one shape, with reductions of their
-//! values, which become one loop nest each, and single equations.
+//! Groups the equations of one Graph into units: runs of elementwise equations on the same elements, with reductions of
+//! their values, which become one loop nest each, and single equations.
 //!
 //! A group stays open while later equations may join it, and is placed where it closes: before the first
-//! equation that needs it. Open groups never depend on one another.
+//! equation that needs it. Open groups never depend on one another. Equations of a group may have different shapes, as long
+//! as these name the same elements in row-major order; the group's shape has the axes of all. A product with a vector is a
+//! reduction too. Reshapes and permutations of a group's values wait until somebody needs them in memory: those that only
+//! members read are never made. What is cheap to make again (`expansion`) is made in each group that reads it.
 
-use crate::ir::graph::{Eqn, Graph, Op, Type};
-use crate::prims;
+pub mod expansion;
+pub mod members;
+pub mod shapes;
+
+use crate::ir::graph::{Eqn, Graph, Op, Var};
+use dp_runtime::kernels::standard_strides;
 use dp_runtime::tensor::DType;
+use members::{Defs, Product, Stage, is_element, is_elementwise, parted, product, stage};
+use std::collections::{HashMap, HashSet};
 
 /// The most equations in one group: longer bodies run out of registers.
 const GROUP: usize = 64;
@@ -16,48 +25,34 @@ const OPEN: usize = 8;
 /// What is planned and placed as one.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Unit {
-    /// Elementwise equations of one shape (of rank at least 1), and reductions of their values by one stage, in order.
-    Nest(Vec<usize>),
+    Nest(Fused),
     Single(usize),
 }
 
-/// What a nest can do of a reduction.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Stage {
-    /// The axes that the nest reduces, ascending. Those of a sum of floats are the last axes, or none of the last.
-    pub axes: Vec<usize>,
-    /// True if there are sums of floats, which have an order.
-    pub ordered: bool,
+/// The members of a nest, in order: equations that make each element by itself, and reductions of their values by one stage.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Fused {
+    pub eqns: Vec<usize>,
+    /// Without axes of size 1; finer than the shapes of all members.
+    pub shape: Vec<usize>,
+    /// What is reduced, as axes of `shape`.
+    pub stage: Option<Stage>,
+    /// The products among the members.
+    pub products: HashMap<usize, Product>,
+    /// The elementwise values that the nest makes.
+    pub made: HashSet<Var>,
 }
 
-impl Stage {
-    /// The stage of two reductions over the same axes.
-    pub fn with(self, other: &Stage) -> Stage {
-        Stage { ordered: self.ordered || other.ordered, ..self }
+impl Fused {
+    /// The value of the nest that operand `k` of member `i` is, if it is none in memory.
+    pub fn inside(&self, graph: &Graph, defs: &Defs, i: usize, k: usize) -> Option<Var> {
+        let eqn = &graph.eqns[i];
+        match self.products.get(&i) {
+            Some(product) => (k == product.full || product.square).then_some(product.value),
+            None if matches!(eqn.op, Op::Dot { .. }) => None,
+            None => defs.behind(graph, eqn.args[k], false, |v| self.made.contains(&v)),
+        }
     }
-}
-
-/// The first stage of a reduction of an array of type `ty`, if a nest can do it.
-pub fn stage(op: &Op, ty: &Type) -> Option<Stage> {
-    let ordered = matches!(op, Op::Sum { .. }) && ty.dtype.is_float();
-    let axes = match op {
-        Op::Sum { axes }
-        | Op::Prod { axes }
-        | Op::ReduceMax { axes }
-        | Op::ReduceMin { axes }
-        | Op::All { axes }
-        | Op::Any { axes } => axes,
-        _ => return None,
-    };
-    if ty.is_empty() {
-        return None;
-    }
-    let trailing = (1..=axes.len()).take_while(|&n| axes[axes.len() - n] == ty.rank() - n).count();
-    // A sum over the last axes and others would need a second stage: the kernels have it.
-    if ordered && trailing > 0 && trailing < axes.len() {
-        return None;
-    }
-    Some(Stage { axes: axes.clone(), ordered })
 }
 
 /// The width of the elements that a group works on, which decides how many go side by side.
@@ -69,16 +64,6 @@ pub enum Width {
     Bytes8,
     /// One element at a time.
     One,
-}
-
-/// True for operations that are fused: elementwise, and written as inline code (`FoldIn` is a kernel).
-pub fn is_elementwise(op: &Op) -> bool {
-    prims::is_elementwise(op) && !matches!(op, Op::FoldIn)
-}
-
-/// True for operations whose result is a view of the first operand, or may be.
-pub fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Broadcast { .. } | Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Reverse { .. })
 }
 
 fn width_of(dtype: DType) -> Width {
@@ -118,11 +103,9 @@ pub fn width(graph: &Graph, eqn: &Eqn) -> Width {
         .unwrap_or(Width::One)
 }
 
-struct Open<'g> {
-    eqns: Vec<usize>,
-    shape: &'g [usize],
+struct Open {
+    fused: Fused,
     width: Width,
-    stage: Option<Stage>,
     /// The kind of floats that are summed.
     sums: Option<DType>,
     /// The kind of all reduced values, if it is one of floats and each reduction can be made part by part: then those
@@ -130,116 +113,288 @@ struct Open<'g> {
     parted: Option<DType>,
 }
 
-/// The kind of floats that a reduction takes, if it can be made of parts (a product of floats is one chain).
-fn parted(op: &Op, ty: &Type) -> Option<DType> {
-    (ty.dtype.is_float() && !matches!(op, Op::Prod { .. })).then_some(ty.dtype)
-}
+impl Open {
+    fn new(shape: &[usize]) -> Open {
+        let fused = Fused { shape: shape.to_vec(), ..Fused::default() };
+        Open { fused, width: Width::Any, sums: None, parted: None }
+    }
 
-/// The open group that a reduction joins: the one that makes its operand, if it reduces nothing yet or the same axes.
-/// With it the stage, and the kind of floats that are summed.
-fn joins(graph: &Graph, eqn: &Eqn, owners: &[usize], open: &[Option<Open>]) -> Option<(usize, Stage, Option<DType>)> {
-    let &[group] = owners else {
-        return None;
-    };
-    let ty = eqn.args.first().map(|&arg| graph.ty(arg))?;
-    let stage = stage(&eqn.op, ty)?;
-    let o = open[group].as_ref()?;
-    let sums = stage.ordered.then_some(ty.dtype);
-    let fits = ty.shape == o.shape
-        && o.eqns.len() < GROUP
-        && o.stage.as_ref().is_none_or(|other| {
-            let together = o.parted.is_some() && o.parted == parted(&eqn.op, ty);
-            other.axes == stage.axes && (other.ordered == stage.ordered || together)
-        })
-        && (sums.is_none() || o.sums.is_none() || o.sums == sums);
-    fits.then_some((group, stage, sums))
+    /// Gives the group a finer shape.
+    fn refine(&mut self, fine: Vec<usize>) {
+        let old = &self.fused.shape;
+        if *old != fine {
+            let parts = shapes::parts(old, &standard_strides(old), &fine);
+            self.fused.stage = self.fused.stage.as_ref().map(|stage| stage.refined(&parts));
+            self.fused.shape = fine;
+        }
+    }
+
+    fn add(&mut self, graph: &Graph, i: usize) {
+        let eqn = &graph.eqns[i];
+        self.width = join(self.width, width(graph, eqn)).unwrap_or(Width::One);
+        self.fused.eqns.push(i);
+        if is_element(graph, eqn) {
+            self.fused.made.insert(eqn.outs[0]);
+        }
+    }
 }
 
 /// The units of a Graph, in an order that respects all dependences.
 pub fn units(graph: &Graph) -> Vec<Unit> {
-    let mut units = Vec::with_capacity(graph.eqns.len());
-    let mut open: Vec<Option<Open>> = Vec::new();
-    // The open group that computes a variable.
-    let mut owner: Vec<Option<usize>> = vec![None; graph.types.len()];
-    let mut live: Vec<usize> = Vec::new();
-    let close = |group: usize, open: &mut Vec<Option<Open>>, live: &mut Vec<usize>, units: &mut Vec<Unit>| {
-        if let Some(group) = open[group].take() {
-            units.push(Unit::Nest(group.eqns));
-        }
-        live.retain(|&g| g != group);
+    let defs = Defs::new(graph);
+    let count = graph.types.len();
+    let mut grouping = Grouping {
+        graph,
+        expansion: expansion::expansions(graph, &defs),
+        defs,
+        units: Vec::with_capacity(graph.eqns.len()),
+        open: Vec::new(),
+        owner: vec![None; count],
+        waiting: vec![false; count],
+        live: Vec::new(),
     };
     for (i, eqn) in graph.eqns.iter().enumerate() {
-        let owners: Vec<usize> = {
-            let mut list: Vec<usize> =
-                eqn.args.iter().filter_map(|a| owner[a.0 as usize]).filter(|&g| open[g].is_some()).collect();
-            list.sort_unstable();
-            list.dedup();
-            list
-        };
-        if let Some((group, stage, dtype)) = joins(graph, eqn, &owners, &open) {
-            if let Some(o) = &mut open[group] {
-                let own = eqn.args.first().and_then(|&arg| parted(&eqn.op, graph.ty(arg)));
-                o.parted = if o.stage.is_none() || o.parted == own { own } else { None };
-                o.stage = Some(match &o.stage {
-                    Some(other) => stage.with(other),
-                    None => stage,
-                });
-                o.sums = o.sums.or(dtype);
-                o.width = join(o.width, width(graph, eqn)).unwrap_or(Width::One);
-                o.eqns.push(i);
-            }
-            owner[eqn.outs[0].0 as usize] = Some(group);
+        if grouping.waits(eqn) || grouping.reduces(i, eqn) || grouping.element(i, eqn) {
             continue;
         }
-        let out = eqn.outs.first().map(|&v| graph.ty(v));
-        let shape = match out {
-            Some(ty) if is_elementwise(&eqn.op) && ty.rank() > 0 => ty.shape.as_slice(),
-            _ => {
-                for group in owners {
-                    close(group, &mut open, &mut live, &mut units);
-                }
-                units.push(Unit::Single(i));
+        eqn.args.iter().for_each(|&arg| grouping.settle(arg));
+        grouping.units.push(Unit::Single(i));
+    }
+    graph.results.iter().for_each(|&result| grouping.settle(result));
+    while let Some(&group) = grouping.live.first() {
+        grouping.close(group);
+    }
+    grouping.units
+}
+
+struct Grouping<'g> {
+    graph: &'g Graph,
+    defs: Defs,
+    expansion: Vec<bool>,
+    units: Vec<Unit>,
+    open: Vec<Option<Open>>,
+    /// The group that computes a variable, the last one if there are several.
+    owner: Vec<Option<usize>>,
+    /// Views that are not placed yet.
+    waiting: Vec<bool>,
+    live: Vec<usize>,
+}
+
+impl Grouping<'_> {
+    fn close(&mut self, group: usize) {
+        if let Some(group) = self.open[group].take().filter(|group| !group.fused.eqns.is_empty()) {
+            self.units.push(Unit::Nest(group.fused));
+        }
+        self.live.retain(|&g| g != group);
+    }
+
+    /// Places what makes a variable, so that it is in memory from here on.
+    fn settle(&mut self, var: Var) {
+        if std::mem::take(&mut self.waiting[var.0 as usize])
+            && let Some(i) = self.defs.number(var)
+        {
+            self.settle(self.graph.eqns[i].args[0]);
+            self.units.push(Unit::Single(i));
+        } else if let Some(group) = self.owner[var.0 as usize] {
+            self.close(group);
+        }
+    }
+
+    /// The open group that makes a value element by element.
+    fn maker(&self, var: Var) -> Option<usize> {
+        let group = self.owner[var.0 as usize]?;
+        self.open[group].as_ref()?.fused.made.contains(&var).then_some(group)
+    }
+
+    /// The open group in which a variable is a reshape of a value.
+    fn inside(&self, var: Var) -> Option<usize> {
+        let value = self.defs.behind(self.graph, var, false, |v| self.maker(v).is_some())?;
+        self.maker(value)
+    }
+
+    /// The array that can be made again of which a variable is a reshape.
+    fn again(&self, var: Var) -> Option<Var> {
+        self.defs.behind(self.graph, var, false, |v| self.expansion[v.0 as usize])
+    }
+
+    /// Puts off a view of a value that need not be in memory.
+    fn waits(&mut self, eqn: &Eqn) -> bool {
+        if !matches!(eqn.op, Op::Reshape { .. } | Op::Permute { .. }) || self.graph.ty(eqn.outs[0]).rank() == 0 {
+            return false;
+        }
+        let arg = eqn.args[0];
+        let waits = self.waiting[arg.0 as usize] || self.expansion[arg.0 as usize] || self.maker(arg).is_some();
+        self.waiting[eqn.outs[0].0 as usize] = waits;
+        waits
+    }
+
+    /// A new group that takes shape.
+    fn group(&mut self, shape: &[usize]) -> usize {
+        if self.live.len() >= OPEN {
+            self.close(self.live[0]);
+        }
+        self.open.push(Some(Open::new(shape)));
+        self.live.push(self.open.len() - 1);
+        self.open.len() - 1
+    }
+
+    /// Appends a member.
+    fn add(&mut self, group: usize, i: usize) {
+        if let Some(open) = &mut self.open[group] {
+            open.add(self.graph, i);
+        }
+        for &out in &self.graph.eqns[i].outs {
+            self.owner[out.0 as usize] = Some(group);
+        }
+    }
+
+    /// Makes an array again in a group, if there is room.
+    fn revive(&mut self, group: usize, root: Var) -> bool {
+        let list = expansion::chain(self.graph, &self.defs, &self.expansion, root);
+        let Some(open) = &mut self.open[group] else { return false };
+        let new: Vec<usize> =
+            list.into_iter().filter(|&i| !open.fused.made.contains(&self.graph.eqns[i].outs[0])).collect();
+        let shape = new.iter().try_fold(open.fused.shape.clone(), |shape, &i| {
+            shapes::refined(&shape, &shapes::squeezed(self.graph.shape(self.graph.eqns[i].outs[0])))
+        });
+        let fits = new.iter().try_fold(open.width, |w, &i| join(w, width(self.graph, &self.graph.eqns[i])));
+        let (Some(shape), Some(_)) = (shape, fits) else { return false };
+        if open.fused.eqns.len() + new.len() >= GROUP {
+            return false;
+        }
+        open.refine(shape);
+        new.into_iter().for_each(|i| self.add(group, i));
+        true
+    }
+
+    /// An equation that makes each element by itself: joins a group, or opens one.
+    fn element(&mut self, i: usize, eqn: &Eqn) -> bool {
+        let graph = self.graph;
+        if !is_element(graph, eqn) {
+            return false;
+        }
+        let own = shapes::squeezed(graph.shape(eqn.outs[0]));
+        let bytes = width(graph, eqn);
+        let outer = !is_elementwise(&eqn.op);
+        let fine = |this: &Self, group: usize| -> Option<Vec<usize>> {
+            let open = this.open[group].as_ref()?;
+            let fits = open.fused.eqns.len() < GROUP && join(open.width, bytes).is_some();
+            if fits { shapes::refined(&open.fused.shape, &own) } else { None }
+        };
+        let makers: Vec<Option<usize>> =
+            eqn.args.iter().map(|&arg| if outer { None } else { self.inside(arg) }).collect();
+        for (&arg, maker) in eqn.args.iter().zip(&makers) {
+            if maker.is_none() && (outer || self.again(arg).is_none()) {
+                self.settle(arg);
+            }
+        }
+        let same = |this: &Self, group: usize| {
+            this.open[group].as_ref().is_some_and(|open| open.fused.shape == own) && fine(this, group).is_some()
+        };
+        let target = makers.iter().flatten().copied().find(|&group| fine(self, group).is_some());
+        let target = target.or_else(|| self.live.iter().copied().find(|&group| same(self, group)));
+        // What other groups make has to be in memory before, unless it is made again.
+        for (&arg, maker) in eqn.args.iter().zip(&makers) {
+            if maker.is_some() && *maker != target && self.again(arg).is_none() {
+                self.settle(arg);
+            }
+        }
+        let target = match target {
+            Some(group) => group,
+            None => self.group(&own),
+        };
+        if let Some(fine) = fine(self, target)
+            && let Some(open) = &mut self.open[target]
+        {
+            open.refine(fine);
+        }
+        for (&arg, maker) in eqn.args.iter().zip(&makers) {
+            if *maker == Some(target) || outer {
                 continue;
             }
-        };
-        let own = width(graph, eqn);
-        let fits = |g: usize| {
-            open[g].as_ref().is_some_and(|o| o.shape == shape && o.eqns.len() < GROUP && join(o.width, own).is_some())
-        };
-        let target = owners.iter().copied().find(|&g| fits(g)).or_else(|| live.iter().copied().find(|&g| fits(g)));
-        for group in owners {
-            if Some(group) != target {
-                close(group, &mut open, &mut live, &mut units);
+            if let Some(root) = self.again(arg)
+                && !self.revive(target, root)
+            {
+                self.settle(arg);
             }
         }
-        let group = match target {
+        self.add(target, i);
+        true
+    }
+
+    /// A reduction of a group's value, or of one that can be made again.
+    fn reduces(&mut self, i: usize, eqn: &Eqn) -> bool {
+        let graph = self.graph;
+        let known = |this: &Self, v: Var| this.maker(v).is_some() || this.expansion[v.0 as usize];
+        let found = product(graph, &self.defs, eqn, |v| known(self, v));
+        let (value, shape, strides, own) = match (&found, eqn.args.first()) {
+            (Some(product), _) => {
+                let own = Stage { axes: vec![product.reduced], order: super::plan::Order::Along, ordered: true };
+                (product.value, graph.shape(eqn.args[product.full]), product.strides.clone(), own)
+            }
+            (None, Some(&arg)) => {
+                let Some(own) = stage(&eqn.op, graph.ty(arg)) else { return false };
+                let Some(value) = self.defs.behind(graph, arg, false, |v| known(self, v)) else { return false };
+                (value, graph.shape(arg), standard_strides(graph.shape(arg)), own)
+            }
+            (None, None) => return false,
+        };
+        let Some(walk) = shapes::row_major(shape, &strides) else { return false };
+        let ty = graph.ty(eqn.args[0]);
+        let sums = own.ordered.then_some(ty.dtype);
+        let kind = parted(&eqn.op, ty);
+        let fits = |open: &Open| -> Option<(Vec<usize>, Stage)> {
+            let fine = shapes::refined(&open.fused.shape, &walk)?;
+            let stage = own.refined(&shapes::parts(shape, &strides, &fine));
+            let old = &open.fused.shape;
+            let before =
+                open.fused.stage.as_ref().map(|s| s.refined(&shapes::parts(old, &standard_strides(old), &fine)));
+            let together = open.parted.is_some() && open.parted == kind;
+            let agree = before.is_none_or(|other| {
+                other.axes == stage.axes && other.order == stage.order && (other.ordered == stage.ordered || together)
+            });
+            let room = open.fused.eqns.len() < GROUP && (sums.is_none() || open.sums.is_none() || open.sums == sums);
+            (agree && room && !stage.axes.is_empty()).then_some((fine, stage))
+        };
+        let mut group = self.maker(value);
+        if !group.is_some_and(|group| self.open[group].as_ref().is_some_and(|open| fits(open).is_some())) {
+            if !self.expansion[value.0 as usize] {
+                return false;
+            }
+            group = None;
+        }
+        // The vector is in memory before the nest.
+        if let Some(product) = found.as_ref().filter(|product| !product.square) {
+            let other = eqn.args[1 - product.full];
+            let source = self.defs.behind(graph, other, true, |v| self.owner[v.0 as usize].is_some());
+            if group.is_some() && source.and_then(|v| self.owner[v.0 as usize]) == group {
+                return false;
+            }
+            self.settle(other);
+        }
+        let group = match group {
             Some(group) => group,
             None => {
-                if live.len() >= OPEN {
-                    close(live[0], &mut open, &mut live, &mut units);
+                let group = self.group(&shapes::squeezed(graph.shape(value)));
+                if !self.revive(group, value) {
+                    return false;
                 }
-                open.push(Some(Open {
-                    eqns: Vec::new(),
-                    shape,
-                    width: Width::Any,
-                    stage: None,
-                    sums: None,
-                    parted: None,
-                }));
-                live.push(open.len() - 1);
-                open.len() - 1
+                group
             }
         };
-        if let Some(o) = &mut open[group] {
-            o.width = join(o.width, own).unwrap_or(Width::One);
-            o.eqns.push(i);
+        let Some(open) = &mut self.open[group] else { return false };
+        let Some((fine, stage)) = fits(open) else { return false };
+        open.refine(fine);
+        open.parted = if open.fused.stage.is_none() || open.parted == kind { kind } else { None };
+        open.fused.stage = Some(match &open.fused.stage {
+            Some(other) => stage.with(other),
+            None => stage,
+        });
+        open.sums = open.sums.or(sums);
+        if let Some(product) = found {
+            open.fused.products.insert(i, product);
         }
-        for v in &eqn.outs {
-            owner[v.0 as usize] = Some(group);
-        }
+        self.add(group, i);
+        true
     }
-    while let Some(&group) = live.first() {
-        close(group, &mut open, &mut live, &mut units);
-    }
-    units
 }

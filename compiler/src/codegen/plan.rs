@@ -2,9 +2,13 @@
 
 mod body;
 mod control;
+mod epilogue;
+mod history;
 mod kernels;
 mod moves;
 mod nest;
+mod pack;
+pub mod pieces;
 pub mod reduction;
 
 use super::CodegenError;
@@ -52,6 +56,16 @@ pub enum Home {
     Array(View),
 }
 
+impl Home {
+    /// What an array's view is relative to.
+    pub fn base(&self) -> Option<Base> {
+        match self {
+            Home::Scalar(_) => None,
+            Home::Array(view) => Some(view.base),
+        }
+    }
+}
+
 /// A piece of the arena, and the steps between which it is in use.
 #[derive(Clone, Debug)]
 pub struct Buffer {
@@ -83,7 +97,8 @@ pub struct Input {
     pub view: View,
 }
 
-/// One operation on the elements at one place. Arguments number the inputs first, then the operations.
+/// One operation on the elements at one place. Arguments number the inputs first, then the operations. A matrix product of
+/// one term each (`Op::Dot`) is one of them: `a * b + 0`, rounded once.
 #[derive(Clone, Debug)]
 pub struct TileOp {
     pub op: Op,
@@ -130,6 +145,8 @@ pub enum Order {
 #[derive(Clone, Debug)]
 pub struct Total {
     pub value: u32,
+    /// What it is multiplied by in a sum of products, each of which is added without rounding between.
+    pub times: Option<u32>,
     pub dtype: DType,
     pub by: Reducer,
     /// Of the kept axes' shape. Where `parts` is more than 1 there is one more axis: the sums of the parts, which a
@@ -196,6 +213,8 @@ pub enum Step {
     Call {
         call: usize,
         operands: Vec<Operand>,
+        /// A nest that the kernel calls for parts of its result as they are ready.
+        then: Option<Box<Nest>>,
     },
     Guard {
         pred: Scalar,
@@ -285,7 +304,7 @@ pub fn plan(graph: &Graph) -> Result<Plan, CodegenError> {
         let written = source == Source::Written;
         dests.push(written.then(|| View::standard(Base::Result(i as u32), graph.shape(v))));
     }
-    planner.body(graph, homes, &[], &dests, &mut steps);
+    planner.body(graph, homes, (&[], &[]), &dests, &mut steps);
     for (i, &v) in graph.results.iter().enumerate() {
         if planner.plan.sources[i] == Source::Const(usize::MAX) {
             let tensor = constant(graph, v).cloned().expect("the source of the result is a constant");
@@ -293,6 +312,7 @@ pub fn plan(graph: &Graph) -> Result<Plan, CodegenError> {
             planner.plan.consts.push(tensor);
         }
     }
+    planner.plan.epilogues(&mut steps);
     planner.plan.steps = steps;
     Ok(planner.plan)
 }
@@ -423,6 +443,7 @@ impl Planner {
                     self.touch_operand(&total.to);
                 }
             }
+            // A nest that a call takes over has been a step of its own.
             Step::Call { operands, .. } => {
                 operands.iter().for_each(|operand| self.touch_operand(operand));
             }

@@ -1,6 +1,8 @@
 //! Compiled code against the reference evaluator, bit for bit.
 
 mod control;
+mod passes;
+mod products;
 mod reductions;
 mod sharing;
 mod threads;

@@ -1,7 +1,7 @@
 //! Whether a statement that runs once is done sooner by the evaluator than by compiling it. The bits are the same, so
 //! this is only about time, and a rough estimate is enough.
 
-use crate::codegen::emit::nest_weight;
+use crate::codegen::plan::pieces::weight;
 use crate::ir::graph::{Graph, Op};
 use crate::prims;
 
@@ -54,7 +54,7 @@ fn evaluation(graph: &Graph, loops: bool, equations: &mut usize) -> Option<f64> 
                 // The same kernels on both sides.
                 Op::Const(_) | Op::Svd | Op::Solve | Op::Normal { .. } | Op::Uniform { .. } => 0.0,
                 Op::Split { .. } | Op::Permutation { .. } | Op::FoldIn => 0.0,
-                op if prims::is_elementwise(op) => size * ELEMENT * (1.0 + nest_weight(op) as f64 / 10.0),
+                op if prims::is_elementwise(op) => size * ELEMENT * (1.0 + weight(op) as f64 / 10.0),
                 _ => size * ELEMENT,
             };
     }

@@ -261,6 +261,30 @@ pub unsafe fn conv_at<T: Real>(
     });
 }
 
+/// Some images and channels of a convolution without leading axes; several threads work on a large one.
+///
+/// # Safety
+/// As in `kernels`, of the elements of these images and channels.
+pub unsafe fn conv_part<T: Real>(
+    plan: &Plan,
+    (x, x_layout): (*const T, &Layout),
+    (k, k_layout): (*const T, &Layout),
+    (out, out_layout): (*mut T, &Layout),
+    images: Range<usize>,
+    channels: Range<usize>,
+) {
+    let strides = |layout: &Layout| -> [isize; 4] { std::array::from_fn(|i| layout.strides[i]) };
+    let (x_strides, k_strides, out_strides) = (strides(x_layout), strides(k_layout), strides(out_layout));
+    let group = Group { plan, n: x_layout.shape[0], x, x_strides, k, k_strides, out, out_strides };
+    unsafe {
+        if images == (0..group.n) && channels == (0..plan.sizes.o) {
+            deal(Level::best(), &group);
+        } else {
+            T::conv(Level::best(), &group, &Part { images, channels, rows: 0..plan.rows.len() });
+        }
+    }
+}
+
 /// One convolution with its operands.
 #[derive(Clone, Copy)]
 pub struct Group<'a, T> {
@@ -285,15 +309,20 @@ pub struct Part {
 }
 
 /// Channels are dealt out in multiples of this: as many as lanes in use.
-const DEAL_CHANNELS: usize = 32;
+pub const CHANNELS: usize = 32;
 /// Rows are dealt out in multiples of this.
 const DEAL_ROWS: usize = 4;
+
+/// True if several threads work on a convolution of so many images.
+pub fn is_dealt(plan: &Plan, images: usize) -> bool {
+    let work = images * plan.sizes.o * plan.rows.len() * plan.window.size[1] * plan.sizes.taps();
+    work >= LARGE && pool::threads() > 1
+}
 
 /// Computes all parts, on several threads if there is much work.
 unsafe fn deal<T: Real>(level: Level, group: &Group<T>) {
     let (o, y) = (group.plan.sizes.o, group.plan.rows.len());
-    let work = group.n * o * y * group.plan.window.size[1] * group.plan.sizes.taps();
-    let threads = if work >= LARGE { pool::threads() } else { 1 };
+    let threads = if is_dealt(group.plan, group.n) { pool::threads() } else { 1 };
     if threads == 1 {
         return unsafe { T::conv(level, group, &Part { images: 0..group.n, channels: 0..o, rows: 0..y }) };
     }
@@ -301,7 +330,7 @@ unsafe fn deal<T: Real>(level: Level, group: &Group<T>) {
     let cut = |count: usize, parts: usize, by: usize| count.div_ceil(parts).next_multiple_of(by);
     let images = cut(group.n, threads, 1);
     let left = threads.div_ceil(group.n.div_ceil(images));
-    let channels = cut(o, left, DEAL_CHANNELS);
+    let channels = cut(o, left, CHANNELS);
     let left = left.div_ceil(o.div_ceil(channels));
     let rows = cut(y, left, DEAL_ROWS.min(y.div_ceil(left)));
     let [n, c, r] = [group.n.div_ceil(images), o.div_ceil(channels), y.div_ceil(rows)];

@@ -2,8 +2,9 @@
 //!
 //! With more than one row and column: each element sums over k in blocks of 512, a block being one chain of
 //! fused multiply-adds from +0 in ascending k, and adds the blocks in order (`gemm`). With one row or one column:
-//! `matvec`. Large products go to several threads by columns or rows, which changes no element.
+//! `matvec`. An operand that many products share can be packed once (`turn`, `pack`, `product_packed`). Large products go to several threads by columns or rows, which changes no element.
 
+use super::gemm::{self, Right};
 use super::level::Level;
 use super::matvec::Problem;
 use super::{DOT_BLOCK, Real};
@@ -78,19 +79,92 @@ pub unsafe fn product_at<T: Real>(
     if k == 0 {
         return unsafe { super::copy::fill(&[m, n], c.at, &[c.row, c.col], T::ZERO) };
     }
-    // The result's columns go side by side: turned where its rows are contiguous, or where columns are very few.
-    let turn = if c.col == 1 || c.row == 1 { c.col != 1 } else { n < m } || (n < 4 && m > 4 * n);
-    let ((m, n), (a, b, c)) = if turn { ((n, m), turned(a, b, c)) } else { ((m, n), (a, b, c)) };
+    let ((m, n), (a, b, c)) =
+        if turn((m, n), (c.row, c.col)) { ((n, m), turned(a, b, c)) } else { ((m, n), (a, b, c)) };
+    unsafe { matrices(level, (m, k, n), a, Right::Plain(b), c) };
+}
+
+/// True if a product with a result of `m` rows and `n` columns, with these steps between rows and between columns, is done
+/// as the transposed one: where the rows of the result are contiguous, or where columns are very few. Columns go side by
+/// side, so the right operand of what is done is the one that may be packed.
+pub fn turn((m, n): (usize, usize), (row, col): (isize, isize)) -> bool {
+    (if col == 1 || row == 1 { col != 1 } else { n < m }) || (n < 4 && m > 4 * n)
+}
+
+/// The elements of a packed operand with `k` rows and `n` columns, at any level.
+pub fn packed_len(element: usize, k: usize, n: usize) -> usize {
+    k * padded(element, n)
+}
+
+/// Columns with those that fill the last panel, the widest that there is.
+fn padded(element: usize, n: usize) -> usize {
+    n.next_multiple_of(gemm::VECTORS * Level::Avx512.bytes() / element)
+}
+
+/// Packs the right operand of products: `packed_len` elements, block after block of k.
+///
+/// # Safety
+/// As in `kernels`.
+pub unsafe fn pack<T: Real>(level: Level, (k, n): (usize, usize), b: Matrix<T>, packed: *mut T) {
+    for start in (0..k).step_by(DOT_BLOCK) {
+        let b = Matrix { at: b.at.wrapping_offset(start as isize * b.row), ..b };
+        unsafe { T::pack(level, DOT_BLOCK.min(k - start), n, b, packed.add(start * padded(size_of::<T>(), n))) };
+    }
+}
+
+/// `c = a b` with `b` as `pack` at the same level left it. No size is 0, and neither `m` nor `n` is 1.
+///
+/// # Safety
+/// As in `kernels`.
+pub unsafe fn product_packed<T: Real>(
+    level: Level,
+    sizes: (usize, usize, usize),
+    a: Matrix<T>,
+    packed: *const T,
+    c: MatrixMut<T>,
+) {
+    unsafe { matrices(level, sizes, a, Right::Packed { panels: packed, first: 0 }, c) };
+}
+
+/// True if several threads work on a product.
+pub fn is_dealt(m: usize, k: usize, n: usize) -> bool {
+    m * k * n >= LARGE && pool::threads() > 1
+}
+
+/// How many rows of a product to make at a time, where each is wanted in the first cache afterwards: whole tiles, and more
+/// of them if rows are short, or if the packed operand has to come from far away each time.
+pub fn rows_at_once(level: Level, element: usize, k: usize, n: usize) -> usize {
+    const SHORT: usize = 2048;
+    let tile = match level {
+        Level::Avx512 => 8,
+        Level::Avx2 => 6,
+        Level::Plain => 4,
+    };
+    let least = if packed_len(element, k, n) * element > gemm::PACKED { 64 } else { SHORT.div_ceil(n) };
+    least.next_multiple_of(tile)
+}
+
+/// A product of matrices, dealt out to threads if it is large.
+unsafe fn matrices<T: Real>(
+    level: Level,
+    (m, k, n): (usize, usize, usize),
+    a: Matrix<T>,
+    b: Right<T>,
+    c: MatrixMut<T>,
+) {
     let columns = n >= m;
-    let shared = Shared((a, b, c));
+    let (shared, all) = (Shared((a, b, c)), padded(size_of::<T>(), n));
     deal(m * k * n >= LARGE, if columns { n } else { m }, &|from, to| {
         let (a, b, c) = shared.get();
         let (rows, cols) = if columns { ((0, m), (from, to)) } else { ((from, to), (0, n)) };
         unsafe {
             let a = Matrix { at: a.at.offset(rows.0 as isize * a.row), ..a };
-            let b = Matrix { at: b.at.offset(cols.0 as isize * b.col), ..b };
+            let b = match b {
+                Right::Plain(b) => Right::Plain(Matrix { at: b.at.offset(cols.0 as isize * b.col), ..b }),
+                Right::Packed { panels, .. } => Right::Packed { panels, first: cols.0 },
+            };
             let c = MatrixMut { at: c.at.offset(rows.0 as isize * c.row + cols.0 as isize * c.col), ..c };
-            blocks(level, (rows.1 - rows.0, k, cols.1 - cols.0), a, b, c);
+            blocks(level, (rows.1 - rows.0, k, cols.1 - cols.0), a, b, c, all);
         }
     });
 }
@@ -125,13 +199,23 @@ unsafe fn vector_matrix<T: Real>(level: Level, p: Problem<T>) {
     });
 }
 
-/// Block after block of k.
-unsafe fn blocks<T: Real>(level: Level, (m, k, n): (usize, usize, usize), a: Matrix<T>, b: Matrix<T>, c: MatrixMut<T>) {
+/// Block after block of k. Blocks of a packed operand have `all` columns.
+unsafe fn blocks<T: Real>(
+    level: Level,
+    (m, k, n): (usize, usize, usize),
+    a: Matrix<T>,
+    b: Right<T>,
+    c: MatrixMut<T>,
+    all: usize,
+) {
     for start in (0..k).step_by(DOT_BLOCK) {
         let shift = start as isize;
         unsafe {
             let a = Matrix { at: a.at.offset(shift * a.col), ..a };
-            let b = Matrix { at: b.at.offset(shift * b.row), ..b };
+            let b = match b {
+                Right::Plain(b) => Right::Plain(Matrix { at: b.at.offset(shift * b.row), ..b }),
+                Right::Packed { panels, first } => Right::Packed { panels: panels.add(start * all), first },
+            };
             T::block(level, (m, DOT_BLOCK.min(k - start), n), a, b, c, start > 0);
         }
     }
@@ -213,6 +297,26 @@ mod tests {
         out
     }
 
+    /// The same with the right operand packed beforehand, where a product is not one with a vector.
+    unsafe fn packed_at<T: Real>(
+        level: Level,
+        (m, k, n): (usize, usize, usize),
+        a: Matrix<T>,
+        b: Matrix<T>,
+        c: MatrixMut<T>,
+    ) {
+        if m == 1 || n == 1 || k == 0 {
+            return unsafe { product_at(level, (m, k, n), a, b, c) };
+        }
+        let ((m, n), (a, b, c)) =
+            if turn((m, n), (c.row, c.col)) { ((n, m), turned(a, b, c)) } else { ((m, n), (a, b, c)) };
+        let mut packed = vec![T::ZERO; packed_len(size_of::<T>(), k, n)];
+        unsafe {
+            pack(level, (k, n), b, packed.as_mut_ptr());
+            product_packed(level, (m, k, n), a, packed.as_ptr(), c);
+        }
+    }
+
     fn check<T: Real + std::fmt::Debug>(from: impl Fn(f64) -> T, bits: impl Fn(T) -> u64) {
         let sizes = [
             (1, 1, 1),
@@ -244,8 +348,8 @@ mod tests {
         for (case, &(m, k, n)) in sizes.iter().enumerate() {
             let a: Vec<T> = numbers(m * k, case as u64).into_iter().map(&from).collect();
             let b: Vec<T> = numbers(k * n, 100 + case as u64).into_iter().map(&from).collect();
-            for layout in 0..8 {
-                let (a_rows, b_rows, c_rows) = (layout & 1 == 0, layout & 2 == 0, layout & 4 == 0);
+            for layout in 0..16 {
+                let (a_rows, b_rows, c_rows) = (layout & 2 == 0, layout & 4 == 0, layout & 8 == 0);
                 let strides = |rows: bool, r: usize, c: usize| if rows { (c as isize, 1) } else { (1, r as isize) };
                 let (ar, ac) = strides(a_rows, m, k);
                 let (br, bc) = strides(b_rows, k, n);
@@ -257,7 +361,12 @@ mod tests {
                     let mut c = vec![from(f64::NAN); m * n];
                     let left = Matrix { at: a.as_ptr(), row: ar, col: ac };
                     let to = MatrixMut { at: c.as_mut_ptr(), row: cr, col: cc };
-                    unsafe { product_at(level, (m, k, n), left, Matrix { at: b.as_ptr(), row: br, col: bc }, to) };
+                    let factor = Matrix { at: b.as_ptr(), row: br, col: bc };
+                    if layout % 2 == 0 {
+                        unsafe { product_at(level, (m, k, n), left, factor, to) };
+                    } else {
+                        unsafe { packed_at(level, (m, k, n), left, factor, to) };
+                    }
                     for i in 0..m {
                         for j in 0..n {
                             let (got, want) = (c[ic(i, j)], right[i * n + j]);
@@ -324,6 +433,10 @@ mod tests {
             let right = Matrix { at: b.as_ptr(), row: n as isize, col: 1 };
             unsafe { product(m, k, n, left, right, MatrixMut { at: c.as_mut_ptr(), row: n as isize, col: 1 }) };
             let exact = want(m, k, n, |i, p| a[i * k + p], |p, j| b[p * n + j]);
+            let again = c.clone();
+            let to = MatrixMut { at: c.as_mut_ptr(), row: n as isize, col: 1 };
+            unsafe { packed_at(Level::best(), (m, k, n), left, right, to) };
+            assert!(c.iter().zip(&again).all(|(one, other)| one.to_bits() == other.to_bits()), "{m}x{k}x{n} packed");
             assert!(c.iter().zip(&exact).all(|(got, want)| got.to_bits() == want.to_bits()), "{m}x{k}x{n}");
         }
     }

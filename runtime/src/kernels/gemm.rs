@@ -17,37 +17,65 @@ pub const ROWS: usize = 8;
 /// The most columns of a tile, of any kind.
 const LINE: usize = 32;
 /// Bytes of packed panels at a time.
-const PACKED: usize = 512 << 10;
+pub const PACKED: usize = 512 << 10;
 /// The right operand of products with at most so many rows is not packed: it is used too seldom.
 const FEW: usize = 16;
+
+/// The right operand of a product.
+#[derive(Clone, Copy, Debug)]
+pub enum Right<T> {
+    Plain(Matrix<T>),
+    /// Panels as `pack` writes them, of which the product takes columns from `first` on, a multiple of a panel's width.
+    Packed {
+        panels: *const T,
+        first: usize,
+    },
+}
+
+/// True if the product of a matrix with `m` rows packs its right operand, whose rows have steps of `col` between elements.
+pub fn packs(m: usize, col: isize) -> bool {
+    col != 1 || m > FEW
+}
 
 /// `c = a b`, or `c += a b` if `add`, with `a: [m, k]`, `b: [k, n]`, none of them empty and `k` at most one block.
 ///
 /// # Safety
-/// As in `kernels`; as in `simd` for `S`. `M` is at most `ROWS`.
+/// As in `kernels`; as in `simd` for `S`. `M` is at most `ROWS`. Panels were packed by the same `S`.
 #[inline(always)]
 pub unsafe fn block<S: Simd, const M: usize>(
     (m, k, n): (usize, usize, usize),
     a: Matrix<S::T>,
-    b: Matrix<S::T>,
+    b: Right<S::T>,
     c: MatrixMut<S::T>,
     add: bool,
 ) {
     let wide = VECTORS * S::WIDTH;
     let columns = (PACKED / size_of::<S::T>() / k / wide).max(1) * wide;
+    let own = match b {
+        Right::Plain(_) => k * columns.min(n.next_multiple_of(wide)),
+        Right::Packed { .. } => 0,
+    };
     // Besides the panels: the rows of the left operand, where they are not contiguous. Nothing here is called again
     // while the memory is in use, so it does not move. (No closure around the rest: it would not be compiled for the
     // instructions of its function.)
-    let room = space::<S::T>(Use::Panels, k * (columns.min(n.next_multiple_of(wide)) + ROWS) + wide);
+    let room = space::<S::T>(Use::Panels, own + k * ROWS + wide);
     unsafe {
-        let (rows_at, panels) = (room, room.add((k * ROWS).next_multiple_of(S::WIDTH)));
-        let direct = b.col == 1 && m <= FEW;
+        let (rows_at, space) = (room, room.add((k * ROWS).next_multiple_of(S::WIDTH)));
         let mut j0 = 0;
         while j0 < n {
             let width = columns.min(n - j0);
-            let right = b.at.offset(j0 as isize * b.col);
-            let whole = if direct { width / wide * wide } else { 0 };
-            pack::<S>(k, whole, width, right, b.row, b.col, panels);
+            // The panels, and how many columns are read where they are instead.
+            let (panels, right, whole) = match b {
+                Right::Packed { panels, first } => {
+                    (panels.add(k * (first + j0)), Matrix { at: panels, row: 0, col: 0 }, 0)
+                }
+                Right::Plain(b) => {
+                    let right = Matrix { at: b.at.offset(j0 as isize * b.col), ..b };
+                    let whole = if packs(m, b.col) { 0 } else { width / wide * wide };
+                    pack::<S>(k, whole, width, right, space);
+                    (space as *const S::T, right, whole)
+                }
+            };
             let mut i0 = 0;
             while i0 < m {
                 let rows = M.min(m - i0);
@@ -69,9 +97,9 @@ pub unsafe fn block<S: Simd, const M: usize>(
                 while j < width {
                     let w = wide.min(width - j);
                     let panel = if j < whole {
-                        Matrix { at: right.add(j), row: b.row, col: 1 }
+                        Matrix { at: right.at.add(j), ..right }
                     } else {
-                        Matrix { at: panels.add(k * j) as *const S::T, row: wide as isize, col: 1 }
+                        Matrix { at: panels.add(k * j), row: wide as isize, col: 1 }
                     };
                     let corner = c.at.offset(i0 as isize * c.row + (j0 + j) as isize * c.col);
                     let to = MatrixMut { at: corner, ..c };
@@ -85,20 +113,14 @@ pub unsafe fn block<S: Simd, const M: usize>(
     }
 }
 
-/// Columns `from..to` of the right operand, which has `k` rows, as panels, zeros to the right of the last.
+/// Columns `from..to` of a right operand that has `k` rows, as panels, zeros to the right of the last: panel after panel,
+/// each row after row.
 ///
 /// # Safety
 /// As in `kernels`; as in `simd` for `S`. The panels have room.
 #[inline(always)]
-pub unsafe fn pack<S: Simd>(
-    k: usize,
-    from: usize,
-    to: usize,
-    b: *const S::T,
-    row: isize,
-    col: isize,
-    panels: *mut S::T,
-) {
+pub unsafe fn pack<S: Simd>(k: usize, from: usize, to: usize, b: Matrix<S::T>, panels: *mut S::T) {
+    let Matrix { at: b, row, col } = b;
     let wide = VECTORS * S::WIDTH;
     let mut j = from;
     while j < to {
@@ -204,27 +226,24 @@ unsafe fn tile<S: Simd, const M: usize, const V: usize>(
             x = x.wrapping_offset(a.col);
             y = y.wrapping_offset(b.row);
         }
-        if c.col == 1 {
+        // Accumulators stay in registers only if each loop over them is unrolled: their bodies are short.
+        if c.col == 1 && w == V * S::WIDTH {
             for i in 0..M {
                 for v in 0..V {
                     let to = c.at.offset(i as isize * c.row).add(v * S::WIDTH);
-                    if (v + 1) * S::WIDTH <= w {
-                        let value = if add { S::load(to).add(acc[i][v]) } else { acc[i][v] };
-                        value.store(to);
-                    } else if w > v * S::WIDTH {
-                        let n = w - v * S::WIDTH;
-                        let value = if add { S::load_some(to, n).add(acc[i][v]) } else { acc[i][v] };
-                        value.store_some(to, n);
-                    }
+                    let value = if add { S::load(to).add(acc[i][v]) } else { acc[i][v] };
+                    value.store(to);
                 }
             }
             return;
         }
-        let mut line = [S::T::ZERO; LINE];
+        let mut lines = [[S::T::ZERO; LINE]; M];
         for i in 0..M {
             for v in 0..V {
-                acc[i][v].store(line.as_mut_ptr().add(v * S::WIDTH));
+                acc[i][v].store(lines[i].as_mut_ptr().add(v * S::WIDTH));
             }
+        }
+        for (i, line) in lines.iter().enumerate() {
             for (l, &value) in line.iter().enumerate().take(w) {
                 let to = c.at.offset(i as isize * c.row + l as isize * c.col);
                 *to = if add { *to + value } else { value };

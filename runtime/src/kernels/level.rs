@@ -2,6 +2,7 @@
 //! Safety: see `kernels`.
 
 use super::dot::{Matrix, MatrixMut};
+use super::gemm::Right;
 use super::matvec::{Pairs, Problem};
 use super::simd::Plain;
 use super::{conv, gemm, matvec, reduce};
@@ -58,7 +59,7 @@ macro_rules! kernels {
             ///
             /// # Safety
             /// As there; the processor has the level.
-            pub unsafe fn block(level: Level, sizes: Sizes, a: Matrix<$T>, b: Matrix<$T>, c: MatrixMut<$T>, add: bool) {
+            pub unsafe fn block(level: Level, sizes: Sizes, a: Matrix<$T>, b: Right<$T>, c: MatrixMut<$T>, add: bool) {
                 unsafe {
                     match level {
                         #[cfg(target_arch = "x86_64")]
@@ -72,14 +73,42 @@ macro_rules! kernels {
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-            unsafe fn block_avx512(sizes: Sizes, a: Matrix<$T>, b: Matrix<$T>, c: MatrixMut<$T>, add: bool) {
+            unsafe fn block_avx512(sizes: Sizes, a: Matrix<$T>, b: Right<$T>, c: MatrixMut<$T>, add: bool) {
                 unsafe { gemm::block::<$wide, 8>(sizes, a, b, c, add) }
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            unsafe fn block_avx2(sizes: Sizes, a: Matrix<$T>, b: Matrix<$T>, c: MatrixMut<$T>, add: bool) {
+            unsafe fn block_avx2(sizes: Sizes, a: Matrix<$T>, b: Right<$T>, c: MatrixMut<$T>, add: bool) {
                 unsafe { gemm::block::<$middle, 6>(sizes, a, b, c, add) }
+            }
+
+            /// `gemm::pack` of all columns
+            ///
+            /// # Safety
+            /// As there; the processor has the level.
+            pub unsafe fn pack(level: Level, k: usize, n: usize, b: Matrix<$T>, panels: *mut $T) {
+                unsafe {
+                    match level {
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx512 => pack_avx512(k, n, b, panels),
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx2 => pack_avx2(k, n, b, panels),
+                        _ => gemm::pack::<Plain<$T, 4>>(k, 0, n, b, panels),
+                    }
+                }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+            unsafe fn pack_avx512(k: usize, n: usize, b: Matrix<$T>, panels: *mut $T) {
+                unsafe { gemm::pack::<$wide>(k, 0, n, b, panels) }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn pack_avx2(k: usize, n: usize, b: Matrix<$T>, panels: *mut $T) {
+                unsafe { gemm::pack::<$middle>(k, 0, n, b, panels) }
             }
 
             /// `matvec::with`

@@ -9,10 +9,12 @@ pub enum Use {
     Panels,
     /// The copy of an image.
     Image,
+    /// A part of a result.
+    Part,
 }
 
 thread_local! {
-    static SPACES: RefCell<[Space; 2]> = const { RefCell::new([Space(Vec::new()), Space(Vec::new())]) };
+    static SPACES: RefCell<[Space; 3]> = const { RefCell::new([const { Space(Vec::new()) }; 3]) };
 }
 
 /// A cache line.

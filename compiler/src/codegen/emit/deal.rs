@@ -5,29 +5,14 @@
 //! without threads, so results do not depend on who does what. The table of its operands (`shared`) ends with two
 //! words for the runtime: the first piece to do, and the one to stop before.
 
-use super::nest::{At, weight};
+use super::nest::At;
+use super::reduction::looped;
 use super::{Body, Emitter, shared};
+use crate::codegen::plan::pieces::{CHUNK, Pieces};
 use crate::codegen::plan::reduction::part_length;
-use crate::codegen::plan::{Nest, Operand, Order, Total};
+use crate::codegen::plan::{Nest, Operand, Total};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
-use dp_runtime::abi::MOST_ENTRIES;
-
-/// Nests of at least so many light operations, some 100 microseconds of work, are dealt out.
-const LARGE: usize = 2 << 20;
-/// Elements of a chunk of an only axis.
-const CHUNK: usize = 4096;
-
-/// What the pieces of a nest are.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Pieces {
-    /// Places on the outermost axis.
-    Outer,
-    /// Chunks of the only axis, the last one shorter.
-    Chunks,
-    /// Parts of each total, the last one longer: it ends with what is left.
-    Parts,
-}
 
 /// The pieces that a function does.
 #[derive(Clone, Copy)]
@@ -39,23 +24,14 @@ pub struct Share {
 
 /// How a nest is dealt out, and in how many pieces; `None` for small nests and those that cannot be.
 pub fn pieces(nest: &Nest) -> Option<(Pieces, usize)> {
-    let operands = nest.inputs.len() + nest.outputs.len();
-    let each = nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() + operands;
-    let elements: usize = nest.shape.iter().product();
-    let entries = operands + nest.reduction.as_ref().map_or(0, |reduction| reduction.totals.len());
-    if elements.saturating_mul(each) < LARGE || entries + 2 > MOST_ENTRIES || !shared::is_movable(nest) {
+    if !nest.is_large() || !nest.is_movable() {
         return None;
     }
     let (kind, count) = match &nest.reduction {
-        None if nest.shape.len() == 1 => (Pieces::Chunks, elements.div_ceil(CHUNK)),
-        None => (Pieces::Outer, nest.shape[0]),
+        None => nest.pieces(),
         Some(reduction) => {
-            let loops = match reduction.order {
-                Order::Along => reduction.kept,
-                Order::Across => reduction.kept.saturating_sub(1),
-            };
             let parted = |total: &Total| total.parts > 1 && matches!(total.to, Operand::View(_));
-            if loops > 0 {
+            if looped(nest, reduction) > 0 {
                 (Pieces::Outer, nest.shape[0])
             } else if reduction.totals.iter().all(parted) {
                 let count: usize = nest.shape[reduction.kept..].iter().product();
@@ -69,13 +45,19 @@ pub fn pieces(nest: &Nest) -> Option<(Pieces, usize)> {
 }
 
 impl<'p> Emitter<'p, '_, '_> {
-    /// A call of the runtime, which calls the nest's function for shares of its pieces.
-    pub fn dealt_nest(&mut self, nest: &'p Nest, (kind, count): (Pieces, usize)) {
+    /// The function that does pieces of a nest, the table of its operands, and the number of the table's entries.
+    pub fn piecewise(&mut self, nest: &'p Nest, kind: Pieces) -> (Value, Value, usize) {
         let form = format!("dealt {}", shared::form(nest));
         let number = self.nest_function(form, Body::Dealt(nest, kind));
         let callee = (self.links.link)(self.b.func, number);
         let callee = self.b.ins().func_addr(types::I64, callee);
         let (table, entries) = self.operand_table(nest);
+        (callee, table, entries)
+    }
+
+    /// A call of the runtime, which calls the nest's function for shares of its pieces.
+    pub fn dealt_nest(&mut self, nest: &'p Nest, (kind, count): (Pieces, usize)) {
+        let (callee, table, entries) = self.piecewise(nest, kind);
         let entries = self.b.ins().iconst(types::I64, entries as i64);
         let count = self.b.ins().iconst(types::I64, count as i64);
         let deal = self.pointer(self.shared.addresses.deal);

@@ -80,6 +80,12 @@ pub fn against_bound(b: &mut FunctionBuilder, op: &Op, lanes: u32, dtype: DType,
     }
 }
 
+/// `x * y + z` of floats, rounded once.
+pub fn multiply_add(b: &mut FunctionBuilder, lanes: u32, dtype: DType, x: Value, y: Value, z: Value) -> Value {
+    let vector = lanes > 1;
+    if dtype == DType::F32 { Clif::<32> { b, vector }.fma(x, y, z) } else { Clif::<64> { b, vector }.fma(x, y, z) }
+}
+
 /// Selects between integers or bools.
 fn choose(b: &mut FunctionBuilder, vector: bool, mask: Value, yes: Value, no: Value) -> Value {
     if vector { b.ins().bitselect(mask, yes, no) } else { b.ins().select(mask, yes, no) }
@@ -130,6 +136,11 @@ fn float_op<const N: u32>(l: &mut Clif<N>, op: &Op, args: &[Value]) -> Option<Va
         Op::Add => l.add(x, args[1]),
         Op::Sub => l.sub(x, args[1]),
         Op::Mul => l.mul(x, args[1]),
+        // One term of a product of matrices.
+        Op::Dot { .. } => {
+            let zero = l.splat(0.0);
+            l.fma(x, args[1], zero)
+        }
         Op::MulZ => {
             let product = l.mul(x, args[1]);
             let zero = l.splat(0.0);

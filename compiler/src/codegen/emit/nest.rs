@@ -1,8 +1,8 @@
 //! Loop nests. The innermost axis goes in vectors of 128 bits, then one element at a time.
 
-use super::deal::Pieces;
 use super::element::{against_bound, clif_type, element};
 use super::{Emitter, unaligned};
+use crate::codegen::plan::pieces::{Pieces, weight};
 use crate::codegen::plan::{Nest, Scalar, TileOp};
 use crate::ir::graph::Op;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -350,19 +350,4 @@ fn constant_bound(nest: &Nest, op: &TileOp, k: usize) -> bool {
         Some(Scalar::Imm(DType::I64 | DType::Bool | DType::Key, _) | Scalar::Reg(_)) | None => return false,
     };
     !value.is_nan() && value.to_bits() != loses.to_bits()
-}
-
-/// About how many instructions an operation is.
-pub fn weight(op: &Op) -> usize {
-    match op {
-        Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Tanh | Op::Sigmoid | Op::Erf | Op::Atan => 30,
-        Op::Sin | Op::Cos | Op::Tan | Op::Softplus | Op::Atan2 => 50,
-        Op::Log2 | Op::Log10 | Op::Hypot | Op::Sinh | Op::Cosh => 60,
-        Op::Pow | Op::Cbrt | Op::Asin | Op::Acos | Op::Asinh | Op::Acosh | Op::Atanh | Op::Erfc => 100,
-        Op::Lgamma => 400,
-        Op::Polygamma { order } => 350 + 20 * order,
-        Op::Max | Op::Min | Op::Sign | Op::MulZ => 7,
-        Op::IntDiv | Op::Mod => 15,
-        _ => 1,
-    }
 }

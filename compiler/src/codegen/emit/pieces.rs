@@ -1,6 +1,7 @@
 //! How a program is split into functions, and which scalars cross from one to another.
 
-use crate::codegen::plan::{Count, Operand, Reg, Scalar, Step};
+use crate::codegen::plan::pieces::weight as op_weight;
+use crate::codegen::plan::{Count, Nest, Operand, Reg, Scalar, Step};
 use crate::codegen::view::View;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -28,14 +29,17 @@ pub fn pieces(steps: &[Step]) -> Vec<Range<usize>> {
 /// About how many instructions a step is in the function that contains it.
 fn weight(step: &Step) -> usize {
     match step {
-        Step::Scalar { op, .. } => super::nest::weight(op) + 1,
+        Step::Scalar { op, .. } => op_weight(op) + 1,
         Step::Load { .. } | Step::Store { .. } => 4,
         Step::Nest(nest) => {
-            let body: usize = nest.ops.iter().map(|op| super::nest::weight(&op.op)).sum();
+            let body: usize = nest.ops.iter().map(|op| op_weight(&op.op)).sum();
             let copies = if nest.reduction.is_some() { 12 } else { 4 };
             20 + 4 * nest.inputs.len() + copies * (body + nest.reduction.as_ref().map_or(0, |r| 4 * r.totals.len()))
         }
-        Step::Call { operands, .. } => 8 + 4 * operands.len(),
+        Step::Call { operands, then, .. } => {
+            let entries = then.as_ref().map_or(0, |nest| nest.inputs.len() + nest.outputs.len() + 2);
+            8 + 4 * (operands.len() + entries)
+        }
         Step::Guard { .. } => 6,
         Step::Loop(l) => 30 + list_weight(&l.body),
         Step::Branch { then, otherwise, .. } => 10 + list_weight(then) + list_weight(otherwise),
@@ -106,6 +110,14 @@ impl Crossing {
         }
     }
 
+    fn nest(&mut self, nest: &Nest, function: u32) {
+        nest.inputs.iter().for_each(|input| self.view(&input.view, function));
+        nest.outputs.iter().for_each(|(_, _, view)| self.view(view, function));
+        for total in nest.reduction.iter().flat_map(|reduction| &reduction.totals) {
+            self.operand(&total.to, function);
+        }
+    }
+
     fn list(&mut self, steps: &[Step], function: u32) {
         let list = pieces(steps);
         if list.len() == 1 {
@@ -133,15 +145,10 @@ impl Crossing {
                 self.read(*value, f);
                 self.view(to, f);
             }
-            Step::Nest(nest) => {
-                nest.inputs.iter().for_each(|input| self.view(&input.view, f));
-                nest.outputs.iter().for_each(|(_, _, view)| self.view(view, f));
-                for total in nest.reduction.iter().flat_map(|reduction| &reduction.totals) {
-                    self.operand(&total.to, f);
-                }
-            }
-            Step::Call { operands, .. } => {
+            Step::Nest(nest) => self.nest(nest, f),
+            Step::Call { operands, then, .. } => {
                 operands.iter().for_each(|operand| self.operand(operand, f));
+                then.iter().for_each(|nest| self.nest(nest, f));
             }
             Step::Guard { pred, .. } => self.read(*pred, f),
             Step::Loop(l) => {

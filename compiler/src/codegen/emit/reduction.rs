@@ -5,10 +5,11 @@
 //! memory; unused lanes are +0, which changes no sum. Across the last axis, each place has one chain for a block
 //! of rows. Other reductions give the same bits in any order, but products of floats, which are one chain.
 
-use super::deal::{Pieces, Share};
-use super::element::{clif_type, element};
-use super::nest::{At, Index, weight};
+use super::deal::Share;
+use super::element::{clif_type, element, multiply_add};
+use super::nest::{At, Index};
 use super::{Emitter, unaligned};
+use crate::codegen::plan::pieces::{Pieces, weight};
 use crate::codegen::plan::reduction::{part_length, sum_lanes};
 use crate::codegen::plan::{Nest, Operand, Order, Reducer, Reduction, Total};
 use crate::ir::graph::Op;
@@ -19,6 +20,11 @@ use dp_runtime::tensor::DType;
 
 /// Up to this weight all vectors of a span are written out, with their sums in registers.
 const SPAN: usize = 256;
+
+/// The columns whose totals are in memory together, which the first cache holds.
+const SHEET: usize = 1024;
+/// The rows that are added before a total goes back to memory.
+const ROWS: usize = 4;
 
 /// Where a nest is at some place of its kept axes: its operands, and where each total goes (nowhere in memory for a
 /// register).
@@ -80,12 +86,9 @@ impl Emitter<'_, '_, '_> {
 
     /// The loops over kept axes.
     fn kept(&mut self, nest: &Nest, reduction: &Reduction, axis: usize, place: &Place) {
-        let outer = match reduction.order {
-            Order::Along => reduction.kept,
-            Order::Across => reduction.kept.saturating_sub(1),
-        };
-        if axis >= outer {
+        if axis >= looped(nest, reduction) {
             return match reduction.order {
+                Order::Along if is_beside(nest, reduction) => self.beside(nest, reduction, place),
                 Order::Along => self.along(nest, reduction, place),
                 Order::Across => self.across(nest, reduction, place),
             };
@@ -204,9 +207,8 @@ impl Emitter<'_, '_, '_> {
                     let values = this.tile(nest, lanes as u32, &at, &steps, here);
                     let mut first = 0;
                     for total in totals {
-                        let value = values[total.value as usize];
                         let k = if total.is_chain() { first } else { first + u };
-                        held[k] = this.add_tile(total, lanes, held[k], value);
+                        held[k] = this.add_tile(total, lanes, held[k], &values);
                         first += width(total);
                     }
                 }
@@ -227,7 +229,6 @@ impl Emitter<'_, '_, '_> {
             let here = Index { plus: part.base.plus + done + taken, ..part.base };
             let values = self.tile(nest, n as u32, &place.at, &steps, here);
             for (total, list) in totals.iter().zip(&mut sums) {
-                let value = values[total.value as usize];
                 let k = if total.is_chain() { 0 } else { taken / lanes };
                 let own = if total.is_chain() { 1 } else { lanes };
                 let before = match list[k] {
@@ -235,9 +236,9 @@ impl Emitter<'_, '_, '_> {
                     None => self.start(total, own as u32),
                 };
                 list[k] = Some(if n == lanes || total.is_chain() {
-                    self.add_tile(total, n, before, value)
+                    self.add_tile(total, n, before, &values)
                 } else {
-                    self.add_lane(total, before, taken % lanes, value)
+                    self.add_lane(total, before, taken % lanes, &values)
                 });
             }
             taken += n;
@@ -284,7 +285,7 @@ impl Emitter<'_, '_, '_> {
                         own = lanes as u32;
                     }
                     let before = this.b.ins().load(clif_type(total.dtype, own), unaligned(), address, 0);
-                    let after = this.add_tile(total, lanes, before, values[total.value as usize]);
+                    let after = this.add_tile(total, lanes, before, &values);
                     this.b.ins().store(unaligned(), after, address, 0);
                 }
             });
@@ -297,10 +298,9 @@ impl Emitter<'_, '_, '_> {
                 let index = this.further(base, i, 1);
                 let values = this.tile(nest, 1, &place.at, &steps, index);
                 for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
-                    let value = values[total.value as usize];
                     if total.is_chain() {
                         let before = this.b.ins().stack_load(types::I64, clif_type(total.dtype, 1), slot, 0);
-                        let after = this.add_tile(total, 1, before, value);
+                        let after = this.add_tile(total, 1, before, &values);
                         this.b.ins().stack_store(types::I64, after, slot, 0);
                         continue;
                     }
@@ -310,8 +310,7 @@ impl Emitter<'_, '_, '_> {
                     let shift = this.scaled(i, i64::from(element.bytes()));
                     let address = this.b.ins().iadd(address, shift);
                     let before = this.b.ins().load(element, unaligned(), address, 0);
-                    let value = this.as_lane(total.dtype, lanes, value);
-                    let after = this.combine(total, 1, before, value);
+                    let after = this.add_one(total, lanes, before, &values);
                     this.b.ins().store(unaligned(), after, address, 0);
                 }
             });
@@ -326,6 +325,67 @@ impl Emitter<'_, '_, '_> {
         sums
     }
 
+    /// Short sums along the last axes: neighbours on the innermost kept axis side by side, the lanes of each one in
+    /// memory.
+    fn beside(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
+        let axis = reduction.kept - 1;
+        let (width, lanes) = (nest.shape[axis], nest.lanes as usize);
+        let whole = width - width % lanes;
+        self.count(whole as i64, lanes as i64, |this, j| {
+            this.lanes_of(nest, reduction, place, lanes, Index { value: Some(j), plus: 0 });
+        });
+        if whole < width {
+            self.count((width - whole) as i64, 1, |this, j| {
+                this.lanes_of(nest, reduction, place, 1, Index { value: Some(j), plus: whole });
+            });
+        }
+    }
+
+    /// The sums at `width` neighbouring places.
+    fn lanes_of(&mut self, nest: &Nest, reduction: &Reduction, place: &Place, width: usize, j: Index) {
+        let axis = reduction.kept - 1;
+        let steps = self.steps(nest, axis);
+        let totals = &reduction.totals;
+        let lanes = sum_lanes(totals[0].dtype);
+        let count: usize = nest.shape[reduction.kept..].iter().product();
+        let ty = clif_type(totals[0].dtype, width as u32);
+        let bytes = i64::from(ty.bytes());
+        let slots: Vec<StackSlot> = totals.iter().map(|_| self.stack_slot(bytes as u32 * lanes as u32)).collect();
+        // The first element of each lane, then the others.
+        for (from, to) in [(0, count.min(lanes)), (lanes, count)] {
+            if from >= to {
+                continue;
+            }
+            self.count((to - from) as i64, 1, |this, p| {
+                let row = if from == 0 { p } else { this.b.ins().iadd_imm_s(p, from as i64) };
+                let at = this.row(nest, reduction, &place.at, row);
+                let at = this.held(nest, &at, &steps);
+                let values = this.tile(nest, width as u32, &at, &steps, j);
+                let lane = if to - from <= lanes { p } else { this.b.ins().band_imm_u(p, lanes as i64 - 1) };
+                let shift = this.scaled(lane, bytes);
+                for (total, &slot) in totals.iter().zip(&slots) {
+                    let address = this.b.ins().stack_addr(types::I64, slot, 0);
+                    let address = this.b.ins().iadd(address, shift);
+                    let before = match from {
+                        0 => this.start(total, width as u32),
+                        _ => this.b.ins().load(ty, unaligned(), address, 0),
+                    };
+                    let after = this.add_tile(total, width, before, &values);
+                    this.b.ins().store(unaligned(), after, address, 0);
+                }
+            });
+        }
+        for (k, (total, &slot)) in totals.iter().zip(&slots).enumerate() {
+            let load = |l: usize| {
+                (l < count).then(|| self.b.ins().stack_load(types::I64, ty, slot, (l as i64 * bytes) as i32))
+            };
+            let sums = (0..lanes).map(load).collect();
+            let value = self.halves(total, width, sums);
+            let start = place.to[k].expect("a total of several places is in memory");
+            self.put_back(value, start, total.step(axis), total.dtype, width as u32, j);
+        }
+    }
+
     /// Neighbours on the innermost kept axis side by side, row after row.
     fn across(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
         let (axis, width) = match reduction.kept {
@@ -334,6 +394,9 @@ impl Emitter<'_, '_, '_> {
         };
         let lanes = nest.lanes as usize;
         let body = body_weight(nest, reduction);
+        if is_wide(nest, reduction, width) {
+            return self.sheets(nest, reduction, place, (axis, width));
+        }
         let mut strips = vec![(1, 1)];
         if lanes > 1 {
             let copies = [4, 2].into_iter().find(|copies| body * copies <= SPAN / 4).unwrap_or(1);
@@ -352,6 +415,116 @@ impl Emitter<'_, '_, '_> {
             }
             done += passes * pass;
         }
+    }
+
+    /// Rows outside, columns inside: memory is read in the order in which it lies.
+    fn sheets(&mut self, nest: &Nest, reduction: &Reduction, place: &Place, (axis, width): (usize, usize)) {
+        let each = SHEET / reduction.totals.len();
+        let sheets = width / each;
+        if sheets > 0 {
+            self.count((sheets * each) as i64, each as i64, |this, j| {
+                this.sheet(nest, reduction, place, axis, (Index { value: Some(j), plus: 0 }, each));
+            });
+        }
+        if sheets * each < width {
+            let rest = Index { value: None, plus: sheets * each };
+            self.sheet(nest, reduction, place, axis, (rest, width - sheets * each));
+        }
+    }
+
+    /// The totals of some columns, with what they come to so far in memory.
+    fn sheet(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        axis: usize,
+        (first, width): (Index, usize),
+    ) {
+        let totals = &reduction.totals;
+        let count: usize = nest.shape[reduction.kept..].iter().product();
+        let steps = self.steps(nest, axis);
+        let lanes = nest.lanes as usize;
+        let most = if body_weight(nest, reduction) * ROWS <= SPAN / 2 { ROWS } else { 1 };
+        let size = |total: &Total| total.dtype.size() as i64;
+        let slots: Vec<StackSlot> = totals.iter().map(|t| self.stack_slot((width as i64 * size(t)) as u32)).collect();
+        self.parts(count, if reduction.is_ordered() { part_length(Order::Across) } else { count }, |this, part| {
+            this.columns(width, lanes, |this, n, j| {
+                for (total, &slot) in totals.iter().zip(&slots) {
+                    let start = this.start(total, n as u32);
+                    let to = this.b.ins().stack_addr(types::I64, slot, 0);
+                    this.put_back(start, to, size(total), total.dtype, n as u32, j);
+                }
+            });
+            let whole = part.len - part.len % most;
+            for (from, to, rows) in [(0, whole, most), (whole, part.len, 1)] {
+                if from == to {
+                    continue;
+                }
+                this.count((to - from) as i64, rows as i64, |this, i| {
+                    let at: Vec<Vec<At>> = (0..rows)
+                        .map(|r| {
+                            let row = this.further(part.base, i, 1);
+                            let row = this.index_value(Index { plus: row.plus + from + r, ..row });
+                            let at = this.row(nest, reduction, &place.at, row);
+                            this.held(nest, &at, &steps)
+                        })
+                        .collect();
+                    this.columns(width, lanes, |this, n, j| {
+                        let here = this.beyond(first, j);
+                        let mut held: Vec<Value> = Vec::new();
+                        for (total, &slot) in totals.iter().zip(&slots) {
+                            let from = this.b.ins().stack_addr(types::I64, slot, 0);
+                            let (from, near) = this.locate(from, size(total), j);
+                            held.push(this.b.ins().load(clif_type(total.dtype, n as u32), unaligned(), from, near));
+                        }
+                        for at in &at {
+                            let values = this.tile(nest, n as u32, at, &steps, here);
+                            for (total, sum) in totals.iter().zip(&mut held) {
+                                *sum = this.combine(total, n as u32, *sum, values[total.value as usize]);
+                            }
+                        }
+                        for ((total, &slot), sum) in totals.iter().zip(&slots).zip(held) {
+                            let to = this.b.ins().stack_addr(types::I64, slot, 0);
+                            this.put_back(sum, to, size(total), total.dtype, n as u32, j);
+                        }
+                    });
+                });
+            }
+            for (k, (total, &slot)) in totals.iter().zip(&slots).enumerate() {
+                let start = place.to[k].expect("a total of several places is in memory");
+                let (start, near) = this.locate(start, total.part_step(), part.number);
+                let start = if near == 0 { start } else { this.b.ins().iadd_imm_s(start, i64::from(near)) };
+                this.columns(width, lanes, |this, n, j| {
+                    let from = this.b.ins().stack_addr(types::I64, slot, 0);
+                    let (from, near) = this.locate(from, size(total), j);
+                    let sum = this.b.ins().load(clif_type(total.dtype, n as u32), unaligned(), from, near);
+                    let here = this.beyond(first, j);
+                    this.put_back(sum, start, total.step(axis), total.dtype, n as u32, here);
+                });
+            }
+        });
+    }
+
+    /// A loop over columns, `lanes` at a time, then one at a time.
+    fn columns(&mut self, width: usize, lanes: usize, mut body: impl FnMut(&mut Self, usize, Index)) {
+        let whole = width - width % lanes;
+        if whole > 0 {
+            self.count(whole as i64, lanes as i64, |this, j| body(this, lanes, Index { value: Some(j), plus: 0 }));
+        }
+        if whole < width {
+            let left = (width - whole) as i64;
+            self.count(left, 1, |this, j| body(this, 1, Index { value: Some(j), plus: whole }));
+        }
+    }
+
+    /// The index `j` from another one on.
+    fn beyond(&mut self, first: Index, j: Index) -> Index {
+        let value = match (first.value, j.value) {
+            (Some(a), Some(b)) => Some(self.b.ins().iadd(a, b)),
+            (one, other) => one.or(other),
+        };
+        Index { value, plus: first.plus + j.plus }
     }
 
     /// `copies` vectors of neighbouring totals.
@@ -542,7 +715,11 @@ impl Emitter<'_, '_, '_> {
     }
 
     /// Adds a tile of `lanes` elements: lane by lane, or one after the other to a chain.
-    fn add_tile(&mut self, total: &Total, lanes: usize, sum: Value, tile: Value) -> Value {
+    fn add_tile(&mut self, total: &Total, lanes: usize, sum: Value, values: &[Value]) -> Value {
+        let tile = values[total.value as usize];
+        if let Some(times) = total.times {
+            return multiply_add(&mut self.b, lanes as u32, total.dtype, tile, values[times as usize], sum);
+        }
         if !total.is_chain() || lanes == 1 {
             return self.combine(total, lanes as u32, sum, tile);
         }
@@ -555,12 +732,20 @@ impl Emitter<'_, '_, '_> {
     }
 
     /// Adds one element to one lane of a vector.
-    fn add_lane(&mut self, total: &Total, sum: Value, lane: usize, value: Value) -> Value {
+    fn add_lane(&mut self, total: &Total, sum: Value, lane: usize, values: &[Value]) -> Value {
         let lanes = self.b.func.dfg.value_type(sum).lane_count() as usize;
         let before = self.b.ins().extractlane(sum, lane as u8);
-        let value = self.as_lane(total.dtype, lanes, value);
-        let after = self.combine(total, 1, before, value);
+        let after = self.add_one(total, lanes, before, values);
         self.b.ins().insertlane(sum, after, lane as u8)
+    }
+
+    /// Adds one element to what was in a lane of a vector of `lanes`.
+    fn add_one(&mut self, total: &Total, lanes: usize, before: Value, values: &[Value]) -> Value {
+        if total.times.is_some() {
+            return self.add_tile(total, 1, before, values);
+        }
+        let value = self.as_lane(total.dtype, lanes, values[total.value as usize]);
+        self.combine(total, 1, before, value)
     }
 
     /// A single element as a lane of a vector is: a bool as all ones or zeros.
@@ -573,15 +758,11 @@ impl Emitter<'_, '_, '_> {
         self.b.ins().ineg(wide)
     }
 
-    /// The total of all lanes: halves are added to each other until one lane is left.
-    fn finish(&mut self, total: &Total, lanes: usize, sums: Vec<Option<Value>>) -> Value {
+    /// Vectors of which halves are added to each other until one is left; `None` for +0.
+    fn halves(&mut self, total: &Total, lanes: usize, sums: Vec<Option<Value>>) -> Value {
         let mut sums = sums;
-        if total.is_chain() {
-            return match sums[0] {
-                Some(sum) => sum,
-                None => self.start(total, 1),
-            };
-        }
+        // A term that underflows may make a lane -0, which +0 in another one turns to +0.
+        let some = total.times.is_some() && sums.iter().any(Option::is_none);
         while sums.len() > 1 {
             let high = sums.split_off(sums.len() / 2);
             for (low, high) in sums.iter_mut().zip(high) {
@@ -591,10 +772,23 @@ impl Emitter<'_, '_, '_> {
                 };
             }
         }
-        let vector = match sums[0] {
+        let zero = self.start(total, lanes as u32);
+        match sums[0] {
+            Some(vector) if some => self.combine(total, lanes as u32, vector, zero),
             Some(vector) => vector,
-            None => self.start(total, lanes as u32),
-        };
+            None => zero,
+        }
+    }
+
+    /// The total of all lanes.
+    fn finish(&mut self, total: &Total, lanes: usize, sums: Vec<Option<Value>>) -> Value {
+        if total.is_chain() {
+            return match sums[0] {
+                Some(sum) => sum,
+                None => self.start(total, 1),
+            };
+        }
+        let vector = self.halves(total, lanes, sums);
         if lanes == 1 {
             return vector;
         }
@@ -611,6 +805,45 @@ impl Emitter<'_, '_, '_> {
         }
         list[0]
     }
+}
+
+/// The axes over which a nest loops before it reduces.
+pub fn looped(nest: &Nest, reduction: &Reduction) -> usize {
+    match reduction.order {
+        Order::Along if !is_beside(nest, reduction) => reduction.kept,
+        Order::Along | Order::Across => reduction.kept.saturating_sub(1),
+    }
+}
+
+/// True for sums along the last axes that are short but long to write out, where neighbouring places are neighbours in
+/// memory too: then these go side by side.
+fn is_beside(nest: &Nest, reduction: &Reduction) -> bool {
+    let Some(axis) = reduction.kept.checked_sub(1) else { return false };
+    let Some(first) = reduction.totals.first().filter(|total| total.is_ordered()) else { return false };
+    let count: usize = nest.shape[reduction.kept..].iter().product();
+    let lanes = nest.lanes as usize;
+    let near = |strides: &[isize]| matches!(strides[axis], 0 | 1);
+    let inputs = nest.inputs.iter().all(|input| input.view.as_splat().is_some() || near(&input.view.strides));
+    reduction.order == Order::Along
+        && lanes > 1
+        && nest.shape[axis] >= lanes
+        && count <= 2 * sum_lanes(first.dtype)
+        && body_weight(nest, reduction) * count.div_ceil(lanes) > SPAN / 4
+        && reduction.totals.iter().all(|total| total.is_ordered() && total.parts == 1)
+        && inputs
+        && nest.outputs.iter().all(|(_, _, view)| near(&view.strides))
+}
+
+/// True where rows are so long that walking down a few columns would touch memory in great steps.
+fn is_wide(nest: &Nest, reduction: &Reduction, width: usize) -> bool {
+    let rows: usize = nest.shape[reduction.kept..].iter().product();
+    let plain = |total: &Total| total.dtype != DType::Bool && matches!(total.to, Operand::View(_));
+    rows >= ROWS
+        && nest.lanes > 1
+        && width >= 8 * nest.lanes as usize
+        && body_weight(nest, reduction) <= SPAN
+        && reduction.totals.len() <= 8
+        && reduction.totals.iter().all(plain)
 }
 
 /// About how many instructions the body is.

@@ -4,10 +4,10 @@
 //! value of a scalar. Nests that can fault, and those that give a scalar in a register, are not shared.
 
 use super::element::clif_type;
-use super::nest::{At, weight};
+use super::nest::At;
 use super::{Body, Emitter, Pending, deal, unaligned};
+use crate::codegen::plan::pieces::weight;
 use crate::codegen::plan::{Nest, Operand, Reduction, Scalar, Step};
-use crate::ir::graph::Op;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -15,16 +15,11 @@ use std::fmt::Write;
 /// Lighter bodies are written out each time: the call and its table would be no shorter.
 const LIGHT: usize = 12;
 
-/// True if a nest's operands can come from a table.
-pub fn is_movable(nest: &Nest) -> bool {
-    let faults = nest.ops.iter().any(|op| matches!(op.op, Op::IntDiv | Op::Mod));
-    let mut totals = nest.reduction.iter().flat_map(|reduction| &reduction.totals);
-    !faults && !totals.any(|total| matches!(total.to, Operand::Out(_)))
-}
-
 /// True if a nest becomes a function where it occurs several times.
 fn is_shared(nest: &Nest) -> bool {
-    nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() >= LIGHT && is_movable(nest) && deal::pieces(nest).is_none()
+    nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() >= LIGHT
+        && nest.is_movable()
+        && deal::pieces(nest).is_none()
 }
 
 /// The form of a nest that is shared if it occurs several times.
@@ -56,7 +51,11 @@ pub fn form(nest: &Nest) -> String {
     }
     for total in totals {
         if let Operand::View(view) = &total.to {
-            let _ = write!(form, ";{}{:?}{:?}{}{:?}", total.value, total.dtype, total.by, total.parts, view.strides);
+            let _ = write!(
+                form,
+                ";{}{:?}{:?}{:?}{}{:?}",
+                total.value, total.times, total.dtype, total.by, total.parts, view.strides
+            );
         }
     }
     form

@@ -5,8 +5,8 @@
 //! is the last to read, element by element. `scatter_add` and `update` work on their operand itself if they are
 //! the last to read it. In all cases `tenants` says which values lie in a base, and `last_use` how long they are needed.
 
-use super::reduction::{self, Draft, Wanted};
-use super::{Base, Home, Operand, Origin, Planner, Scalar, Step, TileOp, as_view, inline_calls};
+use super::{Base, Home, Operand, Origin, Planner, Scalar, Step, as_view, inline_calls};
+use crate::codegen::fuse::members::{Defs, is_elementwise, is_view};
 use crate::codegen::fuse::{self, Unit};
 use crate::codegen::view::View;
 use crate::ir::graph::{Eqn, Graph, Guard, Op, Type, Var};
@@ -18,17 +18,20 @@ use std::collections::{HashMap, HashSet};
 /// What is known while one Graph is planned.
 pub struct Scope<'g> {
     pub graph: &'g Graph,
+    pub defs: Defs,
     homes: Vec<Option<Home>>,
     /// The variable whose memory a variable shares as a view.
     root: Vec<u32>,
     /// The last unit that reads a root or a view of it; `usize::MAX` for results.
     last_use: Vec<usize>,
-    /// How many operands of equations and results a variable is.
-    uses: Vec<u32>,
+    /// What has to be in memory: results, and operands of units that do not make them.
+    needed: Vec<bool>,
     /// Places where a value is wanted, best first.
     wants: Vec<Vec<View>>,
     /// Bases that this Graph may write over.
     own: HashSet<Base>,
+    /// Places that are free until a value is put there, whatever else lies in their bases.
+    apart: Vec<View>,
     /// The roots that lie in a base.
     tenants: HashMap<Base, Vec<u32>>,
     /// The unit that is being planned.
@@ -36,23 +39,24 @@ pub struct Scope<'g> {
 }
 
 impl Planner {
-    /// Plans `graph` with its parameters at `params`; bases in `own` may be written over once their values are dead.
+    /// Plans `graph` with its parameters at `params`; bases in `own` may be written over once their values are dead, and
+    /// places `apart` overlap nothing that has a place so far, though their bases may be in use.
     /// Result i is brought to `dests[i]` if there is one. Gives the homes of the results.
     pub fn body(
         &mut self,
         graph: &Graph,
         params: Vec<Home>,
-        own: &[Base],
+        (own, apart): (&[Base], &[View]),
         dests: &[Option<View>],
         steps: &mut Vec<Step>,
     ) -> Vec<Home> {
         let graph = &*inline_calls(graph);
         let units = fuse::units(graph);
-        let mut scope = Scope::new(graph, &units, params, own, dests);
+        let mut scope = Scope::new(graph, &units, params, (own, apart), dests);
         for (number, unit) in units.iter().enumerate() {
             scope.unit = number;
             match unit {
-                Unit::Nest(eqns) => self.nest(&mut scope, eqns, steps),
+                Unit::Nest(fused) => self.nest(&mut scope, fused, steps),
                 Unit::Single(eqn) => self.single(&mut scope, &graph.eqns[*eqn], steps),
             }
         }
@@ -76,7 +80,7 @@ impl Planner {
     /// One equation that is not part of a nest.
     fn single(&mut self, scope: &mut Scope, eqn: &Eqn, steps: &mut Vec<Step>) {
         let graph = scope.graph;
-        if fuse::is_elementwise(&eqn.op) {
+        if is_elementwise(&eqn.op) {
             return self.scalar(scope, eqn, steps);
         }
         match &eqn.op {
@@ -129,7 +133,7 @@ impl Planner {
     }
 
     /// Operations that only rename places, where strides can say it.
-    fn structure(&mut self, scope: &mut Scope, eqn: &Eqn, steps: &mut Vec<Step>) {
+    pub fn structure(&mut self, scope: &mut Scope, eqn: &Eqn, steps: &mut Vec<Step>) {
         let (arg, out) = (eqn.args[0], eqn.outs[0]);
         let (from, to) = (scope.graph.ty(arg).clone(), scope.graph.ty(out).clone());
         let view = as_view(scope.home(arg), from.rank());
@@ -143,7 +147,7 @@ impl Planner {
                 Some(view) => view,
                 None => {
                     // Move the elements to row-major order; the result is a view of that.
-                    let place = scope.place(self, out, &[], false);
+                    let place = scope.place(self, out);
                     let target = match place.reshape(shape, &from.shape) {
                         Some(target) => target,
                         None => self.buffer(&from),
@@ -183,10 +187,10 @@ impl Planner {
             Operand::View(view) => Layout { dtype: *dtype, shape: shape.clone(), strides: view.strides.clone() },
             Operand::Out(_) => Layout::standard(*dtype, &[]),
         });
-        self.plan.calls.push(Call { kernel, operands: layouts.collect(), eqn });
+        self.plan.calls.push(Call { kernel, operands: layouts.collect(), eqn, then: None });
         let call = self.plan.calls.len() - 1;
         let operands = operands.into_iter().map(|(operand, _, _)| operand).collect();
-        self.push(steps, Step::Call { call, operands });
+        self.push(steps, Step::Call { call, operands, then: None });
     }
 
     /// The value as a row-major array without gaps, copied if it is not.
@@ -198,114 +202,27 @@ impl Planner {
         self.copy(view, place.clone(), ty, steps);
         place
     }
-
-    /// A nest for elementwise equations of one shape.
-    fn nest(&mut self, scope: &mut Scope, eqns: &[usize], steps: &mut Vec<Step>) {
-        let graph = scope.graph;
-        let ty = graph.ty(graph.eqns[eqns[0]].outs[0]).clone();
-        let mut number: HashMap<Var, u32> = HashMap::new();
-        let mut inside: HashMap<Var, u32> = HashMap::new();
-        let mut inputs = Vec::new();
-        for &i in eqns {
-            for &arg in &graph.eqns[i].args {
-                *inside.entry(arg).or_default() += 1;
-            }
-        }
-        let made: HashSet<Var> = eqns.iter().map(|&i| graph.eqns[i].outs[0]).collect();
-        for &i in eqns {
-            for &arg in &graph.eqns[i].args {
-                if !made.contains(&arg) && !number.contains_key(&arg) {
-                    number.insert(arg, inputs.len() as u32);
-                    inputs.push((graph.ty(arg).dtype, as_view(scope.home(arg), ty.rank())));
-                }
-            }
-        }
-        let mut ops = Vec::new();
-        let mut width = fuse::Width::Any;
-        let mut wanted = Vec::new();
-        let mut stage: Option<fuse::Stage> = None;
-        for &i in eqns {
-            let eqn = &graph.eqns[i];
-            let origin = self.origin(eqn, None);
-            if !fuse::is_elementwise(&eqn.op) {
-                stage = fuse::stage(&eqn.op, graph.ty(eqn.args[0])).map(|own| match &stage {
-                    Some(other) => own.with(other),
-                    None => own,
-                });
-                let value = number[&eqn.args[0]];
-                wanted.push((i, Wanted { value, op: eqn.op.clone(), out: eqn.outs[0], number: origin }));
-                continue;
-            }
-            width = match (width, fuse::width(graph, eqn)) {
-                (fuse::Width::Any, other) | (other, fuse::Width::Any) => other,
-                (a, b) if a == b => a,
-                _ => fuse::Width::One,
-            };
-            ops.push(TileOp {
-                op: eqn.op.clone(),
-                args: eqn.args.iter().map(|a| number[a]).collect(),
-                from: eqn.args.iter().map(|&a| graph.ty(a).dtype).collect(),
-                dtype: graph.ty(eqn.outs[0]).dtype,
-                eqn: origin,
-            });
-            number.insert(eqn.outs[0], (inputs.len() + ops.len() - 1) as u32);
-        }
-        let views: Vec<View> = inputs.iter().map(|(_, view)| view.clone()).collect();
-        let mut outputs = Vec::new();
-        for &i in eqns {
-            let eqn = &graph.eqns[i];
-            let out = eqn.outs[0];
-            let local = scope.uses[out.0 as usize] == inside.get(&out).copied().unwrap_or(0);
-            if local || !fuse::is_elementwise(&eqn.op) {
-                continue;
-            }
-            let place = scope.place(self, out, &views, true);
-            scope.put(out, Home::Array(place.clone()));
-            outputs.push((number[&out], graph.ty(out).dtype, place));
-        }
-        let lanes = match width {
-            fuse::Width::Any | fuse::Width::Bytes4 => 4,
-            fuse::Width::Bytes8 => 2,
-            fuse::Width::One => 1,
-        };
-        let Some(stage) = stage else {
-            return self.push_nest(&ty.shape, inputs, ops, outputs, lanes, steps);
-        };
-        let mut draft = Draft { shape: ty.shape.clone(), inputs, ops, outputs, lanes };
-        if reduction::feasible(&draft, &stage, graph.ty(wanted[0].1.out).dtype) {
-            let wanted: Vec<Wanted> = wanted.into_iter().map(|(_, want)| want).collect();
-            return self.reducing_nest(scope, draft, &stage, &wanted, steps);
-        }
-        // In memory first, then by kernels.
-        for (i, want) in &wanted {
-            let arg = graph.eqns[*i].args[0];
-            if draft.outputs.iter().all(|(value, _, _)| *value != want.value) {
-                // A place of its own: what the kernels still have to read counts as read by now.
-                let place = scope.place(self, arg, &views, false);
-                scope.put(arg, Home::Array(place.clone()));
-                draft.outputs.push((want.value, graph.ty(arg).dtype, place));
-            }
-        }
-        self.push_nest(&ty.shape, draft.inputs, draft.ops, draft.outputs, lanes, steps);
-        for (i, _) in &wanted {
-            let eqn = &graph.eqns[*i];
-            let types: Vec<&Type> = eqn.args.iter().map(|&v| graph.ty(v)).collect();
-            self.kernel(scope, eqn, &types, steps);
-        }
-    }
 }
 
 impl<'g> Scope<'g> {
-    fn new(graph: &'g Graph, units: &[Unit], params: Vec<Home>, own: &[Base], dests: &[Option<View>]) -> Scope<'g> {
+    fn new(
+        graph: &'g Graph,
+        units: &[Unit],
+        params: Vec<Home>,
+        (own, apart): (&[Base], &[View]),
+        dests: &[Option<View>],
+    ) -> Scope<'g> {
         let count = graph.types.len();
         let mut scope = Scope {
             graph,
+            defs: Defs::new(graph),
             homes: vec![None; count],
             root: (0..count as u32).collect(),
             last_use: vec![0; count],
-            uses: vec![0; count],
+            needed: vec![false; count],
             wants: vec![Vec::new(); count],
             own: own.iter().copied().collect(),
+            apart: apart.to_vec(),
             tenants: HashMap::new(),
             unit: 0,
         };
@@ -316,19 +233,25 @@ impl<'g> Scope<'g> {
         }
         for (number, unit) in units.iter().enumerate() {
             let eqns: &[usize] = match unit {
-                Unit::Nest(eqns) => eqns,
+                Unit::Nest(fused) => &fused.eqns,
                 Unit::Single(eqn) => std::slice::from_ref(eqn),
             };
-            for &arg in eqns.iter().flat_map(|&i| &graph.eqns[i].args) {
-                let root = scope.root[arg.0 as usize] as usize;
-                scope.last_use[root] = scope.last_use[root].max(number);
-                scope.uses[arg.0 as usize] += 1;
+            for &i in eqns {
+                for (k, &arg) in graph.eqns[i].args.iter().enumerate() {
+                    let root = scope.root[arg.0 as usize] as usize;
+                    scope.last_use[root] = scope.last_use[root].max(number);
+                    let inside = match unit {
+                        Unit::Nest(fused) => fused.inside(graph, &scope.defs, i, k).is_some(),
+                        Unit::Single(_) => false,
+                    };
+                    scope.needed[arg.0 as usize] |= !inside;
+                }
             }
         }
         for &result in &graph.results {
             let root = scope.root[result.0 as usize] as usize;
             scope.last_use[root] = usize::MAX;
-            scope.uses[result.0 as usize] += 1;
+            scope.needed[result.0 as usize] = true;
         }
         for (&param, home) in graph.params.iter().zip(params) {
             scope.put(param, home);
@@ -373,6 +296,15 @@ impl<'g> Scope<'g> {
                 _ => {}
             }
         }
+    }
+
+    /// True if a value has to be in memory and is not yet.
+    pub fn lacks(&self, var: Var) -> bool {
+        self.needed[var.0 as usize] && !self.has_home(var)
+    }
+
+    pub fn has_home(&self, var: Var) -> bool {
+        self.homes[var.0 as usize].is_some()
     }
 
     pub fn home(&self, var: Var) -> &Home {
@@ -423,12 +355,29 @@ impl<'g> Scope<'g> {
         self.own.insert(base);
     }
 
-    /// Decides on a place for a new array. `reads` are the views that the unit reads;
-    /// with `over`, it may write over one that it walks in the same order.
-    pub fn place(&mut self, planner: &mut Planner, var: Var, reads: &[View], over: bool) -> View {
+    /// Decides on a place for a new array.
+    pub fn place(&mut self, planner: &mut Planner, var: Var) -> View {
+        let shape = self.graph.shape(var);
+        self.place_beside(planner, var, shape, &[], false)
+    }
+
+    /// The same for a unit that walks `shape`, which names the elements of the array, and reads views of that shape; with
+    /// `over`, it may write over one of these that it walks in the same order.
+    pub fn place_beside(
+        &mut self,
+        planner: &mut Planner,
+        var: Var,
+        shape: &[usize],
+        reads: &[View],
+        over: bool,
+    ) -> View {
         let ty = self.graph.ty(var);
         for want in &self.wants[var.0 as usize] {
-            let aligned = reads.iter().all(|r| r.base != want.base || (over && r == want));
+            if self.apart.contains(want) && !self.taken(want) {
+                return want.clone();
+            }
+            let walked = want.reshape(&ty.shape, shape);
+            let aligned = reads.iter().all(|r| r.base != want.base || (over && Some(r) == walked.as_ref()));
             let free = self.vacant(want.base, false) || (over && aligned && self.vacant(want.base, true));
             if free && aligned {
                 let want = want.clone();
@@ -437,7 +386,7 @@ impl<'g> Scope<'g> {
             }
         }
         if over && !ty.is_empty() {
-            let standard = standard_strides(&ty.shape);
+            let standard = standard_strides(shape);
             for read in reads {
                 let fits = self.own.contains(&read.base)
                     && read.strides == standard
@@ -445,13 +394,18 @@ impl<'g> Scope<'g> {
                     && reads.iter().all(|r| r.base != read.base || r == read)
                     && self.vacant(read.base, true);
                 if fits {
-                    return read.clone();
+                    return View { strides: standard_strides(&ty.shape), ..read.clone() };
                 }
             }
         }
         let place = planner.buffer(ty);
         self.own.insert(place.base);
         place
+    }
+
+    /// True if a value was put at a place.
+    fn taken(&self, place: &View) -> bool {
+        self.homes.iter().flatten().any(|home| matches!(home, Home::Array(view) if view == place))
     }
 
     /// True if a base holds elements of a kind. (A base never holds two kinds.)
@@ -463,7 +417,7 @@ impl<'g> Scope<'g> {
 
 /// The results of an equation that lie where an operand lies, with that operand.
 fn shared(eqn: &Eqn) -> Vec<(&Var, &Var)> {
-    if fuse::is_view(&eqn.op) {
+    if is_view(&eqn.op) {
         return vec![(&eqn.outs[0], &eqn.args[0])];
     }
     match &eqn.op {

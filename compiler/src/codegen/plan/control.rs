@@ -2,9 +2,11 @@
 //!
 //! An array carry has one buffer for the whole loop: the carry's value at the start of a pass, the next one at the
 //! end. The next value is computed straight into it where the old one is dead by then; else it is moved at the
-//! end of the pass. Rows of stacks are views that move with the counter.
+//! end of the pass. Rows of stacks are views that move with the counter. A carry whose values are stacked has no buffer
+//! of its own (`history`).
 
 use super::body::Scope;
+use super::history::Carried;
 use super::{Base, CarryReg, Count, Home, Loop, Operand, Planner, Scalar, Step, as_view};
 use crate::codegen::view::View;
 use crate::ir::graph::{Eqn, Graph, Scan, Trips, Type};
@@ -28,7 +30,9 @@ impl Planner {
         let stacks_out = &eqn.outs[scan.carries..scan.carries + scan.stacked_outs()];
 
         // Carries: a register, or a buffer that starts with the initial value.
-        let mut places: Vec<Option<View>> = Vec::new();
+        let counter = self.reg(DType::I64);
+        let mut histories = self.histories(scope, eqn, scan, counter);
+        let mut places: Vec<Option<Carried>> = Vec::new();
         let mut inits = Vec::new();
         for (i, (&arg, &out)) in carry_args.iter().zip(carry_outs).enumerate() {
             if graph.ty(arg).rank() == 0 {
@@ -37,18 +41,24 @@ impl Planner {
             }
             let ty = graph.ty(arg).clone();
             let from = as_view(scope.home(arg), ty.rank());
-            let place = self.carry_place(scope, eqn, scan.consts + i, out, &from, &places);
-            inits.push((Home::Array(from), place.clone(), ty));
+            let place = match histories.carries[i].take() {
+                Some(place) => place,
+                None => Carried::still(self.carry_place(scope, eqn, scan.consts + i, out, &from, &places)),
+            };
+            inits.push((Home::Array(from), place.first.clone(), ty));
             places.push(Some(place));
         }
         self.moves(inits, steps);
         self.time += 1;
-        let counter = self.reg(DType::I64);
         let mut stacks: Vec<View> = Vec::new();
         let mut tails = Vec::new();
-        for &out in stacks_out {
+        for (&out, known) in stacks_out.iter().zip(histories.stacks) {
+            if let Some(place) = known {
+                stacks.push(place);
+                continue;
+            }
             let ty = graph.ty(out).clone();
-            let mut place = scope.place(self, out, &[], false);
+            let mut place = scope.place(self, out);
             if scan.trips != Trips::All {
                 let size = ty.len() * ty.dtype.size();
                 match place.base {
@@ -64,7 +74,7 @@ impl Planner {
             }
             stacks.push(place);
         }
-        for view in places.iter().flatten().chain(&stacks) {
+        for view in places.iter().flatten().map(|place| &place.first).chain(&stacks) {
             self.touch(view);
         }
 
@@ -75,8 +85,10 @@ impl Planner {
         for (&arg, place) in carry_args.iter().zip(&places) {
             match place {
                 Some(place) => {
-                    own.push(place.base);
-                    homes.push(Home::Array(place.clone()));
+                    if place.is_still() {
+                        own.push(place.old.base);
+                    }
+                    homes.push(Home::Array(place.old.clone()));
                     carry_params.push(None);
                 }
                 None => {
@@ -88,6 +100,7 @@ impl Planner {
         }
         homes.push(Home::Scalar(Scalar::Reg(counter)));
         let mut inner = Vec::new();
+        let start = self.time;
         self.depth += 1;
         for &arg in stacks_in {
             let ty = graph.ty(arg);
@@ -102,10 +115,15 @@ impl Planner {
                 homes.push(Home::Scalar(Scalar::Reg(out)));
             }
         }
+        let nexts = places.iter().map(|place| place.as_ref().map(|place| place.next.clone()));
         let dests: Vec<Option<View>> =
-            places.iter().cloned().chain(stacks.iter().map(|stack| Some(stack.row(counter)))).chain([None]).collect();
-        let results = self.body(body, homes, &own, &dests[..body.results.len()], &mut inner);
+            nexts.chain(stacks.iter().map(|stack| Some(stack.row(counter)))).chain([None]).collect();
+        let apart: Vec<View> =
+            places.iter().flatten().filter(|place| !place.is_still()).map(|place| place.next.clone()).collect();
+        let constant: Vec<Base> = homes[..scan.consts].iter().filter_map(Home::base).collect();
+        let results = self.body(body, homes, (&own, &apart), &dests[..body.results.len()], &mut inner);
         self.depth -= 1;
+        let packed = if scan.cap > 1 { self.pack(&constant, counter, &mut inner, steps) } else { Vec::new() };
 
         // What the loop reads and writes lives until it ends.
         self.time += 1;
@@ -113,8 +131,12 @@ impl Planner {
             let home = scope.home(arg).clone();
             self.touch_home(&home);
         }
-        for view in places.iter().flatten().chain(&stacks) {
+        for view in places.iter().flatten().map(|place| &place.last).chain(&stacks) {
             self.touch(view);
+        }
+        for id in packed {
+            let buffer = &mut self.plan.buffers[id as usize];
+            (buffer.first, buffer.last) = (start, self.time);
         }
 
         let scalar = |home: &Home| match home {
@@ -141,8 +163,10 @@ impl Planner {
         };
         for (&out, place) in carry_outs.iter().zip(places) {
             if let Some(place) = place {
-                scope.own(place.base);
-                scope.put(out, Home::Array(place));
+                if place.is_still() {
+                    scope.own(place.last.base);
+                }
+                scope.put(out, Home::Array(place.last));
             }
         }
         let step = Loop { count, reverse: scan.reverse, counter, carries, body: inner, eqn: number };
@@ -174,7 +198,7 @@ impl Planner {
         number: usize,
         out: crate::ir::graph::Var,
         from: &View,
-        taken: &[Option<View>],
+        taken: &[Option<Carried>],
     ) -> View {
         let ty = scope.graph.ty(out).clone();
         let usable = |scope: &Scope, place: &View| {
@@ -182,7 +206,7 @@ impl Planner {
                 Home::Scalar(_) => false,
                 Home::Array(view) => i != number && view.base == place.base,
             });
-            let taken = taken.iter().flatten().any(|view| view.base == place.base);
+            let taken = taken.iter().flatten().any(|other| other.first.base == place.base);
             !others && !taken && scope.vacant(place.base, from.base == place.base)
         };
         for want in scope.wanted(out) {
@@ -218,7 +242,7 @@ impl Planner {
                 dests.push(None);
                 continue;
             }
-            let place = scope.place(self, out, &[], false);
+            let place = scope.place(self, out);
             scope.put(out, Home::Array(place.clone()));
             dests.push(Some(place));
         }
@@ -227,7 +251,7 @@ impl Planner {
         let mut sides = Vec::new();
         for side in [then, otherwise] {
             let mut inner = Vec::new();
-            let results = self.body(side, homes.clone(), &[], &dests, &mut inner);
+            let results = self.body(side, homes.clone(), (&[], &[]), &dests, &mut inner);
             sides.push((inner, results));
         }
         self.time += 1;

@@ -143,7 +143,7 @@ impl Planner {
 
     /// The place of a result that is an array.
     fn out_view(&mut self, scope: &mut Scope, var: Var) -> View {
-        let place = scope.place(self, var, &[], false);
+        let place = scope.place(self, var);
         scope.put(var, Home::Array(place.clone()));
         place
     }

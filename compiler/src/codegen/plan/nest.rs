@@ -1,11 +1,130 @@
-//! Loop nests: collapsing axes and dropping what is empty.
+//! Loop nests: the members of a group as operations on the elements at one place, collapsing axes, dropping what is empty.
 
-use super::{Input, Nest, Planner, Step, TileOp};
+use super::body::Scope;
+use super::reduction::{self, Draft, Wanted};
+use super::{Home, Input, Nest, Planner, Step, TileOp, as_view};
+use crate::codegen::fuse::members::{Product, is_element, is_outer};
+use crate::codegen::fuse::{self, Fused, shapes};
 use crate::codegen::view::View;
+use crate::ir::graph::{Eqn, Op, Type, Var};
+use dp_runtime::kernels::standard_strides;
 use dp_runtime::kernels::walk::collapse;
 use dp_runtime::tensor::DType;
+use std::collections::HashMap;
 
 impl Planner {
+    /// The nest of a group, with the kernels that finish its reductions.
+    pub fn nest(&mut self, scope: &mut Scope, fused: &Fused, steps: &mut Vec<Step>) {
+        let graph = scope.graph;
+        let shape = &fused.shape;
+        let mut inputs: Vec<(DType, View)> = Vec::new();
+        // Values of the nest, and operands in memory: by variable where members see them in the same way.
+        let mut number: HashMap<Var, u32> = HashMap::new();
+        let mut loaded: HashMap<(Var, Option<usize>), u32> = HashMap::new();
+        let key = |i: usize, k: usize| {
+            let own = matches!(graph.eqns[i].op, Op::Dot { .. });
+            (graph.eqns[i].args[k], own.then_some(2 * i + k))
+        };
+        for &i in &fused.eqns {
+            let eqn = &graph.eqns[i];
+            for (k, &arg) in eqn.args.iter().enumerate() {
+                if fused.inside(graph, &scope.defs, i, k).is_none() && !loaded.contains_key(&key(i, k)) {
+                    loaded.insert(key(i, k), inputs.len() as u32);
+                    inputs.push((graph.ty(arg).dtype, read(scope, fused, i, k)));
+                }
+            }
+        }
+        let mut ops = Vec::new();
+        let mut width = fuse::Width::Any;
+        let mut wanted = Vec::new();
+        for &i in &fused.eqns {
+            let eqn = &graph.eqns[i];
+            let origin = self.origin(eqn, None);
+            let value = |number: &HashMap<Var, u32>, k: usize| match fused.inside(graph, &scope.defs, i, k) {
+                Some(value) => number[&value],
+                None => loaded[&key(i, k)],
+            };
+            if !is_element(graph, eqn) {
+                let product = fused.products.get(&i);
+                let full = product.map_or(0, |product| product.full);
+                wanted.push(Wanted {
+                    eqn: i,
+                    value: value(&number, full),
+                    times: product.map(|_| value(&number, 1 - full)),
+                    op: eqn.op.clone(),
+                    out: eqn.outs[0],
+                    spread: spread(graph, eqn, product, shape),
+                    number: origin,
+                });
+                continue;
+            }
+            width = match (width, fuse::width(graph, eqn)) {
+                (fuse::Width::Any, other) | (other, fuse::Width::Any) => other,
+                (a, b) if a == b => a,
+                _ => fuse::Width::One,
+            };
+            ops.push(TileOp {
+                op: eqn.op.clone(),
+                args: (0..eqn.args.len()).map(|k| value(&number, k)).collect(),
+                from: eqn.args.iter().map(|&a| graph.ty(a).dtype).collect(),
+                dtype: graph.ty(eqn.outs[0]).dtype,
+                eqn: origin,
+            });
+            number.insert(eqn.outs[0], (inputs.len() + ops.len() - 1) as u32);
+        }
+        let views: Vec<View> = inputs.iter().map(|(_, view)| view.clone()).collect();
+        let mut outputs = Vec::new();
+        for &i in &fused.eqns {
+            let out = graph.eqns[i].outs[0];
+            if is_element(graph, &graph.eqns[i]) && scope.lacks(out) {
+                let place = scope.place_beside(self, out, shape, &views, true);
+                scope.put(out, Home::Array(place.clone()));
+                outputs.push((number[&out], graph.ty(out).dtype, walked(&place, graph.shape(out), shape)));
+            }
+        }
+        let lanes = match width {
+            fuse::Width::Any | fuse::Width::Bytes4 => 4,
+            fuse::Width::Bytes8 => 2,
+            fuse::Width::One => 1,
+        };
+        let Some(stage) = &fused.stage else {
+            return self.push_nest(shape, inputs, ops, outputs, lanes, steps);
+        };
+        let mut draft = Draft { shape: shape.clone(), inputs, ops, outputs, lanes };
+        if reduction::feasible(&draft, stage, graph.ty(wanted[0].out).dtype) {
+            return self.reducing_nest(scope, draft, stage, &wanted, steps);
+        }
+        // In memory first, then by kernels.
+        for want in &wanted {
+            for k in 0..graph.eqns[want.eqn].args.len() {
+                if let Some(value) = fused.inside(graph, &scope.defs, want.eqn, k)
+                    && !scope.has_home(value)
+                {
+                    // A place of its own: what the kernels still have to read counts as read by now.
+                    let place = scope.place_beside(self, value, shape, &views, false);
+                    scope.put(value, Home::Array(place.clone()));
+                    let dtype = graph.ty(value).dtype;
+                    draft.outputs.push((number[&value], dtype, walked(&place, graph.shape(value), shape)));
+                }
+            }
+        }
+        self.push_nest(shape, draft.inputs, draft.ops, draft.outputs, lanes, steps);
+        for want in &wanted {
+            let eqn = &graph.eqns[want.eqn];
+            eqn.args.iter().for_each(|&arg| self.views(scope, arg, steps));
+            let types: Vec<&Type> = eqn.args.iter().map(|&v| graph.ty(v)).collect();
+            self.kernel(scope, eqn, &types, steps);
+        }
+    }
+
+    /// Makes the views that lead to a variable and have no places yet.
+    fn views(&mut self, scope: &mut Scope, var: Var, steps: &mut Vec<Step>) {
+        if let Some(eqn) = scope.defs.eqn(scope.graph, var).filter(|_| !scope.has_home(var)) {
+            self.views(scope, eqn.args[0], steps);
+            self.structure(scope, eqn, steps);
+        }
+    }
+
     /// Appends a nest over `shape`, whose views have that shape's axes.
     pub fn push_nest(
         &mut self,
@@ -31,4 +150,53 @@ impl Planner {
         let outputs = outputs.into_iter().map(|(value, dtype, view)| (value, dtype, next(view))).collect();
         self.push(steps, Step::Nest(Nest { shape, inputs, ops, outputs, lanes, reduction: None }));
     }
+}
+
+/// A view of an array of shape `own` with the axes of a group.
+fn walked(view: &View, own: &[usize], shape: &[usize]) -> View {
+    view.reshape(own, shape).expect("an axis can always be cut in several")
+}
+
+/// How a group's nest reads operand `k` of member `i` from memory.
+fn read(scope: &Scope, fused: &Fused, i: usize, k: usize) -> View {
+    let (graph, shape) = (scope.graph, &fused.shape);
+    let eqn = &graph.eqns[i];
+    let view = as_view(scope.home(eqn.args[k]), graph.ty(eqn.args[k]).rank());
+    let Op::Dot { batch } = eqn.op else {
+        return walked(&view, graph.shape(eqn.outs[0]), shape);
+    };
+    if is_outer(graph, eqn) {
+        // One column, or one row, everywhere.
+        let mut strides = view.strides.clone();
+        strides[if k == 0 { batch + 1 } else { batch }] = 0;
+        return walked(&View { strides, ..view }, graph.shape(eqn.outs[0]), shape);
+    }
+    let product = &fused.products[&i];
+    let full = graph.shape(eqn.args[product.full]);
+    let stride = |(axis, factor): (usize, usize)| {
+        product.other_axis(batch, axis).map_or(0, |other| view.strides[other] * factor as isize)
+    };
+    let strides = shapes::parts(full, &product.strides, shape).into_iter().map(stride).collect();
+    View { strides, ..view }
+}
+
+/// For each axis of a group, the axis of a reduction's result that it is part of, and how many places of that one of its own
+/// is; nothing for what is reduced.
+fn spread(
+    graph: &crate::ir::graph::Graph,
+    eqn: &Eqn,
+    product: Option<&Product>,
+    shape: &[usize],
+) -> Vec<Option<(usize, usize)>> {
+    if let Some(product) = product {
+        let parts = shapes::parts(graph.shape(eqn.args[product.full]), &product.strides, shape);
+        return parts.into_iter().map(|(axis, by)| (axis != product.reduced).then_some((axis, by))).collect();
+    }
+    let own = graph.shape(eqn.args[0]);
+    let axes = reduction::reduced_axes(&eqn.op);
+    let kept = |(axis, by): (usize, usize)| {
+        let before = axes.iter().filter(|&&reduced| reduced < axis).count();
+        (!axes.contains(&axis)).then_some((axis - before, by))
+    };
+    shapes::parts(own, &standard_strides(own), shape).into_iter().map(kept).collect()
 }

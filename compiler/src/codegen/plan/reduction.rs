@@ -2,13 +2,13 @@
 //!
 //! A sum of floats has a fixed order (`prims::sums`), which the nest keeps: over the last axes in lanes and chunks, over
 //! other axes in blocks. Sums of several chunks or blocks go to memory as parts, which a kernel combines by the
-//! pairwise tree. A maximum or minimum beside them is made of the same parts. A sum over both kinds of axes is made in
-//! two stages, of which the nest is the first.
+//! pairwise tree. A maximum or minimum beside them is made of the same parts. A product with a vector is a sum over last
+//! axes, wherever they lie, of products that are added without rounding between.
 
 use super::body::Scope;
 use super::kernels::Typed;
 use super::{Nest, Operand, Order, Planner, Reducer, Reduction, Step, TileOp, Total};
-use crate::codegen::fuse;
+use crate::codegen::fuse::members::Stage;
 use crate::codegen::view::View;
 use crate::ir::graph::{Op, Type, Var};
 use dp_runtime::abi::{FoldBy, Kernel};
@@ -43,10 +43,17 @@ pub struct Draft {
 
 /// A reduction of one of a draft's values.
 pub struct Wanted {
+    /// The equation that it is.
+    pub eqn: usize,
     pub value: u32,
+    /// What it is multiplied by, in a sum of products.
+    pub times: Option<u32>,
     pub op: Op,
     pub out: Var,
-    /// The number of its equation.
+    /// For each axis of the draft, the axis of the result that it is part of and how many places of that one of its own is;
+    /// nothing for what is reduced.
+    pub spread: Vec<Option<(usize, usize)>>,
+    /// The number of its origin.
     pub number: u32,
 }
 
@@ -64,24 +71,37 @@ impl Reduction {
     }
 }
 
-/// The reducer and the axes of a reduction.
-fn reducer(op: &Op) -> (Reducer, &[usize]) {
+/// How a reduction combines elements.
+fn reducer(op: &Op) -> Reducer {
     match op {
-        Op::Sum { axes } => (Reducer::Sum, axes),
-        Op::Prod { axes } => (Reducer::Fold(FoldBy::Product), axes),
-        Op::ReduceMax { axes } => (Reducer::Fold(FoldBy::Max), axes),
-        Op::ReduceMin { axes } => (Reducer::Fold(FoldBy::Min), axes),
-        Op::All { axes } => (Reducer::Fold(FoldBy::All), axes),
-        Op::Any { axes } => (Reducer::Fold(FoldBy::Any), axes),
+        Op::Sum { .. } | Op::Dot { .. } => Reducer::Sum,
+        Op::Prod { .. } => Reducer::Fold(FoldBy::Product),
+        Op::ReduceMax { .. } => Reducer::Fold(FoldBy::Max),
+        Op::ReduceMin { .. } => Reducer::Fold(FoldBy::Min),
+        Op::All { .. } => Reducer::Fold(FoldBy::All),
+        Op::Any { .. } => Reducer::Fold(FoldBy::Any),
         other => unreachable!("`{}` is not a reduction", crate::prims::name(other)),
+    }
+}
+
+/// The axes of its operand that a reduction reduces.
+pub fn reduced_axes(op: &Op) -> &[usize] {
+    match op {
+        Op::Sum { axes }
+        | Op::Prod { axes }
+        | Op::ReduceMax { axes }
+        | Op::ReduceMin { axes }
+        | Op::All { axes }
+        | Op::Any { axes } => axes,
+        other => unreachable!("`{}` is not a reduction over axes", crate::prims::name(other)),
     }
 }
 
 /// True if the nest can reduce these axes itself: where neighbours on the reduced axes are combined in lanes, rows that
 /// are not one piece must be a whole number of lanes long.
-pub fn feasible(draft: &Draft, stage: &fuse::Stage, dtype: DType) -> bool {
+pub fn feasible(draft: &Draft, stage: &Stage, dtype: DType) -> bool {
     let views = draft.inputs.iter().map(|(_, view)| view).chain(draft.outputs.iter().map(|(_, _, view)| view));
-    if !stage.axes.contains(&(draft.shape.len() - 1)) {
+    if stage.order == Order::Across {
         return true;
     }
     let strides: Vec<Vec<isize>> =
@@ -99,30 +119,29 @@ impl Planner {
         &mut self,
         scope: &mut Scope,
         draft: Draft,
-        stage: &fuse::Stage,
+        stage: &Stage,
         wanted: &[Wanted],
         steps: &mut Vec<Step>,
     ) {
-        let rank = draft.shape.len();
-        let kept: Vec<usize> = (0..rank).filter(|axis| !stage.axes.contains(axis)).collect();
+        let kept: Vec<usize> = (0..draft.shape.len()).filter(|axis| !stage.axes.contains(axis)).collect();
         let kept_shape: Vec<usize> = kept.iter().map(|&axis| draft.shape[axis]).collect();
-        let order = if stage.axes.contains(&(rank - 1)) { Order::Along } else { Order::Across };
+        let order = stage.order;
         let count: usize = stage.axes.iter().map(|&axis| draft.shape[axis]).product();
         let mut totals = Vec::new();
-        // Kernels to call after the nest: of the parts, and of the second stage of a sum.
+        // Kernels to call after the nest, of the parts.
         let mut later: Vec<(Kernel, Vec<Typed>, u32)> = Vec::new();
-        let mut seconds = Vec::new();
         for want in wanted {
-            let (by, axes) = reducer(&want.op);
-            let dtype = scope.graph.ty(want.out).dtype;
-            let others: Vec<usize> = axes.iter().copied().filter(|axis| !stage.axes.contains(axis)).collect();
-            let first: Typed = if others.is_empty() {
-                self.out(scope, want.out)
-            } else {
-                let ty = Type::new(dtype, &kept_shape);
-                (Operand::View(self.buffer(&ty)), dtype, kept_shape.clone())
+            let by = reducer(&want.op);
+            let (out, dtype, _) = self.out(scope, want.out);
+            let to = match out {
+                Operand::View(view) => {
+                    let stride =
+                        |&axis: &usize| want.spread[axis].map_or(0, |(own, by)| view.strides[own] * by as isize);
+                    Operand::View(View { strides: kept.iter().map(stride).collect(), ..view })
+                }
+                Operand::Out(reg) => Operand::Out(reg),
             };
-            let mut total = Total { value: want.value, dtype, by, to: first.0.clone(), parts: 1 };
+            let mut total = Total { value: want.value, times: want.times, dtype, by, to, parts: 1 };
             // What has no order is made of the same parts as the sums beside it.
             if stage.ordered {
                 total.parts = count.div_ceil(part_length(order));
@@ -130,16 +149,13 @@ impl Planner {
             if total.parts > 1 {
                 let shape = [&kept_shape[..], &[total.parts]].concat();
                 let place = self.buffer(&Type::new(dtype, &shape));
-                total.to = Operand::View(place.clone());
-                let operands = vec![(Operand::View(place), dtype, shape), first.clone()];
+                let whole = std::mem::replace(&mut total.to, Operand::View(place.clone()));
+                let operands = vec![(Operand::View(place), dtype, shape), (whole, dtype, kept_shape.clone())];
                 let kernel = match by {
                     Reducer::Sum => Kernel::SumParts,
                     Reducer::Fold(by) => Kernel::Fold { kept: kept_shape.len(), by },
                 };
                 later.push((kernel, operands, want.number));
-            }
-            if let (Operand::View(part), false) = (first.0, others.is_empty()) {
-                seconds.push((part, dtype, others, want));
             }
             totals.push(total);
         }
@@ -147,11 +163,6 @@ impl Planner {
         self.push(steps, Step::Nest(nest));
         for (kernel, operands, number) in later {
             self.call(kernel, operands, number, steps);
-        }
-        for (part, dtype, others, want) in seconds {
-            let out = self.out(scope, want.out);
-            let ty = Type::new(dtype, &kept_shape);
-            self.reduce(part, &ty, &others, |kept| Kernel::SumOther { kept }, out, want.number, steps);
         }
     }
 

@@ -12,16 +12,16 @@ use dp_runtime::tensor::{DType, Tensor};
 use std::rc::Rc;
 use std::time::Instant;
 
-fn f64s(shape: &[usize]) -> Type {
+pub fn f64s(shape: &[usize]) -> Type {
     Type::new(DType::F64, shape)
 }
 
-fn int() -> Type {
+pub fn int() -> Type {
     Type::scalar(DType::I64)
 }
 
 /// A loop around a body built by `build` from its parameters, given with their types.
-fn scan_of(
+pub fn scan_of(
     params: &[Type],
     consts: usize,
     carries: usize,
@@ -34,7 +34,7 @@ fn scan_of(
     Scan { body: Rc::new(b.finish(results)), consts, carries, cap, trips: Trips::All, reverse: false }
 }
 
-fn program(inputs: &[Tensor], build: impl Fn(&mut Builder, &[Var]) -> Vec<Var>) -> Graph {
+pub fn program(inputs: &[Tensor], build: impl Fn(&mut Builder, &[Var]) -> Vec<Var>) -> Graph {
     let mut b = Builder::default();
     let vars: Vec<Var> = inputs.iter().map(|t| b.param(Type::of(t))).collect();
     let results = build(&mut b, &vars);

@@ -30,7 +30,7 @@ fn kernels(graph: &Graph) -> Vec<Kernel> {
 
 #[test]
 fn every_reduction_of_a_chain_agrees_with_the_evaluator() {
-    let shapes: [&[usize]; 14] = [
+    let shapes: [&[usize]; 16] = [
         &[1],
         &[3],
         &[33],
@@ -45,6 +45,8 @@ fn every_reduction_of_a_chain_agrees_with_the_evaluator() {
         &[3, 4, 32],
         &[5, 6, 7],
         &[130, 2, 64],
+        &[262, 70],
+        &[6, 1100],
     ];
     let mut rng = Rng::new(5);
     for shape in shapes {

@@ -3,6 +3,7 @@
 //! Block of taps by block: the kernel may be as large as an image, as it is where the gradient of another kernel is computed.
 
 use super::{Group, Part, Phase, Place, Sizes, Tap, blocks, write};
+use crate::kernels::dot::Matrix;
 use crate::kernels::gemm::{self, VECTORS};
 use crate::kernels::simd::Simd;
 use crate::kernels::space::{Use, space};
@@ -56,7 +57,8 @@ unsafe fn pack<S: Simd>(group: &Group<S::T>, channels: &Range<usize>, block: &Ra
         let place = channels.start as isize * ko + c as isize * kc + t as isize * kp + u as isize * kq;
         unsafe {
             let to = panel.add((tap - block.start) * VECTORS * S::WIDTH);
-            gemm::pack::<S>(end - tap, 0, channels.len(), group.k.offset(place), kq, ko, to);
+            let kernel = Matrix { at: group.k.offset(place), row: kq, col: ko };
+            gemm::pack::<S>(end - tap, 0, channels.len(), kernel, to);
         }
         tap = end;
     }
