@@ -105,21 +105,36 @@ pub struct Analysis {
 pub fn derive(catalogue: &Catalogue, request: &Request) -> Res<Derivation> {
     let mut analysis = analyse(catalogue, request.problem)?;
     let mut warnings = choose::lints(&mut analysis, request.problem)?;
-    let choice = choose::method(catalogue, &mut analysis, request)?;
     let starts = choose::starts(catalogue, &mut analysis, request.problem);
-    let mut site = instantiate::Site {
-        terms: &mut analysis.terms,
-        catalogue,
-        problem: request.problem,
-        kept: analysis.kept.clone(),
-        method: &choice.method,
-        parts: &analysis.parts,
-        assigned: &choice.assigned,
-        layer: request.layer,
-        at: request.span,
-        starts,
+    warnings.extend(choose::outside_domain(&mut analysis, &starts));
+    let mut refusals: Vec<(Symbol, Box<Diagnostic>)> = Vec::new();
+    let (choice, made) = loop {
+        let refused: Vec<Symbol> = refusals.iter().map(|(name, _)| name.clone()).collect();
+        let choice = match choose::method(catalogue, &mut analysis, request, &refused) {
+            Ok(choice) => choice,
+            Err(diagnostic) => return Err(refusals.into_iter().next().map_or(diagnostic, |(_, first)| first)),
+        };
+        let mut site = instantiate::Site {
+            terms: &mut analysis.terms,
+            catalogue,
+            problem: request.problem,
+            kept: analysis.kept.clone(),
+            method: &choice.method,
+            parts: &analysis.parts,
+            assigned: &choice.assigned,
+            layer: request.layer,
+            at: request.span,
+            starts: starts.clone(),
+        };
+        match instantiate::instantiate(&mut site, &request.name) {
+            Ok(made) => break (choice, made),
+            // The terms have a place in it, but not what it needs of them: another method may need less.
+            Err(diagnostic) if request.method.is_none() && diagnostic.code.0 == "E0345" => {
+                refusals.push((choice.method.name.text.clone(), diagnostic));
+            }
+            Err(diagnostic) => return Err(diagnostic),
+        }
     };
-    let made = instantiate::instantiate(&mut site, &request.name)?;
     warnings.extend(steps::too_long(&analysis, catalogue, request, &choice, &made));
     let Made { solver, layers, origins } = made;
     Ok(Derivation { solver, warnings, origins, choice, analysis, layers })
@@ -167,6 +182,7 @@ fn analyse(catalogue: &Catalogue, problem: &Problem) -> Res<Analysis> {
     for constraint in &problem.constraints {
         normalizer.constraint(&names, constraint)?;
     }
+    normalizer.join_simplex();
     let parts = normalizer.parts;
     let abilities = parts.iter().map(|part| roles::ability(&mut terms, catalogue, part)).collect();
     Ok(Analysis { terms, parts, abilities, kept })

@@ -4,6 +4,7 @@ use super::catalogue::Catalogue;
 use super::normal::Kind;
 use super::rat::Rat;
 use super::roles::{self, Filled};
+use super::term::{Id, Op, Terms};
 use super::{Analysis, Choice, Request, Res, Start, constraints, write};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
@@ -11,7 +12,7 @@ use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Problem, Symbol};
 use std::collections::HashSet;
 
 /// Methods in the order in which they are tried, with the reason that is given.
-const ORDER: [(&str, &str); 9] = [
+const ORDER: [(&str, &str); 10] = [
     ("accelerated_gradient", "every term is convex with a gradient whose change is bounded"),
     ("gradient_descent", "every term has a gradient whose change is bounded"),
     (
@@ -26,11 +27,15 @@ const ORDER: [(&str, &str); 9] = [
     ("mirror_descent", "the blocks lie on the simplex, with an entropy on it, and the rest is smooth"),
     ("admm", "a function with a proximal operator is applied to a linear map, and the rest is quadratic"),
     ("pdhg", "a function with a proximal operator is applied to a linear map"),
+    (
+        "primal_dual",
+        "a function with a proximal operator is applied to a linear map, beside smooth terms by their gradients",
+    ),
     ("gradient_descent", "every term has a gradient"),
 ];
 
-/// The named method with the terms in its roles, or the first that fits.
-pub fn method(catalogue: &Catalogue, analysis: &mut Analysis, request: &Request) -> Res<Choice> {
+/// The named method with the terms in its roles, or the first that fits and was not refused.
+pub fn method(catalogue: &Catalogue, analysis: &mut Analysis, request: &Request, refused: &[Symbol]) -> Res<Choice> {
     let fitting = |wanted: &[&str]| fitting_methods(catalogue, wanted);
     if let Some((name, span)) = &request.method {
         let Some(method) = catalogue.method(name).cloned() else {
@@ -50,7 +55,9 @@ pub fn method(catalogue: &Catalogue, analysis: &mut Analysis, request: &Request)
     for (name, reason) in ORDER {
         let accelerated = name.starts_with("accelerated");
         let backtracks = name.starts_with("backtracking");
-        if (accelerated && !convex) || (!backtracks && name != "pdhg" && !bounded) || (backtracks && bounded) {
+        let refused = refused.iter().any(|other| **other == *name);
+        if refused || (accelerated && !convex) || (!backtracks && name != "pdhg" && !bounded) || (backtracks && bounded)
+        {
             continue;
         }
         let Some(method) = catalogue.method(name).cloned() else { continue };
@@ -251,6 +258,48 @@ fn unbounded(analysis: &Analysis, problem: &Problem) -> Res<()> {
         }
     }
     Ok(())
+}
+
+/// Warns of a logarithm or a quotient that has no value where the blocks start, at zero.
+pub fn outside_domain(analysis: &mut Analysis, starts: &[Start]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for part in analysis.parts.clone() {
+        let Some(inside) = without_value(&mut analysis.terms, starts, part.arg) else { continue };
+        let text = write::text(&analysis.terms, inside);
+        let message = "this term has no value where the solver starts: the blocks are 0 there";
+        found.push(
+            Diagnostic::warning("E0347", part.span, message)
+                .here(format!("`{text}` is 0"))
+                .help("add a constraint that excludes 0, such as `y >= 0.01`, and the solver starts inside; or add a small number"),
+        );
+    }
+    found
+}
+
+/// What is zero at the start, in a logarithm or below a fraction.
+fn without_value(terms: &mut Terms, starts: &[Start], id: Id) -> Option<Id> {
+    if terms.is_constant(id) {
+        return None;
+    }
+    let args = terms.args(id);
+    let inside = match terms.op(id) {
+        Op::Call(name) if &**name == "log" => Some(args[0]),
+        Op::Pow if terms.as_number(args[1]).is_some_and(Rat::is_negative) => Some(args[0]),
+        _ => None,
+    };
+    if let Some(inside) = inside {
+        let mut value = inside;
+        for (block, start) in starts.iter().enumerate() {
+            if start.is_none() {
+                let var = terms.block(block);
+                value = terms.offset(value, var);
+            }
+        }
+        if terms.is_number(value, Rat::ZERO) {
+            return Some(inside);
+        }
+    }
+    args.iter().find_map(|arg| without_value(terms, starts, *arg))
 }
 
 /// Where the blocks start: at zero, or at its projection where a constraint excludes zero.

@@ -559,7 +559,10 @@ impl Instance<'_, '_> {
                         self.method.name.text
                     ),
                 )
-                .help("take a method with a fixed step, such as `proximal_gradient`"),
+                .help(
+                    "minimize over one block at a time, with a problem for each; or, where the change of the gradient has a \
+                     bound, take a method with a fixed step, such as `proximal_gradient`",
+                ),
             ));
         }
         self.inside += 1;

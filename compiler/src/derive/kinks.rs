@@ -61,6 +61,10 @@ fn of_term(terms: &Terms, catalogue: &Catalogue, id: Id) -> Option<String> {
         return Some(inner);
     }
     match terms.op(id) {
+        // The root of a sum of squares has no slope where they vanish.
+        Op::Call(name) if &**name == "sqrt" && sums_squares(terms, args[0]) => {
+            Some("`sqrt` has no slope where these squares are 0".to_string())
+        }
         Op::Call(name) if has_kink(catalogue, name) => Some(format!("`{name}` has a kink")),
         Op::Along(name, _) | Op::Rows(name) if has_kink(catalogue, name) => Some(format!("`{name}` has a kink")),
         Op::Opaque(key, names) => {
@@ -74,6 +78,19 @@ fn of_term(terms: &Terms, catalogue: &Catalogue, id: Id) -> Option<String> {
             search.kink(&terms.opaque_expr(key), &moving)
         }
         _ => None,
+    }
+}
+
+/// A sum of squares, each with a block in it.
+fn sums_squares(terms: &Terms, id: Id) -> bool {
+    let args = terms.args(id);
+    match terms.op(id) {
+        Op::Add => args.iter().all(|arg| sums_squares(terms, *arg)),
+        Op::Scale(factor) => !factor.is_negative() && sums_squares(terms, args[0]),
+        Op::Pow => terms.is_number(args[1], Rat::int(2)) && !terms.is_constant(id),
+        Op::Along(name, _) => &**name == "sum" && sums_squares(terms, args[0]),
+        Op::Rows(name) => &**name == "sumsq" && !terms.is_constant(id),
+        _ => false,
     }
 }
 

@@ -383,21 +383,29 @@ impl Terms {
             }
             Op::Add => {
                 // |K1 + K2| <= |K1| + |K2|
-                let parts: Option<Vec<Id>> = args.iter().map(|arg| self.norm_bound(*arg, var)).collect();
-                Some(self.add(parts?))
+                let mut parts = Vec::new();
+                for arg in args.iter().filter(|arg| self.has(**arg, var)).copied().collect::<Vec<_>>() {
+                    let (bound, stretch) = (self.norm_bound(arg, var)?, self.stretch(arg, map)?);
+                    parts.push(self.mul(vec![stretch, bound]));
+                }
+                Some(self.add(parts))
             }
             Op::Mul => {
                 let (with, without): (Vec<Id>, Vec<Id>) = args.iter().partition(|arg| self.has(**arg, var));
                 let [inner] = with.as_slice() else { return None };
                 let mut factors = vec![self.norm_bound(*inner, var)?];
-                for factor in without {
+                for factor in without.iter().copied() {
                     let size = self.call("abs", vec![factor]);
                     factors.push(if self.is_scalar(factor) { size } else { self.call("max", vec![size]) });
                 }
-                // A scalar that is spread over an array grows by the root of its size.
+                // A number times an array has the norm of the array.
                 if self.is_scalar(*inner) && !self.is_scalar(map) {
-                    return None;
+                    let [array] = without.as_slice() else { return None };
+                    let size = self.call("norm", vec![*array]);
+                    let bound = self.norm_bound(*inner, var)?;
+                    return Some(self.mul(vec![size, bound]));
                 }
+                factors.push(self.stretch(*inner, map)?);
                 Some(self.mul(factors))
             }
             Op::MatMul => {
@@ -440,6 +448,16 @@ impl Terms {
             }
             _ => None,
         }
+    }
+
+    /// What an array that is repeated along new axes grows by: the root of how often it is.
+    fn stretch(&mut self, inner: Id, whole: Id) -> Option<Id> {
+        if self.rank(inner)? == self.rank(whole)? {
+            return Some(self.int(1));
+        }
+        let (from, to) = (self.size(inner)?, self.size(whole)?);
+        let times = self.div(to, from);
+        Some(self.call("sqrt", vec![times]))
     }
 
     fn call_real(&mut self, name: &str, id: Id) -> Id {

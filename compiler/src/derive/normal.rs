@@ -299,6 +299,16 @@ impl Normalizer<'_> {
             let rest = self.terms.mul(arrays);
             return self.sum(rest, weight, outer);
         }
+        // sum(v * (Q @ v)) is v @ (Q @ v).
+        let is_product = |arg: &Id| *self.terms.op(*arg) == Op::MatMul && self.terms.rank(*arg) == Some(1);
+        for product in arrays.iter().copied().filter(is_product).collect::<Vec<_>>() {
+            let others: Vec<Id> = arrays.iter().filter(|arg| **arg != product).copied().collect();
+            let v = self.terms.mul(others);
+            let factors = self.terms.args(product);
+            if factors[1] == v && self.terms.is_constant(factors[0]) && self.affine(v) {
+                return self.push(Kind::Form, weight, v, vec![factors[0]], outer);
+            }
+        }
         let (constant, moving): (Vec<Id>, Vec<Id>) = arrays.iter().partition(|arg| self.terms.is_constant(**arg));
         // y * log(y)
         if let ([], [a, b]) = (constant.as_slice(), moving.as_slice()) {
@@ -428,11 +438,29 @@ impl Normalizer<'_> {
             None => Err(Box::new(
                 Diagnostic::error("E0340", span, "this constraint has no form that a solver can project on")
                     .note(
-                        "known are `y >= 0`, `y <= hi`, `lo <= y`, `norm2(y) <= r`, `norm1(y) <= r`, `max(abs(y)) <= r`, \
-                         `count(y) <= M`, and `y in f` for a function f with a proximal operator",
+                        "known are `A @ y == b`, `y >= 0`, `y <= hi`, `lo <= y`, `norm2(y) <= r`, `norm1(y) <= r`, `max(abs(y)) <= r`, \
+                         `count(y) <= M`, also of linear maps of y, and `y in f` for a function f with a proximal operator",
                     )
                     .help("declare the projection: `fn inside(y: real[n]) = ...` and `prox inside(y; t) = ...`, then `y in inside`"),
             )),
+        }
+    }
+
+    /// `y >= 0` with `sum(y) == 1` is the simplex.
+    pub fn join_simplex(&mut self) {
+        let (terms, parts) = (&*self.terms, &self.parts);
+        let atom = |part: &Part, name: &str| part.constraint && part.kind == Kind::Atom(name.into());
+        let one = |part: &Part| part.extra.iter().all(|bound| terms.is_number(*bound, Rat::ONE));
+        let found = parts.iter().enumerate().find_map(|(total, part)| {
+            let inside = terms.call_of(part.arg, "sum").filter(|_| atom(part, "box") && one(part))?;
+            let vector = matches!(terms.op(inside[0]), Op::Block(_)) && terms.rank(inside[0]) == Some(1);
+            let sign = parts.iter().position(|other| atom(other, "nonneg") && other.arg == inside[0])?;
+            vector.then_some((total, sign))
+        });
+        if let Some((total, sign)) = found {
+            let span = self.parts[sign].span.to(self.parts[total].span);
+            self.parts[sign] = Part { kind: Kind::Atom("simplex".into()), span, ..self.parts[sign].clone() };
+            self.parts.remove(total);
         }
     }
 
@@ -473,8 +501,16 @@ impl Normalizer<'_> {
         match op {
             CompareOp::Le | CompareOp::Lt => {}
             CompareOp::Ge | CompareOp::Gt => std::mem::swap(&mut low, &mut high),
-            CompareOp::Eq | CompareOp::Ne => return None,
+            CompareOp::Eq if self.terms.is_constant(low) => std::mem::swap(&mut low, &mut high),
+            CompareOp::Eq => {}
+            CompareOp::Ne => return None,
         }
+        if *op == CompareOp::Eq {
+            // What is equal to a value lies between it and itself.
+            let fits = !self.terms.is_constant(low) && self.terms.is_constant(high) && self.affine(low);
+            return fits.then(|| ("box".into(), low, vec![high, high]));
+        }
+        let affine = (self.affine(low), self.affine(high));
         let terms = &mut *self.terms;
         match (terms.is_constant(low), terms.is_constant(high)) {
             // f(y) <= r
@@ -499,7 +535,7 @@ impl Normalizer<'_> {
                         let root = terms.call("sqrt", vec![high]);
                         Some(("ball2".into(), y, vec![root]))
                     }
-                    _ if matches!(terms.op(low), Op::Block(_)) => {
+                    _ if affine.0 => {
                         let infinite = terms.scalar_name(&"inf".into());
                         let lowest = terms.neg(infinite);
                         Some(("box".into(), low, vec![lowest, high]))
@@ -508,7 +544,7 @@ impl Normalizer<'_> {
                 }
             }
             // lo <= y
-            (true, false) if matches!(terms.op(high), Op::Block(_)) => {
+            (true, false) if affine.1 => {
                 if terms.is_number(low, Rat::ZERO) {
                     return Some(("nonneg".into(), high, Vec::new()));
                 }

@@ -300,8 +300,8 @@ pub const ROWS: &[Row] = &[
     Row {
         code: Code("E0340"),
         title: "a constraint without a projection",
-        explanation: "A solver keeps a constraint by projecting on it. Known are `y >= 0`, `y <= hi`, `lo <= y`, bounds of \
-            `norm2(y)`, `norm1(y)`, `max(abs(y))` and `count(y)`, and `y in f` for a function f with a proximal operator, such \
+        explanation: "A solver keeps a constraint by projecting on it. Known are `A @ y == b`, `y >= 0`, `y <= hi`, `lo <= y`, bounds of \
+            `norm2(y)`, `norm1(y)`, `max(abs(y))` and `count(y)`, the same of linear maps of y, and `y in f` for a function f with a proximal operator, such \
             as `simplex`. A set of your own is a function with its projection: `prox f(v; t) = ..`.",
     },
     Row {
@@ -340,7 +340,7 @@ pub const ROWS: &[Row] = &[
         code: Code("E0347"),
         title: "something odd in a problem",
         explanation: "A warning: data that no term uses, a term that is constant in every block, a weight of 0, a constraint \
-            that another one implies. The solver is derived all the same.",
+            that another one implies, a logarithm without a value where the blocks start. The solver is derived all the same.",
     },
     Row {
         code: Code("E0350"),

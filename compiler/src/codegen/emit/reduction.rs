@@ -15,7 +15,7 @@ use super::nest::{At, Index};
 use crate::codegen::plan::pieces::{Pieces, weight};
 use crate::codegen::plan::{Nest, Operand, Order, Reducer, Reduction, Total};
 use crate::ir::graph::Op;
-use along::is_beside;
+use along::{is_beside, is_together};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Type, Value, types};
 use dp_runtime::abi::FoldBy;
@@ -87,6 +87,7 @@ impl Emitter<'_, '_, '_> {
         if axis >= looped(nest, reduction) {
             return match reduction.order {
                 Order::Along if is_beside(nest, reduction) => self.beside(nest, reduction, place),
+                Order::Along if is_together(nest, reduction) => self.together(nest, reduction, place),
                 Order::Along => self.along(nest, reduction, place),
                 Order::Across => self.across(nest, reduction, place),
             };
@@ -364,7 +365,7 @@ impl Emitter<'_, '_, '_> {
 /// The axes over which a nest loops before it reduces.
 pub fn looped(nest: &Nest, reduction: &Reduction) -> usize {
     match reduction.order {
-        Order::Along if !is_beside(nest, reduction) => reduction.kept,
+        Order::Along if !is_beside(nest, reduction) && !is_together(nest, reduction) => reduction.kept,
         Order::Along | Order::Across => reduction.kept.saturating_sub(1),
     }
 }

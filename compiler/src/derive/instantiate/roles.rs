@@ -243,6 +243,9 @@ impl Instance<'_, '_> {
     /// argmin_u t f(u) + |u - at|^2/2 for a quadratic f: one linear solve.
     pub(super) fn minimizer(&mut self, parts: &[usize], at: Expr, t: Expr, block: usize) -> Res<Expr> {
         let var = self.site.terms.block(block);
+        if !parts.iter().any(|i| self.site.terms.depends(self.site.parts[*i].arg, block)) {
+            return Ok(at);
+        }
         let mut gradients = Vec::new();
         for i in parts {
             let part = self.site.parts[*i].clone();
@@ -263,7 +266,9 @@ impl Instance<'_, '_> {
         // (I + t H) u = point - t c
         let moved = terms.mul(vec![t_id, offset]);
         let right = terms.sub(point, moved);
+        let linear = terms.is_number(map, Rat::ZERO) && affine;
         let solution = match terms.factor_of(map, var).filter(|_| affine) {
+            _ if linear => right,
             Some(factor) => {
                 let one = terms.int(1);
                 let scaled = terms.mul(vec![t_id, factor]);
@@ -284,7 +289,7 @@ impl Instance<'_, '_> {
                     return Err(Box::new(
                         Diagnostic::error("E0345", span, "the exact minimizer of these terms needs the matrix of their map, and it is not written as one")
                             .label(self.site.at, format!("`{}` minimizes them exactly", self.method.name.text))
-                            .help("take a method that uses gradients only, such as `pdhg`; or write the map as a product with a matrix"),
+                            .help("take a method that uses gradients only, such as `primal_dual`; or write the map as a product with a matrix"),
                     ));
                 }
             },

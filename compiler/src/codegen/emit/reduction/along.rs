@@ -6,7 +6,7 @@ use crate::codegen::emit::nest::Index;
 use crate::codegen::emit::{Emitter, unaligned};
 use crate::codegen::plan::reduction::{part_length, sum_lanes};
 use crate::codegen::plan::{Nest, Operand, Order, Reduction, Total};
-use cranelift_codegen::ir::{InstBuilder, StackSlot, Value, types};
+use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, StackSlot, Value, types};
 
 impl Emitter<'_, '_, '_> {
     /// Neighbours on the innermost reduced axis side by side.
@@ -197,6 +197,85 @@ impl Emitter<'_, '_, '_> {
         sums
     }
 
+    /// Very short sums: those of neighbouring places are finished together, after their lanes have changed places.
+    pub(super) fn together(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
+        let axis = reduction.kept - 1;
+        let (width, lanes) = (nest.shape[axis], nest.lanes as usize);
+        let whole = width - width % lanes;
+        let span = sum_lanes(reduction.totals[0].dtype);
+        let count: usize = nest.shape[reduction.kept..].iter().product();
+        let none = Index { value: None, plus: 0 };
+        let all = Part { number: none, base: none, len: count };
+        let at_steps = self.steps(nest, axis);
+        let inner_steps = self.steps(nest, reduction.kept);
+        self.count(whole as i64, lanes as i64, |this, j| {
+            let mut vectors: Vec<Vec<Value>> = vec![Vec::new(); reduction.totals.len()];
+            for u in 0..lanes {
+                let j = if u == 0 { j } else { this.b.ins().iadd_imm_s(j, u as i64) };
+                let at = this.moved(&place.at, &at_steps, j);
+                let at = this.held(nest, &at, &inner_steps);
+                let here = Place { at, to: Vec::new() };
+                let sums = this.span_in_registers(nest, reduction, &here, all, (lanes, span));
+                for ((total, sums), list) in reduction.totals.iter().zip(sums).zip(&mut vectors) {
+                    list.push(this.halves(total, lanes, sums));
+                }
+            }
+            for (k, (total, list)) in reduction.totals.iter().zip(vectors).enumerate() {
+                let lines = this.turned(list).into_iter().map(Some).collect();
+                let value = this.halves(total, lanes, lines);
+                let start = place.to[k].expect("a total of several places is in memory");
+                let here = Index { value: Some(j), plus: 0 };
+                this.put_back(value, start, total.step(axis), total.dtype, lanes as u32, here);
+            }
+        });
+        if whole < width {
+            self.count((width - whole) as i64, 1, |this, j| {
+                let j = this.b.ins().iadd_imm_s(j, whole as i64);
+                let at = this.moved(&place.at, &at_steps, j);
+                let to = place.to.iter().zip(&reduction.totals).map(|(&to, total)| {
+                    to.map(|start| {
+                        let shift = this.scaled(j, total.step(axis));
+                        this.b.ins().iadd(start, shift)
+                    })
+                });
+                let to = to.collect();
+                this.along(nest, reduction, &Place { at, to });
+            });
+        }
+    }
+
+    /// The transpose of a square of lanes: 4 vectors of 32 bits or 2 of 64.
+    fn turned(&mut self, list: Vec<Value>) -> Vec<Value> {
+        let ty = self.b.func.dfg.value_type(list[0]);
+        let bytes = (ty.lane_bits() / 8) as u8;
+        // Elements of `bytes` bytes from the low or high halves of two vectors, in turn.
+        let mut mixed = |a: Value, b: Value, bytes: u8, high: bool| {
+            let little = MemFlagsData::new().with_endianness(Endianness::Little);
+            let [a, b] = [a, b].map(|v| self.b.ins().bitcast(types::I8X16, little, v));
+            let first = if high { 8 } else { 0 };
+            let mask: Vec<u8> =
+                (0..16u8).map(|i| first + i / (2 * bytes) * bytes + i % bytes + i / bytes % 2 * 16).collect();
+            let mask = self.b.func.dfg.immediates.push(mask.as_slice().into());
+            let value = self.b.ins().shuffle(a, b, mask);
+            self.b.ins().bitcast(ty, little, value)
+        };
+        match list[..] {
+            [a, b] => vec![mixed(a, b, bytes, false), mixed(a, b, bytes, true)],
+            [a, b, c, d] => {
+                let (ab, cd) = (mixed(a, b, bytes, false), mixed(c, d, bytes, false));
+                let (ab_high, cd_high) = (mixed(a, b, bytes, true), mixed(c, d, bytes, true));
+                let twice = 2 * bytes;
+                vec![
+                    mixed(ab, cd, twice, false),
+                    mixed(ab, cd, twice, true),
+                    mixed(ab_high, cd_high, twice, false),
+                    mixed(ab_high, cd_high, twice, true),
+                ]
+            }
+            _ => unreachable!("vectors have 2 or 4 lanes"),
+        }
+    }
+
     /// Short sums along the last axes: neighbours on the innermost kept axis side by side, the lanes of each one in
     /// memory.
     pub(super) fn beside(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
@@ -276,4 +355,19 @@ pub(super) fn is_beside(nest: &Nest, reduction: &Reduction) -> bool {
         && reduction.totals.iter().all(|total| total.is_ordered() && total.parts == 1)
         && inputs
         && nest.outputs.iter().all(|(_, _, view)| near(&view.strides))
+}
+
+/// True for sums along one last axis that are so short that finishing them is most of the work.
+pub(super) fn is_together(nest: &Nest, reduction: &Reduction) -> bool {
+    let Some(axis) = reduction.kept.checked_sub(1) else { return false };
+    let Some(first) = reduction.totals.first().filter(|total| total.is_ordered()) else { return false };
+    let (count, lanes) = (nest.shape[reduction.kept..].iter().product::<usize>(), nest.lanes as usize);
+    reduction.order == Order::Along
+        && !is_beside(nest, reduction)
+        && nest.shape.len() == reduction.kept + 1
+        && lanes * first.dtype.size() == 16
+        && nest.shape[axis] >= lanes
+        && count <= sum_lanes(first.dtype)
+        && body_weight(nest, reduction) * count.div_ceil(lanes) * lanes <= SPAN
+        && reduction.totals.iter().all(|total| total.is_ordered() && total.dtype == first.dtype && total.parts == 1)
 }
