@@ -371,5 +371,6 @@ pub(super) fn is_together(nest: &Nest, reduction: &Reduction) -> bool {
         && count <= sum_lanes(first.dtype)
         && body_weight(nest, reduction) * count.div_ceil(lanes) * lanes <= SPAN
         && first.dtype != DType::Bool
+        && (lanes > 2 || first.is_ordered())
         && reduction.totals.iter().all(|total| !total.is_chain() && total.dtype == first.dtype && total.parts == 1)
 }
