@@ -389,6 +389,16 @@ impl Terms {
         self.intern(Op::Rows(name.into()), &[id], shape)
     }
 
+    /// Arrays of one shape along a new first axis.
+    pub fn stack(&mut self, parts: Vec<Id>) -> Id {
+        let count = Dim::constant(parts.len() as i64);
+        let shape: Shape = self.shape(parts[0]).clone().map(|dims| std::iter::once(count).chain(dims).collect());
+        if parts.iter().all(|part| self.is_number(*part, Rat::ZERO)) {
+            return self.zeros(&shape);
+        }
+        self.intern(Op::Stack, &parts, shape)
+    }
+
     pub fn index(&mut self, id: Id, indices: Vec<Ix>) -> Id {
         let Some(dims) = self.shape(id).clone() else { return self.intern(Op::Index(indices), &[id], None) };
         let whole = |ix: &Ix, dim: &Dim| match ix {
@@ -524,6 +534,7 @@ impl Terms {
             Op::Rows(name) => self.rows(name, args[0]),
             Op::Index(indices) => self.index(args[0], indices.clone()),
             Op::Conv(conv) => self.conv(conv, args),
+            Op::Stack => self.stack(args),
             Op::Opaque(..) | Op::Gradient(_) | Op::Adjoint(_) => self.intern(op.clone(), &args, shape.clone()),
         }
     }

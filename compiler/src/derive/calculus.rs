@@ -209,7 +209,7 @@ fn rank(atom: &str) -> usize {
         "tv1" => 0,
         "norm1" | "huber" | "elastic_net" => 1,
         "nonneg" | "box" | "ball_inf" => 2,
-        "norm2" | "norm" | "group_norm" => 3,
+        "norm2" | "norm" | "group_norm" | "stack_norm" => 3,
         "count" | "at_most" => 4,
         "ball2" => 5,
         _ => 6,

@@ -50,10 +50,21 @@ pub struct Part {
 }
 
 /// Functions that are the same at `-v`.
-const EVEN: [&str; 10] =
-    ["norm1", "norm2", "norm", "norm_inf", "group_norm", "nuclear", "count", "huber", "tv1", "elastic_net"];
+const EVEN: [&str; 11] = [
+    "norm1",
+    "norm2",
+    "norm",
+    "norm_inf",
+    "group_norm",
+    "stack_norm",
+    "nuclear",
+    "count",
+    "huber",
+    "tv1",
+    "elastic_net",
+];
 /// Functions with `f(a v) = a f(v)` for positive a.
-pub const HOMOGENEOUS: [&str; 7] = ["norm1", "norm2", "norm", "norm_inf", "group_norm", "nuclear", "tv1"];
+pub const HOMOGENEOUS: [&str; 8] = ["norm1", "norm2", "norm", "norm_inf", "group_norm", "stack_norm", "nuclear", "tv1"];
 
 /// Splits objectives into terms.
 pub struct Normalizer<'a> {
@@ -235,6 +246,10 @@ impl Normalizer<'_> {
             Op::Call(name) if args.len() == 1 && super::smooth::separable(&name).is_some() => {
                 self.push(Kind::Separable(name), weight, args[0], Vec::new(), outer);
             }
+            Op::Call(name) if &*name == "sqrt" => match self.root_of_squares(args[0]) {
+                Some(arg) => self.push(Kind::Atom("stack_norm".into()), weight, arg, Vec::new(), outer),
+                None => self.sum_whole(inside, weight, outer),
+            },
             // log(1 + exp(u)), as it is often written.
             Op::Call(name) if &*name == "log" || &*name == "log1p" => match self.softplus_argument(inside) {
                 Some(u) => self.push(Kind::Separable("softplus".into()), weight, u, Vec::new(), outer),
@@ -345,6 +360,42 @@ impl Normalizer<'_> {
             }
         }
         self.sum_whole(inside, weight, outer);
+    }
+
+    /// `[u, v]` of `u^2 + v^2`, or V of `sum(V^2, axis: 0)`.
+    fn root_of_squares(&mut self, id: Id) -> Option<Id> {
+        let args = self.terms.args(id);
+        let square = |terms: &Terms, id: Id| {
+            let parts = terms.args(id);
+            (*terms.op(id) == Op::Pow && terms.is_number(parts[1], Rat::int(2))).then(|| parts[0])
+        };
+        if let Op::Along(name, 0) = self.terms.op(id) {
+            let arg = square(self.terms, args[0]).filter(|_| &**name == "sum")?;
+            return self.affine_in(arg).then_some(arg);
+        }
+        if *self.terms.op(id) != Op::Add {
+            return None;
+        }
+        let mut parts = Vec::new();
+        for arg in args.iter() {
+            let (factor, rest) = self.terms.split_scale(*arg);
+            let mut part = square(self.terms, rest)?;
+            if factor.is_negative() || !self.affine_in(part) || !self.terms.same_shape(part, id) {
+                return None;
+            }
+            if factor != Rat::ONE {
+                let factor = self.terms.number(factor);
+                let root = self.terms.call("sqrt", vec![factor]);
+                part = self.terms.mul(vec![root, part]);
+            }
+            parts.push(part);
+        }
+        Some(self.terms.stack(parts))
+    }
+
+    /// Affine in the blocks, and not constant.
+    fn affine_in(&mut self, id: Id) -> bool {
+        !self.terms.is_constant(id) && self.affine(id)
     }
 
     /// u of `log(1 + exp(u))` or `log1p(exp(u))`.
