@@ -158,13 +158,27 @@ pub fn units(graph: &Graph) -> Vec<Unit> {
             continue;
         }
         eqn.args.iter().for_each(|&arg| grouping.settle(arg));
-        grouping.units.push(Unit::Single(i));
+        let unit = alone(graph, i).map_or(Unit::Single(i), Unit::Nest);
+        grouping.units.push(unit);
     }
     graph.results.iter().for_each(|&result| grouping.settle(result));
     while let Some(&group) = grouping.live.first() {
         grouping.close(group);
     }
     grouping.units
+}
+
+/// The nest of a reduction of what is in memory, if the order of its elements is free.
+fn alone(graph: &Graph, i: usize) -> Option<Fused> {
+    let eqn = &graph.eqns[i];
+    let ty = graph.ty(*eqn.args.first()?);
+    let own = stage(&eqn.op, ty).filter(|_| !matches!(eqn.op, Op::Sum { .. }))?;
+    if parted(&eqn.op, ty).is_none() && ty.dtype.is_float() {
+        return None;
+    }
+    let shape = shapes::squeezed(&ty.shape);
+    let stage = own.refined(&shapes::parts(&ty.shape, &standard_strides(&ty.shape), &shape));
+    (!stage.axes.is_empty()).then(|| Fused { eqns: vec![i], shape, stage: Some(stage), ..Fused::default() })
 }
 
 struct Grouping<'g> {

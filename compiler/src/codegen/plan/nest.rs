@@ -44,6 +44,11 @@ impl Planner {
                 Some(value) => number[&value],
                 None => loaded[&key(i, k)],
             };
+            width = match (width, fuse::width(graph, eqn)) {
+                (fuse::Width::Any, other) | (other, fuse::Width::Any) => other,
+                (a, b) if a == b => a,
+                _ => fuse::Width::One,
+            };
             if !is_element(graph, eqn) {
                 let product = fused.products.get(&i);
                 let full = product.map_or(0, |product| product.full);
@@ -58,11 +63,6 @@ impl Planner {
                 });
                 continue;
             }
-            width = match (width, fuse::width(graph, eqn)) {
-                (fuse::Width::Any, other) | (other, fuse::Width::Any) => other,
-                (a, b) if a == b => a,
-                _ => fuse::Width::One,
-            };
             ops.push(TileOp {
                 op: eqn.op.clone(),
                 args: (0..eqn.args.len()).map(|k| value(&number, k)).collect(),
@@ -163,7 +163,7 @@ fn read(scope: &Scope, fused: &Fused, i: usize, k: usize) -> View {
     let eqn = &graph.eqns[i];
     let view = as_view(scope.home(eqn.args[k]), graph.ty(eqn.args[k]).rank());
     let Op::Dot { batch } = eqn.op else {
-        return walked(&view, graph.shape(eqn.outs[0]), shape);
+        return walked(&view, graph.shape(eqn.args[k]), shape);
     };
     if is_outer(graph, eqn) {
         // One column, or one row, everywhere.

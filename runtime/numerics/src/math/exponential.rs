@@ -63,7 +63,29 @@ pub fn exp<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let zero = l.splat(0.0);
     let (high, low, k) = exp_parts(l, x, zero);
     let value = l.add(high, low);
-    scale(l, value, k)
+    scale_up(l, value, k)
+}
+
+/// `value * 2^k`, rounded once, for a value about 1 and `k` from twice the least normal exponent on. No product underflows,
+/// which would take many processors several times as long.
+fn scale_up<L: Lanes>(l: &mut L, value: L::V, k: L::V) -> L::V {
+    // The product is made in units of the least normal float, or of 2 where it is large.
+    let (one, two) = (l.splat(1.0), l.splat(2.0));
+    let (shift, unit) = (constant(l, 1022.0, 126.0), constant(l, f64::MIN_POSITIVE, f64::from(f32::MIN_POSITIVE)));
+    let small = l.lt(k, two);
+    let minus_one = l.splat(-1.0);
+    let shift = l.select(small, shift, minus_one);
+    let unit = l.select(small, unit, two);
+    let k = l.add(k, shift);
+    let power = power_of_two(l, k);
+    let units = l.mul(value, power);
+    // Below 1 the result is subnormal: the fraction of the sum with 1, which rounds it, has its bits.
+    let tiny = l.lt(units, one);
+    let sum = l.add(units, one);
+    let subnormal = l.bits_sub(sum, one);
+    let units = l.select(tiny, one, units);
+    let normal = l.mul(units, unit);
+    l.select(tiny, subnormal, normal)
 }
 
 /// `exp(-|x|)` as a value and its correction.
