@@ -40,7 +40,7 @@ pub struct Refusal {
 }
 
 /// Functions that are a sum over elements: the projection on an interval may follow their operator.
-const BY_ELEMENTS: [&str; 5] = ["norm1", "huber", "elastic_net", "nonneg", "box"];
+const BY_ELEMENTS: [&str; 6] = ["norm1", "huber", "hinge", "elastic_net", "nonneg", "box"];
 /// Intervals for each element.
 const INTERVALS: [&str; 3] = ["nonneg", "box", "ball_inf"];
 
@@ -207,7 +207,7 @@ fn tighter(terms: &mut Terms, a: Id, b: Id, by: &str) -> Id {
 fn rank(atom: &str) -> usize {
     match atom {
         "tv1" => 0,
-        "norm1" | "huber" | "elastic_net" => 1,
+        "norm1" | "huber" | "hinge" | "elastic_net" => 1,
         "nonneg" | "box" | "ball_inf" => 2,
         "norm2" | "norm" | "group_norm" | "stack_norm" => 3,
         "count" | "at_most" => 4,
@@ -286,7 +286,7 @@ impl Applier<'_> {
     fn one(&mut self, piece: &Piece, v: Expr, t: &Expr) -> Result<Expr, Refusal> {
         let mut piece = piece.clone();
         // |a| comes out of norms.
-        if piece.shift.is_none() && HOMOGENEOUS.contains(&&*piece.atom) {
+        if piece.shift.is_none() && HOMOGENEOUS.contains(&&*piece.atom) && &*piece.atom != "hinge" {
             let size = self.terms.call("abs", vec![piece.factor]);
             piece.weight = self.terms.mul(vec![piece.weight, size]);
             piece.factor = self.terms.int(1);
@@ -302,7 +302,12 @@ impl Applier<'_> {
             let factor = write::write(self.terms, piece.factor);
             inner = tree::chain(factor, vec![(BinaryOp::Mul, inner)]);
         }
-        let shift = piece.shift.map(|shift| write::write(self.terms, shift));
+        // The point has the whole shape: a number that fills it is the number.
+        let number = |terms: &Terms, shift: Id| match (terms.op(shift), &*terms.args(shift)) {
+            (Op::Add, [only, zeros]) if terms.is_scalar(*only) && terms.is_number(*zeros, Rat::ZERO) => *only,
+            _ => shift,
+        };
+        let shift = piece.shift.map(|shift| write::write(self.terms, number(self.terms, shift)));
         if let Some(shift) = &shift {
             inner = tree::chain(inner, vec![(BinaryOp::Add, shift.clone())]);
         }

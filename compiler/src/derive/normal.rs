@@ -64,7 +64,8 @@ const EVEN: [&str; 11] = [
     "elastic_net",
 ];
 /// Functions with `f(a v) = a f(v)` for positive a.
-pub const HOMOGENEOUS: [&str; 8] = ["norm1", "norm2", "norm", "norm_inf", "group_norm", "stack_norm", "nuclear", "tv1"];
+pub const HOMOGENEOUS: [&str; 9] =
+    ["norm1", "norm2", "norm", "norm_inf", "group_norm", "stack_norm", "hinge", "nuclear", "tv1"];
 
 /// Splits objectives into terms.
 pub struct Normalizer<'a> {
@@ -246,7 +247,15 @@ impl Normalizer<'_> {
             Op::Call(name) if args.len() == 1 && super::smooth::separable(&name).is_some() => {
                 self.push(Kind::Separable(name), weight, args[0], Vec::new(), outer);
             }
+            Op::Call(name) if matches!(&*name, "relu" | "max") => match self.positive_part(&name, &args) {
+                Some(arg) => self.push(Kind::Atom("hinge".into()), weight, arg, Vec::new(), outer),
+                None => self.sum_whole(inside, weight, outer),
+            },
             Op::Call(name) if &*name == "sqrt" => match self.root_of_squares(args[0]) {
+                // The squares of each row.
+                Some(arg) if matches!(self.terms.op(args[0]), Op::Along(_, 1)) => {
+                    self.push(Kind::Atom("group_norm".into()), weight, arg, Vec::new(), outer);
+                }
                 Some(arg) => self.push(Kind::Atom("stack_norm".into()), weight, arg, Vec::new(), outer),
                 None => self.sum_whole(inside, weight, outer),
             },
@@ -362,15 +371,27 @@ impl Normalizer<'_> {
         self.sum_whole(inside, weight, outer);
     }
 
-    /// `[u, v]` of `u^2 + v^2`, or V of `sum(V^2, axis: 0)`.
+    /// u of `relu(u)`, `max(u, 0)` or `max(0, u)`.
+    fn positive_part(&mut self, name: &str, args: &[Id]) -> Option<Id> {
+        let inside = match (name, args) {
+            ("relu", [u]) => *u,
+            ("max", [u, zero]) if self.terms.is_number(*zero, Rat::ZERO) => *u,
+            ("max", [zero, u]) if self.terms.is_number(*zero, Rat::ZERO) => *u,
+            _ => return None,
+        };
+        self.affine_in(inside).then_some(inside)
+    }
+
+    /// `[u, v]` of `u^2 + v^2`, or V of `sum(V^2, axis: 0)`, or of another axis of a matrix.
     fn root_of_squares(&mut self, id: Id) -> Option<Id> {
         let args = self.terms.args(id);
         let square = |terms: &Terms, id: Id| {
             let parts = terms.args(id);
             (*terms.op(id) == Op::Pow && terms.is_number(parts[1], Rat::int(2))).then(|| parts[0])
         };
-        if let Op::Along(name, 0) = self.terms.op(id) {
-            let arg = square(self.terms, args[0]).filter(|_| &**name == "sum")?;
+        if let Op::Along(name, axis) = self.terms.op(id) {
+            let fits = &**name == "sum" && (*axis == 0 || (*axis == 1 && self.terms.rank(args[0]) == Some(2)));
+            let arg = square(self.terms, args[0]).filter(|_| fits)?;
             return self.affine_in(arg).then_some(arg);
         }
         if *self.terms.op(id) != Op::Add {
