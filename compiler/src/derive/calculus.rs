@@ -136,7 +136,7 @@ pub fn proximal(terms: &mut Terms, mut pieces: Vec<Piece>) -> Result<Proximal, R
             }
             continue;
         }
-        if let Some(known) = joined.iter_mut().find(|known| is_interval(known) && is_interval(&piece)) {
+        if let Some(known) = joined.iter_mut().find(|known| is_interval(terms, known) && is_interval(terms, &piece)) {
             let (low_a, high_a) = interval(terms, known);
             let (low_b, high_b) = interval(terms, &piece);
             let (low, high) = (tighter(terms, low_a, low_b, "max"), tighter(terms, high_a, high_b, "min"));
@@ -167,8 +167,8 @@ pub fn proximal(terms: &mut Terms, mut pieces: Vec<Piece>) -> Result<Proximal, R
     Ok(Proximal { pieces: joined })
 }
 
-fn is_interval(piece: &Piece) -> bool {
-    INTERVALS.contains(&&*piece.atom) && piece.shift.is_none()
+fn is_interval(terms: &Terms, piece: &Piece) -> bool {
+    INTERVALS.contains(&&*piece.atom) && piece.shift.is_none() && terms.is_number(piece.factor, Rat::ONE)
 }
 
 fn interval(terms: &mut Terms, piece: &Piece) -> (Id, Id) {

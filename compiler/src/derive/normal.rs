@@ -5,13 +5,13 @@
 //! scalars that do not depend on the blocks become the weight. `maximize` turns signs, constraints become terms that are 0
 //! or infinite.
 
+mod sets;
+
 use super::catalogue::Catalogue;
 use super::rat::Rat;
-use super::read::{Names, Reader};
 use super::term::{Id, Op, Terms};
-use crate::diagnostic::Diagnostic;
 use crate::source::Span;
-use crate::syntax::ast::{CompareOp, Constraint, ExprKind, Symbol};
+use crate::syntax::ast::Symbol;
 
 /// What function a term is of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -487,143 +487,6 @@ impl Normalizer<'_> {
                 }
                 part.weight = self.terms.mul(factors);
             }
-        }
-    }
-
-    /// Adds a constraint as a term that is 0 where it holds.
-    pub fn constraint(&mut self, names: &Names, constraint: &Constraint) -> Result<(), Box<Diagnostic>> {
-        let span = match &constraint.set {
-            Some(set) => constraint.expr.span.to(set.span),
-            None => constraint.expr.span,
-        };
-        let found = match &constraint.set {
-            Some(set) => self.membership(names, constraint, set)?,
-            None => self.inequality(names, constraint),
-        };
-        match found {
-            Some((atom, arg, extra)) => {
-                let weight = self.terms.int(1);
-                let part = Part { weight, kind: Kind::Atom(atom.into()), arg, extra, span, constraint: true };
-                self.parts.push(part);
-                Ok(())
-            }
-            None => Err(Box::new(
-                Diagnostic::error("E0340", span, "this constraint has no form that a solver can project on")
-                    .note(
-                        "known are `A @ y == b`, `y >= 0`, `y <= hi`, `lo <= y`, `norm2(y) <= r`, `norm1(y) <= r`, `max(abs(y)) <= r`, \
-                         `count(y) <= M`, also of linear maps of y, and `y in f` for a function f with a proximal operator",
-                    )
-                    .help("declare the projection: `fn inside(y: real[n]) = ...` and `prox inside(y; t) = ...`, then `y in inside`"),
-            )),
-        }
-    }
-
-    /// `y >= 0` with `sum(y) == 1` is the simplex.
-    pub fn join_simplex(&mut self) {
-        let (terms, parts) = (&*self.terms, &self.parts);
-        let atom = |part: &Part, name: &str| part.constraint && part.kind == Kind::Atom(name.into());
-        let one = |part: &Part| part.extra.iter().all(|bound| terms.is_number(*bound, Rat::ONE));
-        let found = parts.iter().enumerate().find_map(|(total, part)| {
-            let inside = terms.call_of(part.arg, "sum").filter(|_| atom(part, "box") && one(part))?;
-            let vector = matches!(terms.op(inside[0]), Op::Block(_)) && terms.rank(inside[0]) == Some(1);
-            let sign = parts.iter().position(|other| atom(other, "nonneg") && other.arg == inside[0])?;
-            vector.then_some((total, sign))
-        });
-        if let Some((total, sign)) = found {
-            let span = self.parts[sign].span.to(self.parts[total].span);
-            self.parts[sign] = Part { kind: Kind::Atom("simplex".into()), span, ..self.parts[sign].clone() };
-            self.parts.remove(total);
-        }
-    }
-
-    fn membership(
-        &mut self,
-        names: &Names,
-        constraint: &Constraint,
-        set: &crate::syntax::ast::Expr,
-    ) -> Result<Option<(String, Id, Vec<Id>)>, Box<Diagnostic>> {
-        let (name, args) = match &set.kind {
-            ExprKind::Name(name) => (name.clone(), Vec::new()),
-            ExprKind::Call { func, args } => match &func.kind {
-                ExprKind::Name(name) => (name.clone(), args.clone()),
-                _ => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
-        let mut reader = Reader::new(self.terms, self.catalogue);
-        let arg = reader.read(names, &constraint.expr);
-        let mut extra = Vec::new();
-        for arg in &args {
-            let crate::syntax::ast::ArgValue::Expr(value) = &arg.value else { return Ok(None) };
-            extra.push(reader.read(names, value));
-        }
-        if self.catalogue.rule(&name).is_none() {
-            return Err(Box::new(
-                Diagnostic::error("E0340", set.span, format!("`{name}` is no set: it has no projection"))
-                    .help(format!("declare one: `fn {name}(y: real[n]) = ...` and `prox {name}(y; t) = ...`")),
-            ));
-        }
-        Ok(Some((name.to_string(), arg, extra)))
-    }
-
-    fn inequality(&mut self, names: &Names, constraint: &Constraint) -> Option<(String, Id, Vec<Id>)> {
-        let ExprKind::Compare { op, left, right } = &constraint.expr.kind else { return None };
-        let mut reader = Reader::new(self.terms, self.catalogue);
-        let (mut low, mut high) = (reader.read(names, left), reader.read(names, right));
-        match op {
-            CompareOp::Le | CompareOp::Lt => {}
-            CompareOp::Ge | CompareOp::Gt => std::mem::swap(&mut low, &mut high),
-            CompareOp::Eq if self.terms.is_constant(low) => std::mem::swap(&mut low, &mut high),
-            CompareOp::Eq => {}
-            CompareOp::Ne => return None,
-        }
-        if *op == CompareOp::Eq {
-            // What is equal to a value lies between it and itself.
-            let fits = !self.terms.is_constant(low) && self.terms.is_constant(high) && self.affine(low);
-            return fits.then(|| ("box".into(), low, vec![high, high]));
-        }
-        let affine = (self.affine(low), self.affine(high));
-        let terms = &mut *self.terms;
-        match (terms.is_constant(low), terms.is_constant(high)) {
-            // f(y) <= r
-            (false, true) => {
-                let name = match terms.op(low) {
-                    Op::Call(name) => name.to_string(),
-                    _ => String::new(),
-                };
-                let args = terms.args(low);
-                let inside = args.first().copied();
-                match (name.as_str(), inside) {
-                    ("count", Some(y)) => Some(("at_most".into(), y, vec![high])),
-                    ("norm" | "norm2", Some(y)) => Some(("ball2".into(), y, vec![high])),
-                    ("norm1", Some(y)) => Some(("ball1".into(), y, vec![high])),
-                    ("norm_inf", Some(y)) => Some(("ball_inf".into(), y, vec![high])),
-                    ("max", Some(y)) if args.len() == 1 => {
-                        let inside = terms.call_of(y, "abs")?;
-                        Some(("ball_inf".into(), inside[0], vec![high]))
-                    }
-                    ("abs", Some(y)) => Some(("ball_inf".into(), y, vec![high])),
-                    ("sumsq", Some(y)) => {
-                        let root = terms.call("sqrt", vec![high]);
-                        Some(("ball2".into(), y, vec![root]))
-                    }
-                    _ if affine.0 => {
-                        let infinite = terms.scalar_name(&"inf".into());
-                        let lowest = terms.neg(infinite);
-                        Some(("box".into(), low, vec![lowest, high]))
-                    }
-                    _ => None,
-                }
-            }
-            // lo <= y
-            (true, false) if affine.1 => {
-                if terms.is_number(low, Rat::ZERO) {
-                    return Some(("nonneg".into(), high, Vec::new()));
-                }
-                let infinite = terms.scalar_name(&"inf".into());
-                Some(("box".into(), high, vec![low, infinite]))
-            }
-            _ => None,
         }
     }
 }
