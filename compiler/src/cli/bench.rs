@@ -3,6 +3,7 @@
 mod problems;
 mod save;
 
+use super::terminal::Terminal;
 use dp_compiler::measure::programs::PUBLISHED;
 use dp_compiler::measure::{self, Program, Ready, World};
 use dp_runtime::pool;
@@ -68,7 +69,7 @@ pub fn bench(groups: &[String], threads: usize, seconds: f64, json: bool, folder
     let time = Duration::from_secs_f64(seconds.clamp(0.01, 3600.0));
     let settings = Settings { time, json, collected: folder.map(|_| RefCell::default()) };
     if !json && folder.is_none() {
-        println!("{:72} {:>12} {:>12} {:>9}", "", "best", "median", "samples");
+        say(&format!("{:72} {:>12} {:>12} {:>9}", "", "best", "median", "samples"));
     }
     for (name, _, run) in GROUPS {
         if groups.is_empty() || groups.iter().any(|group| group == name) {
@@ -79,6 +80,11 @@ pub fn bench(groups: &[String], threads: usize, seconds: f64, json: bool, folder
         save::save(&list.into_inner(), folder)?;
     }
     Ok(())
+}
+
+/// A line of output; nobody reading any more ends the command.
+fn say(line: &str) {
+    Terminal::new().print(&format!("{line}\n"));
 }
 
 fn show(time: Duration) -> String {
@@ -94,11 +100,14 @@ fn line(what: &str, mut times: Vec<Duration>, flops: Option<f64>, settings: &Set
     let (best, median) = (times[0], times[times.len() / 2]);
     if settings.json {
         let (best, median) = (best.as_secs_f64(), median.as_secs_f64());
-        println!("{}", serde_json::json!({ "work": what, "best": best, "median": median, "samples": times.len() }));
+        say(&format!(
+            "{}",
+            serde_json::json!({ "work": what, "best": best, "median": median, "samples": times.len() })
+        ));
         return;
     }
     let rate = flops.map_or(String::new(), |n| format!("  {:.1} Gflop/s", n / best.as_secs_f64() * 1e-9));
-    println!("{what:72} {:>12} {:>12} {:>9}{rate}", show(best), show(median), times.len());
+    say(&format!("{what:72} {:>12} {:>12} {:>9}{rate}", show(best), show(median), times.len()));
 }
 
 /// Times of single calls; very short ones are averaged over a batch of calls.
@@ -129,7 +138,7 @@ fn measured(program: &Program, flops: Option<f64>, settings: &Settings) {
     let (_, ready) = World::of(program);
     if settings.json {
         let bytes = ready.code.executable().expect("it was compiled").arena_bytes();
-        println!("{}", serde_json::json!({ "work": program.name, "arena": bytes }));
+        say(&format!("{}", serde_json::json!({ "work": program.name, "arena": bytes })));
     }
     line(&program.name, steady(&ready, settings), flops, settings);
 }
@@ -235,7 +244,10 @@ fn programs(settings: &Settings) {
         return; // These are texts with data of their own.
     }
     if !settings.json {
-        println!("{:48} {:>12} {:>12} {:>9} {:>12}", "published programs", "value", "derivative", "ratio", "to code");
+        say(&format!(
+            "{:48} {:>12} {:>12} {:>9} {:>12}",
+            "published programs", "value", "derivative", "ratio", "to code"
+        ));
     }
     for program in PUBLISHED {
         let mut world = World::new(DType::F64);
@@ -255,7 +267,7 @@ fn programs(settings: &Settings) {
         let (value, derivative) = (best(values), best(derivatives));
         let ratio = derivative.as_secs_f64() / value.as_secs_f64();
         let [value, derivative, to_code] = [value, derivative, to_code].map(show);
-        println!("{:48} {value:>12} {derivative:>12} {ratio:>9.2} {to_code:>12}", program.name);
+        say(&format!("{:48} {value:>12} {derivative:>12} {ratio:>9.2} {to_code:>12}", program.name));
     }
 }
 
@@ -272,12 +284,12 @@ fn sizes(settings: &Settings) {
         let program = measure::lista_gradient((64, 256, 64), layers);
         let (_, ready) = World::of(&program);
         let code = ready.code.executable().expect("it was compiled");
-        println!(
+        say(&format!(
             "{}: {} equations, {} bytes of code, {} bytes of intermediate values",
             program.name,
             ready.code.graph().count_eqns(),
             code.code_bytes(),
             code.arena_bytes()
-        );
+        ));
     }
 }

@@ -122,7 +122,7 @@ macro_rules! kernels {
                         Level::Avx512 => vector_avx512(p),
                         #[cfg(target_arch = "x86_64")]
                         Level::Avx2 => vector_avx2(p),
-                        _ => matvec::with::<Plain<$T, 4>, 1>(p),
+                        _ => matvec::with::<Plain<$T, 4>, 1, 1>(p),
                     }
                 }
             }
@@ -130,13 +130,13 @@ macro_rules! kernels {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
             unsafe fn vector_avx512(p: Problem<$T>) {
-                unsafe { matvec::with::<$wide, 4>(p) }
+                unsafe { matvec::with::<$wide, 4, 2>(p) }
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             unsafe fn vector_avx2(p: Problem<$T>) {
-                unsafe { matvec::with::<$middle, 2>(p) }
+                unsafe { matvec::with::<$middle, 2, 1>(p) }
             }
 
             /// `matvec::pairs`

@@ -72,7 +72,7 @@ pub unsafe fn pairs<S: Simd>(p: Pairs<S::T>) {
 /// # Safety
 /// As in `kernels`; as in `simd` for `S`. `ROWS` divides `GROUP`.
 #[inline(always)]
-pub unsafe fn with<S: Simd, const ROWS: usize>(p: Problem<S::T>) {
+pub unsafe fn with<S: Simd, const ROWS: usize, const LANES: usize>(p: Problem<S::T>) {
     if p.row == 1 && p.a_step == 1 {
         return unsafe { contiguous_sums::<S, ROWS>(p) };
     }
@@ -81,7 +81,7 @@ pub unsafe fn with<S: Simd, const ROWS: usize>(p: Problem<S::T>) {
         macro_rules! strips {
             ($vectors:expr) => {
                 while done + $vectors * S::WIDTH <= p.n {
-                    unsafe { strip::<S, $vectors>(p, done, $vectors * S::WIDTH) };
+                    unsafe { strip::<S, $vectors, LANES>(p, done, $vectors * S::WIDTH) };
                     done += $vectors * S::WIDTH;
                 }
             };
@@ -91,7 +91,7 @@ pub unsafe fn with<S: Simd, const ROWS: usize>(p: Problem<S::T>) {
         strips!(2);
         strips!(1);
         if done < p.n {
-            unsafe { strip::<S, 1>(p, done, p.n - done) };
+            unsafe { strip::<S, 1, LANES>(p, done, p.n - done) };
         }
         return;
     }
@@ -226,11 +226,11 @@ unsafe fn rows<S: Simd, const R: usize>(k: usize, a: *const S::T, b: *const S::T
 
 /// The matrix is contiguous along the results: `V` vectors of them, of which the first `w` are wanted.
 #[inline(always)]
-unsafe fn strip<S: Simd, const V: usize>(p: Problem<S::T>, from: usize, w: usize) {
+unsafe fn strip<S: Simd, const V: usize, const L: usize>(p: Problem<S::T>, from: usize, w: usize) {
     let b = unsafe { p.b.add(from) };
     let mut sums = [S::T::ZERO; STRIP_MOST];
     if p.k <= SUM_CHUNK {
-        unsafe { strip_chunk::<S, V>(p.k, p.a, p.a_step, b, p.row, w, &mut sums) };
+        unsafe { strip_chunk::<S, V, L>(p.k, p.a, p.a_step, b, p.row, w, &mut sums) };
     } else {
         let mut trees = [const { Tree::<S::T>::EMPTY }; STRIP_MOST];
         let mut start = 0;
@@ -238,7 +238,15 @@ unsafe fn strip<S: Simd, const V: usize>(p: Problem<S::T>, from: usize, w: usize
             let len = SUM_CHUNK.min(p.k - start);
             let at = start as isize;
             unsafe {
-                strip_chunk::<S, V>(len, p.a.offset(at * p.a_step), p.a_step, b.offset(at * p.row), p.row, w, &mut sums)
+                strip_chunk::<S, V, L>(
+                    len,
+                    p.a.offset(at * p.a_step),
+                    p.a_step,
+                    b.offset(at * p.row),
+                    p.row,
+                    w,
+                    &mut sums,
+                )
             };
             for (tree, &sum) in trees.iter_mut().zip(&sums[..w]) {
                 tree.push(sum);
@@ -256,7 +264,7 @@ unsafe fn strip<S: Simd, const V: usize>(p: Problem<S::T>, from: usize, w: usize
 
 /// The part of one chunk, lane after lane, so that the sums of one lane stay in registers.
 #[inline(always)]
-unsafe fn strip_chunk<S: Simd, const V: usize>(
+unsafe fn strip_chunk<S: Simd, const V: usize, const L: usize>(
     len: usize,
     a: *const S::T,
     a_step: isize,
@@ -269,19 +277,26 @@ unsafe fn strip_chunk<S: Simd, const V: usize>(
         let zero = S::splat(S::T::ZERO);
         let mut lanes = [[zero; V]; MAX_LANES];
         let partial = w < V * S::WIDTH;
-        for l in 0..S::T::LANES.min(len) {
-            let mut acc = [zero; V];
+        for l in (0..S::T::LANES.min(len)).step_by(L) {
+            let mut acc = [[zero; V]; L];
             let mut i = l;
             while i < len {
-                let x = S::splat(*a.offset(i as isize * a_step));
-                let line = b.offset(i as isize * row);
-                for v in 0..V {
-                    let y = if partial { S::load_some(line, w) } else { S::load(line.add(v * S::WIDTH)) };
-                    acc[v] = x.fma(y, acc[v]);
+                // Rows side by side in memory belong to lanes side by side.
+                let rows = L.min(len - i);
+                for d in 0..L {
+                    if d < rows {
+                        let at = (i + d) as isize;
+                        let x = S::splat(*a.offset(at * a_step));
+                        let line = b.offset(at * row);
+                        for v in 0..V {
+                            let y = if partial { S::load_some(line, w) } else { S::load(line.add(v * S::WIDTH)) };
+                            acc[d][v] = x.fma(y, acc[d][v]);
+                        }
+                    }
                 }
                 i += S::T::LANES;
             }
-            lanes[l] = acc;
+            lanes[l..l + L].copy_from_slice(&acc);
         }
         let mut width = S::T::LANES;
         while width > 1 {

@@ -1,5 +1,6 @@
 //! The data and results of measured programs as files, so that others can be given the same work and be compared.
 
+use super::say;
 use dp_compiler::measure::{Program, World};
 use dp_runtime::io::npy;
 use dp_runtime::tensor::Tensor;
@@ -28,7 +29,7 @@ pub fn save(programs: &[Program], folder: &Path) -> Result<(), String> {
             world.arrays().iter().map(|(name, array)| Ok((name.clone(), write(name, array)?))).collect();
         let results: Result<Vec<String>, String> =
             results.iter().enumerate().map(|(i, array)| write(&format!("result-{i}"), array)).collect();
-        println!("{}", serde_json::json!({ "work": program.name, "data": data?, "results": results? }));
+        say(&format!("{}", serde_json::json!({ "work": program.name, "data": data?, "results": results? })));
     }
     Ok(())
 }
