@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Options that hold for every command that runs programs.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
-#[command(next_help_heading = "Options of what runs a program (run, repl, test, -e)")]
+#[command(next_help_heading = "Options of what runs a program (run, check --data, repl, test, -e)")]
 pub struct Settings {
     /// The precision of `real`; overrides the script's own.
     #[arg(long, global = true, value_enum)]

@@ -368,6 +368,9 @@ impl Terms {
             }
             dims
         });
+        if name == "sum" && self.is_number(id, Rat::ZERO) {
+            return self.zeros(&shape);
+        }
         self.intern(Op::Along(name.into(), axis), &[id], shape)
     }
 
@@ -387,6 +390,16 @@ impl Terms {
     pub fn rows(&mut self, name: &str, id: Id) -> Id {
         let shape = self.shape(id).clone().map(|dims| dims.into_iter().take(1).collect());
         self.intern(Op::Rows(name.into()), &[id], shape)
+    }
+
+    /// Arrays of one shape along a new first axis.
+    pub fn stack(&mut self, parts: Vec<Id>) -> Id {
+        let count = Dim::constant(parts.len() as i64);
+        let shape: Shape = self.shape(parts[0]).clone().map(|dims| std::iter::once(count).chain(dims).collect());
+        if parts.iter().all(|part| self.is_number(*part, Rat::ZERO)) {
+            return self.zeros(&shape);
+        }
+        self.intern(Op::Stack, &parts, shape)
     }
 
     pub fn index(&mut self, id: Id, indices: Vec<Ix>) -> Id {
@@ -524,6 +537,7 @@ impl Terms {
             Op::Rows(name) => self.rows(name, args[0]),
             Op::Index(indices) => self.index(args[0], indices.clone()),
             Op::Conv(conv) => self.conv(conv, args),
+            Op::Stack => self.stack(args),
             Op::Opaque(..) | Op::Gradient(_) | Op::Adjoint(_) => self.intern(op.clone(), &args, shape.clone()),
         }
     }

@@ -40,7 +40,7 @@ pub struct Refusal {
 }
 
 /// Functions that are a sum over elements: the projection on an interval may follow their operator.
-const BY_ELEMENTS: [&str; 5] = ["norm1", "huber", "elastic_net", "nonneg", "box"];
+const BY_ELEMENTS: [&str; 6] = ["norm1", "huber", "hinge", "elastic_net", "nonneg", "box"];
 /// Intervals for each element.
 const INTERVALS: [&str; 3] = ["nonneg", "box", "ball_inf"];
 
@@ -136,7 +136,7 @@ pub fn proximal(terms: &mut Terms, mut pieces: Vec<Piece>) -> Result<Proximal, R
             }
             continue;
         }
-        if let Some(known) = joined.iter_mut().find(|known| is_interval(known) && is_interval(&piece)) {
+        if let Some(known) = joined.iter_mut().find(|known| is_interval(terms, known) && is_interval(terms, &piece)) {
             let (low_a, high_a) = interval(terms, known);
             let (low_b, high_b) = interval(terms, &piece);
             let (low, high) = (tighter(terms, low_a, low_b, "max"), tighter(terms, high_a, high_b, "min"));
@@ -167,8 +167,8 @@ pub fn proximal(terms: &mut Terms, mut pieces: Vec<Piece>) -> Result<Proximal, R
     Ok(Proximal { pieces: joined })
 }
 
-fn is_interval(piece: &Piece) -> bool {
-    INTERVALS.contains(&&*piece.atom) && piece.shift.is_none()
+fn is_interval(terms: &Terms, piece: &Piece) -> bool {
+    INTERVALS.contains(&&*piece.atom) && piece.shift.is_none() && terms.is_number(piece.factor, Rat::ONE)
 }
 
 fn interval(terms: &mut Terms, piece: &Piece) -> (Id, Id) {
@@ -207,9 +207,9 @@ fn tighter(terms: &mut Terms, a: Id, b: Id, by: &str) -> Id {
 fn rank(atom: &str) -> usize {
     match atom {
         "tv1" => 0,
-        "norm1" | "huber" | "elastic_net" => 1,
+        "norm1" | "huber" | "hinge" | "elastic_net" => 1,
         "nonneg" | "box" | "ball_inf" => 2,
-        "norm2" | "norm" | "group_norm" => 3,
+        "norm2" | "norm" | "group_norm" | "stack_norm" => 3,
         "count" | "at_most" => 4,
         "ball2" => 5,
         _ => 6,
@@ -286,7 +286,7 @@ impl Applier<'_> {
     fn one(&mut self, piece: &Piece, v: Expr, t: &Expr) -> Result<Expr, Refusal> {
         let mut piece = piece.clone();
         // |a| comes out of norms.
-        if piece.shift.is_none() && HOMOGENEOUS.contains(&&*piece.atom) {
+        if piece.shift.is_none() && HOMOGENEOUS.contains(&&*piece.atom) && &*piece.atom != "hinge" {
             let size = self.terms.call("abs", vec![piece.factor]);
             piece.weight = self.terms.mul(vec![piece.weight, size]);
             piece.factor = self.terms.int(1);
@@ -302,7 +302,12 @@ impl Applier<'_> {
             let factor = write::write(self.terms, piece.factor);
             inner = tree::chain(factor, vec![(BinaryOp::Mul, inner)]);
         }
-        let shift = piece.shift.map(|shift| write::write(self.terms, shift));
+        // The point has the whole shape: a number that fills it is the number.
+        let number = |terms: &Terms, shift: Id| match (terms.op(shift), &*terms.args(shift)) {
+            (Op::Add, [only, zeros]) if terms.is_scalar(*only) && terms.is_number(*zeros, Rat::ZERO) => *only,
+            _ => shift,
+        };
+        let shift = piece.shift.map(|shift| write::write(self.terms, number(self.terms, shift)));
         if let Some(shift) = &shift {
             inner = tree::chain(inner, vec![(BinaryOp::Add, shift.clone())]);
         }

@@ -73,7 +73,9 @@ pub fn method(catalogue: &Catalogue, analysis: &mut Analysis, request: &Request,
             }
         }
     }
-    Err(first_error.unwrap_or_else(|| {
+    // A term that has a place in no method stands in the way of all.
+    let stuck = analysis.moving().find_map(|(part, ability)| roles::placeless(part, ability));
+    Err(stuck.map(Box::new).or(first_error).unwrap_or_else(|| {
         Box::new(
             Diagnostic::error("E0346", request.problem.objective.span, "no method is known for this objective")
                 .help("name one: `derive P by M`; the message then says which term stands in its way"),

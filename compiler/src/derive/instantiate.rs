@@ -5,7 +5,9 @@
 //! several linear maps and what is in their range (`lanes`). Names of
 //! the method that the problem has too get the block's name as suffix.
 
+mod hidden;
 mod lanes;
+mod layered;
 mod locals;
 mod maps;
 mod roles;
@@ -69,9 +71,6 @@ pub struct Instance<'a, 'b> {
     pub layers: Vec<Layer>,
     origins: Vec<(Symbol, Origin)>,
 }
-
-/// Functions of std that terms are written with.
-const OF_STD: [&str; 3] = ["conv1_norm", "conv2_norm", "outer"];
 
 /// Where a let of the solver comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -241,70 +240,6 @@ impl Instance<'_, '_> {
         let body = super::tidy::tidied(body, &result);
         self.check_of_std(&body)?;
         Ok(Solver { name: tree::named(name), params: self.site.problem.params.clone(), result, body })
-    }
-
-    /// A function of the language that the method calls and the problem uses as a name of its own.
-    fn shadowed(&self) -> Option<Symbol> {
-        let own: Vec<Symbol> = self
-            .site
-            .problem
-            .params
-            .iter()
-            .map(|param| param.name.text.clone())
-            .chain(self.site.problem.over.iter().map(|block| block.name.text.clone()))
-            .collect();
-        let needed = ["grad", "norm", "opnorm", "max", "eye", "tol", "sum", "zeros", "flat", "vjp", "solve", "prox"];
-        let convolutions = ["conv1_norm", "conv2_norm", "conv1_adjoint", "conv2_adjoint"];
-        let called = self.called_by_method();
-        own.into_iter().find(|name| {
-            needed.contains(&&**name) || convolutions.contains(&&**name) || called.iter().any(|word| word == name)
-        })
-    }
-
-    /// Functions of std that derivations call mean those of std.
-    fn check_of_std(&self, body: &SolverBody) -> Res<()> {
-        let mut hidden: Option<Symbol> = None;
-        let mut see = |e: &Expr| {
-            crate::types::names_in(e, &mut |name| {
-                if OF_STD.contains(&name) && self.site.catalogue.defines(name) {
-                    hidden.get_or_insert(name.into());
-                }
-            });
-        };
-        body.lets.iter().for_each(|binding| crate::types::values_of(binding, &mut see));
-        for stmt in &body.step {
-            match &stmt.kind {
-                StmtKind::Let(binding) => crate::types::values_of(binding, &mut see),
-                StmtKind::Assign { value, .. } => see(value),
-                StmtKind::Param(_) => {}
-            }
-        }
-        match hidden {
-            None => Ok(()),
-            Some(name) => Err(Box::new(
-                Diagnostic::error(
-                    "E0343",
-                    self.site.at,
-                    format!("the solver needs the function `{name}` of std, and the script has its own"),
-                )
-                .help("give that function another name"),
-            )),
-        }
-    }
-
-    /// The functions that the method's text calls and that are none of its own names.
-    fn called_by_method(&self) -> Vec<Symbol> {
-        let method = self.method.clone();
-        let mut found: Vec<Symbol> = Vec::new();
-        let mut see = |e: &Expr| builtins_called(e, &mut found);
-        for stmt in &method.body.step {
-            match &stmt.kind {
-                StmtKind::Let(binding) => crate::types::values_of(binding, &mut see),
-                StmtKind::Assign { value, .. } => see(value),
-                StmtKind::Param(_) => {}
-            }
-        }
-        found
     }
 
     /// A name in the solver for a name of the method.
@@ -676,69 +611,10 @@ impl Instance<'_, '_> {
             _ => Ok(None),
         }
     }
-
-    /// The affine argument of an update, as one map of each input and state.
-    fn layered(&mut self, e: Expr, block: usize) -> Res<Expr> {
-        let mut states: Vec<Symbol> = Vec::new();
-        for name in &self.wide {
-            states.extend(self.names[name].iter().cloned());
-        }
-        // In the order of the blocks, then of their names.
-        states.sort_by_key(|state| {
-            (self.site.problem.over.iter().position(|binder| binder.name.text == *state), state.clone())
-        });
-        let several = self.blocks() > 1;
-        let site = super::layer::Site {
-            terms: self.site.terms,
-            catalogue: self.site.catalogue,
-            problem: self.site.problem,
-            stable: &self.stable,
-            states: &states,
-            block,
-            several,
-        };
-        let Some((value, new, layer)) = super::layer::split(site, &e) else { return Ok(e) };
-        let mut put: Vec<(Symbol, Expr)> = Vec::new();
-        for (wanted, value) in new {
-            let text = crate::syntax::pretty::expr(&value);
-            let own = match self.values.get(&text) {
-                Some(known) => known.clone(),
-                None => {
-                    let own = self.fresh(&wanted, (!several && self.taken.contains(&wanted)).then_some(block));
-                    self.stable.insert(own.clone());
-                    self.values.insert(text, own.clone());
-                    let origin = match wanted.starts_with('S') {
-                        _ if layer.convolution => Origin::Kernel,
-                        true => Origin::StateMap,
-                        false => Origin::InputMap,
-                    };
-                    self.origins.push((own.clone(), origin));
-                    self.lets.push(tree::let_(&own, value));
-                    own
-                }
-            };
-            put.push((format!("let {wanted}").into(), tree::name(&own)));
-        }
-        self.layers.push(layer);
-        Ok(tree::put(&value, &put))
-    }
 }
 
 fn is_start(e: &Expr) -> bool {
     matches!(&e.kind, ExprKind::Name(name) if &**name == "start")
-}
-
-/// The functions of the compiler that are called in it.
-fn builtins_called(e: &Expr, found: &mut Vec<Symbol>) {
-    if let ExprKind::Call { func, .. } = &e.kind
-        && let ExprKind::Name(name) = &func.kind
-        && crate::builtins::find(name).is_some()
-    {
-        found.push(name.clone());
-    }
-    for part in crate::syntax::walk::children(e) {
-        builtins_called(part, found);
-    }
 }
 
 /// A proximal operator is called in it.

@@ -29,7 +29,7 @@ impl Terms {
         let args = self.args(id);
         let with: Vec<Id> = args.iter().copied().filter(|arg| self.has(*arg, var)).collect();
         match self.op(id) {
-            Op::Add => with.iter().all(|arg| self.is_affine(*arg, var)),
+            Op::Add | Op::Stack => with.iter().all(|arg| self.is_affine(*arg, var)),
             Op::Scale(_) | Op::Transpose | Op::Index(_) => self.is_affine(args[0], var),
             Op::Mul | Op::MatMul => matches!(with.as_slice(), [only] if self.is_affine(*only, var)),
             Op::Along(name, _) => matches!(&**name, "sum" | "mean") && self.is_affine(args[0], var),
@@ -266,6 +266,14 @@ impl Terms {
                 let back = self.transpose(filled);
                 self.adjoint_known(args[0], var, back)
             }
+            Op::Stack => {
+                let mut parts = Vec::new();
+                for (i, arg) in args.iter().enumerate().filter(|(_, arg)| self.has(**arg, var)).collect::<Vec<_>>() {
+                    let own = self.index(u, vec![Ix::At(Poly::constant(i as i64))]);
+                    parts.push(self.adjoint_known(*arg, var, own)?);
+                }
+                Some(self.add(parts))
+            }
             Op::Conv(_) => {
                 let back = self.conv_adjoint(map, u)?;
                 self.adjoint_known(args[0], var, back)
@@ -440,6 +448,16 @@ impl Terms {
                 let root = self.call("sqrt", vec![extent]);
                 let inner = self.norm_bound(args[0], var)?;
                 Some(self.mul(vec![root, inner]))
+            }
+            // |(K1 v, K2 v)|^2 = |K1 v|^2 + |K2 v|^2
+            Op::Stack => {
+                let mut squares = Vec::new();
+                for arg in args.iter().filter(|arg| self.has(**arg, var)).copied().collect::<Vec<_>>() {
+                    let (bound, two) = (self.norm_bound(arg, var)?, self.int(2));
+                    squares.push(self.pow(bound, two));
+                }
+                let total = self.add(squares);
+                Some(self.call("sqrt", vec![total]))
             }
             Op::Conv(_) => {
                 let size = self.conv_norm(map)?;

@@ -5,13 +5,13 @@
 //! scalars that do not depend on the blocks become the weight. `maximize` turns signs, constraints become terms that are 0
 //! or infinite.
 
+mod sets;
+
 use super::catalogue::Catalogue;
 use super::rat::Rat;
-use super::read::{Names, Reader};
 use super::term::{Id, Op, Terms};
-use crate::diagnostic::Diagnostic;
 use crate::source::Span;
-use crate::syntax::ast::{CompareOp, Constraint, ExprKind, Symbol};
+use crate::syntax::ast::Symbol;
 
 /// What function a term is of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,10 +50,22 @@ pub struct Part {
 }
 
 /// Functions that are the same at `-v`.
-const EVEN: [&str; 10] =
-    ["norm1", "norm2", "norm", "norm_inf", "group_norm", "nuclear", "count", "huber", "tv1", "elastic_net"];
+const EVEN: [&str; 11] = [
+    "norm1",
+    "norm2",
+    "norm",
+    "norm_inf",
+    "group_norm",
+    "stack_norm",
+    "nuclear",
+    "count",
+    "huber",
+    "tv1",
+    "elastic_net",
+];
 /// Functions with `f(a v) = a f(v)` for positive a.
-pub const HOMOGENEOUS: [&str; 7] = ["norm1", "norm2", "norm", "norm_inf", "group_norm", "nuclear", "tv1"];
+pub const HOMOGENEOUS: [&str; 9] =
+    ["norm1", "norm2", "norm", "norm_inf", "group_norm", "stack_norm", "hinge", "nuclear", "tv1"];
 
 /// Splits objectives into terms.
 pub struct Normalizer<'a> {
@@ -235,6 +247,18 @@ impl Normalizer<'_> {
             Op::Call(name) if args.len() == 1 && super::smooth::separable(&name).is_some() => {
                 self.push(Kind::Separable(name), weight, args[0], Vec::new(), outer);
             }
+            Op::Call(name) if matches!(&*name, "relu" | "max") => match self.positive_part(&name, &args) {
+                Some(arg) => self.push(Kind::Atom("hinge".into()), weight, arg, Vec::new(), outer),
+                None => self.sum_whole(inside, weight, outer),
+            },
+            Op::Call(name) if &*name == "sqrt" => match self.root_of_squares(args[0]) {
+                // The squares of each row.
+                Some(arg) if matches!(self.terms.op(args[0]), Op::Along(_, 1)) => {
+                    self.push(Kind::Atom("group_norm".into()), weight, arg, Vec::new(), outer);
+                }
+                Some(arg) => self.push(Kind::Atom("stack_norm".into()), weight, arg, Vec::new(), outer),
+                None => self.sum_whole(inside, weight, outer),
+            },
             // log(1 + exp(u)), as it is often written.
             Op::Call(name) if &*name == "log" || &*name == "log1p" => match self.softplus_argument(inside) {
                 Some(u) => self.push(Kind::Separable("softplus".into()), weight, u, Vec::new(), outer),
@@ -347,6 +371,54 @@ impl Normalizer<'_> {
         self.sum_whole(inside, weight, outer);
     }
 
+    /// u of `relu(u)`, `max(u, 0)` or `max(0, u)`.
+    fn positive_part(&mut self, name: &str, args: &[Id]) -> Option<Id> {
+        let inside = match (name, args) {
+            ("relu", [u]) => *u,
+            ("max", [u, zero]) if self.terms.is_number(*zero, Rat::ZERO) => *u,
+            ("max", [zero, u]) if self.terms.is_number(*zero, Rat::ZERO) => *u,
+            _ => return None,
+        };
+        self.affine_in(inside).then_some(inside)
+    }
+
+    /// `[u, v]` of `u^2 + v^2`, or V of `sum(V^2, axis: 0)`, or of another axis of a matrix.
+    fn root_of_squares(&mut self, id: Id) -> Option<Id> {
+        let args = self.terms.args(id);
+        let square = |terms: &Terms, id: Id| {
+            let parts = terms.args(id);
+            (*terms.op(id) == Op::Pow && terms.is_number(parts[1], Rat::int(2))).then(|| parts[0])
+        };
+        if let Op::Along(name, axis) = self.terms.op(id) {
+            let fits = &**name == "sum" && (*axis == 0 || (*axis == 1 && self.terms.rank(args[0]) == Some(2)));
+            let arg = square(self.terms, args[0]).filter(|_| fits)?;
+            return self.affine_in(arg).then_some(arg);
+        }
+        if *self.terms.op(id) != Op::Add {
+            return None;
+        }
+        let mut parts = Vec::new();
+        for arg in args.iter() {
+            let (factor, rest) = self.terms.split_scale(*arg);
+            let mut part = square(self.terms, rest)?;
+            if factor.is_negative() || !self.affine_in(part) || !self.terms.same_shape(part, id) {
+                return None;
+            }
+            if factor != Rat::ONE {
+                let factor = self.terms.number(factor);
+                let root = self.terms.call("sqrt", vec![factor]);
+                part = self.terms.mul(vec![root, part]);
+            }
+            parts.push(part);
+        }
+        Some(self.terms.stack(parts))
+    }
+
+    /// Affine in the blocks, and not constant.
+    fn affine_in(&mut self, id: Id) -> bool {
+        !self.terms.is_constant(id) && self.affine(id)
+    }
+
     /// u of `log(1 + exp(u))` or `log1p(exp(u))`.
     fn softplus_argument(&mut self, id: Id) -> Option<Id> {
         let inside = self.terms.args(id)[0];
@@ -415,143 +487,6 @@ impl Normalizer<'_> {
                 }
                 part.weight = self.terms.mul(factors);
             }
-        }
-    }
-
-    /// Adds a constraint as a term that is 0 where it holds.
-    pub fn constraint(&mut self, names: &Names, constraint: &Constraint) -> Result<(), Box<Diagnostic>> {
-        let span = match &constraint.set {
-            Some(set) => constraint.expr.span.to(set.span),
-            None => constraint.expr.span,
-        };
-        let found = match &constraint.set {
-            Some(set) => self.membership(names, constraint, set)?,
-            None => self.inequality(names, constraint),
-        };
-        match found {
-            Some((atom, arg, extra)) => {
-                let weight = self.terms.int(1);
-                let part = Part { weight, kind: Kind::Atom(atom.into()), arg, extra, span, constraint: true };
-                self.parts.push(part);
-                Ok(())
-            }
-            None => Err(Box::new(
-                Diagnostic::error("E0340", span, "this constraint has no form that a solver can project on")
-                    .note(
-                        "known are `A @ y == b`, `y >= 0`, `y <= hi`, `lo <= y`, `norm2(y) <= r`, `norm1(y) <= r`, `max(abs(y)) <= r`, \
-                         `count(y) <= M`, also of linear maps of y, and `y in f` for a function f with a proximal operator",
-                    )
-                    .help("declare the projection: `fn inside(y: real[n]) = ...` and `prox inside(y; t) = ...`, then `y in inside`"),
-            )),
-        }
-    }
-
-    /// `y >= 0` with `sum(y) == 1` is the simplex.
-    pub fn join_simplex(&mut self) {
-        let (terms, parts) = (&*self.terms, &self.parts);
-        let atom = |part: &Part, name: &str| part.constraint && part.kind == Kind::Atom(name.into());
-        let one = |part: &Part| part.extra.iter().all(|bound| terms.is_number(*bound, Rat::ONE));
-        let found = parts.iter().enumerate().find_map(|(total, part)| {
-            let inside = terms.call_of(part.arg, "sum").filter(|_| atom(part, "box") && one(part))?;
-            let vector = matches!(terms.op(inside[0]), Op::Block(_)) && terms.rank(inside[0]) == Some(1);
-            let sign = parts.iter().position(|other| atom(other, "nonneg") && other.arg == inside[0])?;
-            vector.then_some((total, sign))
-        });
-        if let Some((total, sign)) = found {
-            let span = self.parts[sign].span.to(self.parts[total].span);
-            self.parts[sign] = Part { kind: Kind::Atom("simplex".into()), span, ..self.parts[sign].clone() };
-            self.parts.remove(total);
-        }
-    }
-
-    fn membership(
-        &mut self,
-        names: &Names,
-        constraint: &Constraint,
-        set: &crate::syntax::ast::Expr,
-    ) -> Result<Option<(String, Id, Vec<Id>)>, Box<Diagnostic>> {
-        let (name, args) = match &set.kind {
-            ExprKind::Name(name) => (name.clone(), Vec::new()),
-            ExprKind::Call { func, args } => match &func.kind {
-                ExprKind::Name(name) => (name.clone(), args.clone()),
-                _ => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
-        let mut reader = Reader::new(self.terms, self.catalogue);
-        let arg = reader.read(names, &constraint.expr);
-        let mut extra = Vec::new();
-        for arg in &args {
-            let crate::syntax::ast::ArgValue::Expr(value) = &arg.value else { return Ok(None) };
-            extra.push(reader.read(names, value));
-        }
-        if self.catalogue.rule(&name).is_none() {
-            return Err(Box::new(
-                Diagnostic::error("E0340", set.span, format!("`{name}` is no set: it has no projection"))
-                    .help(format!("declare one: `fn {name}(y: real[n]) = ...` and `prox {name}(y; t) = ...`")),
-            ));
-        }
-        Ok(Some((name.to_string(), arg, extra)))
-    }
-
-    fn inequality(&mut self, names: &Names, constraint: &Constraint) -> Option<(String, Id, Vec<Id>)> {
-        let ExprKind::Compare { op, left, right } = &constraint.expr.kind else { return None };
-        let mut reader = Reader::new(self.terms, self.catalogue);
-        let (mut low, mut high) = (reader.read(names, left), reader.read(names, right));
-        match op {
-            CompareOp::Le | CompareOp::Lt => {}
-            CompareOp::Ge | CompareOp::Gt => std::mem::swap(&mut low, &mut high),
-            CompareOp::Eq if self.terms.is_constant(low) => std::mem::swap(&mut low, &mut high),
-            CompareOp::Eq => {}
-            CompareOp::Ne => return None,
-        }
-        if *op == CompareOp::Eq {
-            // What is equal to a value lies between it and itself.
-            let fits = !self.terms.is_constant(low) && self.terms.is_constant(high) && self.affine(low);
-            return fits.then(|| ("box".into(), low, vec![high, high]));
-        }
-        let affine = (self.affine(low), self.affine(high));
-        let terms = &mut *self.terms;
-        match (terms.is_constant(low), terms.is_constant(high)) {
-            // f(y) <= r
-            (false, true) => {
-                let name = match terms.op(low) {
-                    Op::Call(name) => name.to_string(),
-                    _ => String::new(),
-                };
-                let args = terms.args(low);
-                let inside = args.first().copied();
-                match (name.as_str(), inside) {
-                    ("count", Some(y)) => Some(("at_most".into(), y, vec![high])),
-                    ("norm" | "norm2", Some(y)) => Some(("ball2".into(), y, vec![high])),
-                    ("norm1", Some(y)) => Some(("ball1".into(), y, vec![high])),
-                    ("norm_inf", Some(y)) => Some(("ball_inf".into(), y, vec![high])),
-                    ("max", Some(y)) if args.len() == 1 => {
-                        let inside = terms.call_of(y, "abs")?;
-                        Some(("ball_inf".into(), inside[0], vec![high]))
-                    }
-                    ("abs", Some(y)) => Some(("ball_inf".into(), y, vec![high])),
-                    ("sumsq", Some(y)) => {
-                        let root = terms.call("sqrt", vec![high]);
-                        Some(("ball2".into(), y, vec![root]))
-                    }
-                    _ if affine.0 => {
-                        let infinite = terms.scalar_name(&"inf".into());
-                        let lowest = terms.neg(infinite);
-                        Some(("box".into(), low, vec![lowest, high]))
-                    }
-                    _ => None,
-                }
-            }
-            // lo <= y
-            (true, false) if affine.1 => {
-                if terms.is_number(low, Rat::ZERO) {
-                    return Some(("nonneg".into(), high, Vec::new()));
-                }
-                let infinite = terms.scalar_name(&"inf".into());
-                Some(("box".into(), high, vec![low, infinite]))
-            }
-            _ => None,
         }
     }
 }

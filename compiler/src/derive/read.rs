@@ -264,6 +264,17 @@ impl<'a> Reader<'a> {
             ExprKind::Call { func, args } => self.call(names, expr, func, args),
             ExprKind::Index { base, indices } => self.indexed(names, base, indices),
             ExprKind::Comprehension { body, gens } => self.comprehension(names, body, gens),
+            ExprKind::Array(items) if items.len() > 1 => {
+                let parts = items.iter().map(|item| self.whole(names, item)).collect::<Result<Vec<Id>, Stuck>>()?;
+                let moves = parts.iter().any(|part| !self.terms.is_constant(*part));
+                let arrays = parts.iter().all(|part| {
+                    self.terms.rank(*part).is_some_and(|rank| rank > 0) && self.terms.same_shape(*part, parts[0])
+                });
+                match moves && arrays {
+                    true => Ok(plain(self.terms.stack(parts))),
+                    false => self.opaque(names, expr).map(plain),
+                }
+            }
             ExprKind::Block(block) => {
                 let mut inner = names.clone();
                 for stmt in &block.stmts {

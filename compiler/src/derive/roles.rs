@@ -198,6 +198,31 @@ fn refused(refusal: &Refusal) -> Diagnostic {
         .help("declare a function of the sum with its own `prox` rule, or leave one of the two to a method with `proximable of K`")
 }
 
+/// The error at a term that no method has a place for.
+pub fn placeless(part: &Part, ability: &Ability) -> Option<Diagnostic> {
+    let Err(refusal) = &ability.proximal else { return None };
+    if ability.smooth || ability.of_map {
+        return None;
+    }
+    let what = if part.constraint { "constraint" } else { "term" };
+    let kink = match &ability.kink {
+        Some(kink) if !part.constraint => format!("it is not smooth: {kink}"),
+        _ => "here".to_string(),
+    };
+    Some(
+        Diagnostic::error("E0341", part.span, format!("no method has a place for this {what}"))
+            .here(kink)
+            .note(format!("it has no proximal operator as it stands: {}", refusal.reason))
+            .help(match part.constraint {
+                true => "put what it is about into one block, or a penalty in its place, such as a large weight times `sumsq` of the difference",
+                false => {
+                    "declare a function of this term with its operator (`prox f(v; t) = ...`), or replace it by a smooth one, \
+                     such as `huber` for an absolute value"
+                }
+            }),
+    )
+}
+
 /// The error at a term that has no place in a method.
 fn misfit(part: &Part, ability: &Ability, method: &Method, methods: &dyn Fn(&[&str]) -> String) -> Diagnostic {
     let roles: Vec<String> = method

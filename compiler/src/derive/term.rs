@@ -45,6 +45,8 @@ pub enum Op {
     Rows(Symbol),
     /// A convolution or its transpose: the image, the kernel, extents, named arguments.
     Conv(Conv),
+    /// `[u, v, ...]`: arrays of one shape, along a new first axis.
+    Stack,
     /// `x[...]`
     Index(Vec<Ix>),
     /// An expression that is kept as it was written; its arguments stand for these names in it.

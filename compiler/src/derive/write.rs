@@ -62,6 +62,7 @@ impl Writer<'_> {
                 args: vec![Arg { name: None, value: ArgValue::Each(1, self.write(args[0])), span: Span::NONE }],
             }),
             Op::Conv(conv) => self.convolution(conv, &args),
+            Op::Stack => tree::expr(ExprKind::Array(args.iter().map(|arg| self.write(*arg)).collect())),
             Op::Index(indices) => tree::expr(ExprKind::Index {
                 base: Box::new(self.write(args[0])),
                 indices: self.indices(args[0], indices),

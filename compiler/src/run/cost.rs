@@ -2,12 +2,14 @@
 //! this is only about time, and a rough estimate is enough.
 
 use crate::codegen::plan::pieces::weight;
-use crate::ir::graph::{Graph, Op};
+use crate::ir::graph::{Graph, Op, Trips};
 use crate::prims;
 
 /// About what the compilation of a small Graph takes, in nanoseconds, and of each equation.
 const COMPILE: f64 = 4e5;
 const COMPILE_EQUATION: f64 = 2e4;
+/// Passes of a loop with a rule, such as the search for a step, whose cap is seldom reached.
+const SEARCH: usize = 4;
 /// What the evaluator takes for any equation, and for one element of a light one.
 const EQUATION: f64 = 500.0;
 const ELEMENT: f64 = 2.0;
@@ -21,7 +23,7 @@ pub fn evaluated_sooner(graph: &Graph) -> bool {
     }
 }
 
-/// About the nanoseconds that the evaluator takes for a Graph, each loop run to its cap.
+/// About the nanoseconds that the evaluator takes for a Graph with its loops.
 pub fn evaluation_with_loops(graph: &Graph) -> f64 {
     evaluation(graph, true, &mut 0).unwrap_or(f64::INFINITY)
 }
@@ -36,7 +38,10 @@ fn evaluation(graph: &Graph, loops: bool, equations: &mut usize) -> Option<f64> 
         let size = elements(&eqn.args).max(elements(&eqn.outs));
         total += EQUATION
             + match &eqn.op {
-                Op::Scan(scan) if loops => scan.cap as f64 * evaluation(&scan.body, loops, equations)?,
+                Op::Scan(scan) if loops => {
+                    let passes = if scan.trips == Trips::Until { scan.cap.min(SEARCH) } else { scan.cap };
+                    passes as f64 * evaluation(&scan.body, loops, equations)?
+                }
                 Op::Scan(_) => return None,
                 Op::Cond { then, otherwise } => {
                     evaluation(then, loops, equations)?.max(evaluation(otherwise, loops, equations)?)
