@@ -10,6 +10,7 @@ pub mod dce;
 pub mod fold;
 pub mod hoist;
 pub mod inline;
+pub mod local;
 pub mod loops;
 pub mod rewrite;
 pub mod simplify;
@@ -37,9 +38,9 @@ pub fn tidy(graph: &Graph) -> Graph {
     checked(local(&hoist::hoist(&cse::cse(&graph))))
 }
 
-/// The passes that look at a few equations at a time.
+/// The passes that look at a few equations at a time, without what nobody needs any more.
 fn local(graph: &Graph) -> Graph {
-    dce::dce(&cse::cse(&fold::fold(&simplify::simplify(graph))))
+    dce::dce(&local::local(graph))
 }
 
 fn checked(graph: Graph) -> Graph {

@@ -2,6 +2,7 @@
 //! pictures, progress and checkpoints. It knows nothing of the language.
 
 pub mod abi;
+pub mod align;
 pub mod checkpoint;
 pub mod interrupt;
 pub mod io;

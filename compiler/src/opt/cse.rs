@@ -16,36 +16,52 @@ pub fn cse(graph: &Graph) -> Graph {
 
 fn pass(graph: &Graph, memo: &mut Memo) -> Graph {
     let mut rw = Rewrite::new(graph);
-    let mut seen: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut seen = Seen::default();
     for eqn in &graph.eqns {
         rw.b.span = eqn.span;
         let op = map_bodies(&eqn.op, memo, pass);
         let args = rw.all(&eqn.args);
-        let mut key_args = args.clone();
-        if commutes(&op) {
-            key_args.sort_unstable();
-        }
-        let list = seen.entry(hash(&op, &key_args)).or_default();
-        let earlier = list.iter().map(|&position| &rw.b.graph.eqns[position]).find(|earlier| {
-            let mut theirs = earlier.args.clone();
-            if commutes(&earlier.op) {
-                theirs.sort_unstable();
-            }
-            theirs == key_args && same_op(&earlier.op, &op)
-        });
-        let outs = match earlier {
-            Some(earlier) => earlier.outs.clone(),
-            None => {
-                list.push(rw.b.graph.eqns.len());
-                let types: Vec<Type> = eqn.outs.iter().map(|&out| graph.ty(out).clone()).collect();
-                rw.push(op, args, &types)
-            }
-        };
+        let types: Vec<Type> = eqn.outs.iter().map(|&out| graph.ty(out).clone()).collect();
+        let outs = seen.push(&mut rw, op, args, &types);
         for (&old, new) in eqn.outs.iter().zip(outs) {
             rw.set(old, new);
         }
     }
     rw.finish(graph)
+}
+
+/// The equations of a Graph that is being rebuilt, by what they do.
+#[derive(Default)]
+pub struct Seen {
+    places: HashMap<u64, Vec<usize>>,
+}
+
+impl Seen {
+    /// The results of the equation that does the same on the same operands, or of a new one.
+    pub fn push(&mut self, rw: &mut Rewrite, op: Op, args: Vec<Var>, types: &[Type]) -> Vec<Var> {
+        let mut key = args.clone();
+        if commutes(&op) {
+            key.sort_unstable();
+        }
+        let list = self.places.entry(hash(&op, &key)).or_default();
+        let earlier = list.iter().map(|&place| &rw.b.graph.eqns[place]).find(|earlier| {
+            let same = if commutes(&op) { is_turned(&earlier.args, &key) } else { earlier.args == key };
+            same && same_op(&earlier.op, &op)
+        });
+        if let Some(earlier) = earlier {
+            return earlier.outs.clone();
+        }
+        list.push(rw.b.graph.eqns.len());
+        rw.push(op, args, types)
+    }
+}
+
+/// Whether two operands are the sorted ones, in either order.
+fn is_turned(args: &[Var], sorted: &[Var]) -> bool {
+    match (args, sorted) {
+        (&[a, b], &[c, d]) => (a, b) == (c, d) || (b, a) == (c, d),
+        _ => args == sorted,
+    }
 }
 
 fn commutes(op: &Op) -> bool {

@@ -1,6 +1,7 @@
 //! Dead code: equations, and parts of loops and branches, whose results nobody uses.
 
 use crate::ir::graph::{Eqn, Graph, Op, Scan, Trips, Var};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -30,33 +31,39 @@ fn shrink(graph: &Graph, live_results: &[bool], done: &mut Done) -> Graph {
         eqns.push(eqn);
     }
     eqns.reverse();
-    compact(Graph { types: graph.types.clone(), params: graph.params.clone(), eqns, results })
+    compact(graph, &graph.params, eqns, &results)
 }
 
-/// Numbers variables in the order of their definition and forgets those without one.
-fn compact(graph: Graph) -> Graph {
+/// A Graph with these parameters, equations and results of another one: numbers variables in the order of their definition
+/// and forgets those without one.
+fn compact(graph: &Graph, params: &[Var], eqns: Vec<Cow<'_, Eqn>>, results: &[Var]) -> Graph {
     let mut new = Graph::default();
     let mut map: Vec<Option<Var>> = vec![None; graph.types.len()];
-    for &param in &graph.params {
+    for &param in params {
         map[param.0 as usize] = Some(new.add_param(graph.ty(param).clone()));
     }
     let get = |map: &[Option<Var>], v: Var| map[v.0 as usize].expect("a Graph defines variables before their use");
-    for eqn in graph.eqns {
+    for eqn in eqns {
         let args = eqn.args.iter().map(|&arg| get(&map, arg)).collect();
         let mut outs = Vec::with_capacity(eqn.outs.len());
-        for out in eqn.outs {
+        for out in &eqn.outs {
             let fresh = new.fresh(graph.types[out.0 as usize].clone());
             map[out.0 as usize] = Some(fresh);
             outs.push(fresh);
         }
-        new.eqns.push(Eqn { op: eqn.op, args, outs, span: eqn.span });
+        let span = eqn.span;
+        let op = match eqn {
+            Cow::Borrowed(eqn) => eqn.op.clone(),
+            Cow::Owned(eqn) => eqn.op,
+        };
+        new.eqns.push(Eqn { op, args, outs, span });
     }
-    new.results = graph.results.iter().map(|&result| get(&map, result)).collect();
+    new.results = results.iter().map(|&result| get(&map, result)).collect();
     new
 }
 
-fn shrink_eqn(eqn: &Eqn, used: &[bool], done: &mut Done) -> Eqn {
-    match &eqn.op {
+fn shrink_eqn<'e>(eqn: &'e Eqn, used: &[bool], done: &mut Done) -> Cow<'e, Eqn> {
+    Cow::Owned(match &eqn.op {
         Op::Scan(scan) => shrink_scan(eqn, scan, used, done),
         Op::Cond { then, otherwise } => {
             let then = shrink(then, used, done);
@@ -86,8 +93,8 @@ fn shrink_eqn(eqn: &Eqn, used: &[bool], done: &mut Done) -> Eqn {
             let op = Op::Call { body: all(body), rule };
             Eqn { op, args: eqn.args.clone(), outs: eqn.outs.clone(), span: eqn.span }
         }
-        _ => eqn.clone(),
-    }
+        _ => return Cow::Borrowed(eqn),
+    })
 }
 
 fn shrink_scan(eqn: &Eqn, scan: &Scan, used: &[bool], done: &mut Done) -> Eqn {
@@ -142,9 +149,13 @@ fn used_params(graph: &Graph) -> Vec<bool> {
     graph.params.iter().map(|param| used[param.0 as usize]).collect()
 }
 
-fn keep_params(mut graph: Graph, keep: &[bool]) -> Graph {
-    graph.params = chosen(&graph.params, keep);
-    compact(graph)
+fn keep_params(graph: Graph, keep: &[bool]) -> Graph {
+    if keep.iter().all(|&kept| kept) {
+        return graph;
+    }
+    let params = chosen(&graph.params, keep);
+    let eqns = graph.eqns.iter().map(Cow::Borrowed).collect();
+    compact(&graph, &params, eqns, &graph.results)
 }
 
 fn chosen(vars: &[Var], keep: &[bool]) -> Vec<Var> {

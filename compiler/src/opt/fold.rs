@@ -1,7 +1,7 @@
 //! Constant folding: operations on small constants are run now, by their meaning.
 
-use super::rewrite::{Memo, Rewrite, rewrite};
-use crate::ir::graph::{Eqn, Graph, Op, Var};
+use super::rewrite::Rewrite;
+use crate::ir::graph::{Eqn, Op, Var};
 use crate::prims;
 use dp_runtime::tensor::Tensor;
 
@@ -10,16 +10,8 @@ const MOST_OPERANDS: usize = 1024;
 /// Results with more elements in all are not folded.
 const MOST_RESULTS: usize = 64;
 
-/// Replaces operations on constants by constants. An operation that would fault stays.
-pub fn fold(graph: &Graph) -> Graph {
-    pass(graph, &mut Memo::new())
-}
-
-fn pass(graph: &Graph, memo: &mut Memo) -> Graph {
-    rewrite(graph, memo, pass, rule)
-}
-
-fn rule(rw: &mut Rewrite, eqn: &Eqn) -> Option<Vec<Var>> {
+/// What an equation on constants becomes: constants. An operation that would fault stays.
+pub fn rule(rw: &mut Rewrite, eqn: &Eqn) -> Option<Vec<Var>> {
     let stays = match eqn.op {
         // These say more than their values would.
         Op::Broadcast { .. } | Op::StopGradient => true,

@@ -1,20 +1,12 @@
 //! Simplifications of an equation and the one or two before it. Every rule gives the same bits; what it relies on is
 //! said beside it.
 
-use super::rewrite::{Memo, Rewrite, is, rewrite};
-use crate::ir::graph::{Eqn, Graph, Op, Scan, Trips, Type, Var};
+use super::rewrite::{Rewrite, is};
+use crate::ir::graph::{Eqn, Op, Scan, Trips, Type, Var};
 use dp_runtime::tensor::{DType, Tensor};
 
-/// Applies the rules once, from the first equation to the last.
-pub fn simplify(graph: &Graph) -> Graph {
-    pass(graph, &mut Memo::new())
-}
-
-fn pass(graph: &Graph, memo: &mut Memo) -> Graph {
-    rewrite(graph, memo, pass, rule)
-}
-
-fn rule(rw: &mut Rewrite, eqn: &Eqn) -> Option<Vec<Var>> {
+/// What an equation becomes that a rule knows.
+pub fn rule(rw: &mut Rewrite, eqn: &Eqn) -> Option<Vec<Var>> {
     let args = &eqn.args;
     let one = match &eqn.op {
         Op::Neg => undone(rw, args[0], |op| matches!(op, Op::Neg)),

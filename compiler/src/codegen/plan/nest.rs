@@ -11,6 +11,7 @@ use dp_runtime::kernels::standard_strides;
 use dp_runtime::kernels::walk::collapse;
 use dp_runtime::tensor::DType;
 use std::collections::HashMap;
+use std::mem::discriminant;
 
 impl Planner {
     /// The nest of a group, with the kernels that finish its reductions.
@@ -29,12 +30,16 @@ impl Planner {
             let eqn = &graph.eqns[i];
             for (k, &arg) in eqn.args.iter().enumerate() {
                 if fused.inside(graph, &scope.defs, i, k).is_none() && !loaded.contains_key(&key(i, k)) {
-                    loaded.insert(key(i, k), inputs.len() as u32);
-                    inputs.push((graph.ty(arg).dtype, read(scope, fused, i, k)));
+                    let input = (graph.ty(arg).dtype, read(scope, fused, i, k));
+                    let known = inputs.iter().position(|other| *other == input);
+                    loaded.insert(key(i, k), known.unwrap_or(inputs.len()) as u32);
+                    if known.is_none() {
+                        inputs.push(input);
+                    }
                 }
             }
         }
-        let mut ops = Vec::new();
+        let mut ops: Vec<TileOp> = Vec::new();
         let mut width = fuse::Width::Any;
         let mut wanted = Vec::new();
         for &i in &fused.eqns {
@@ -63,14 +68,20 @@ impl Planner {
                 });
                 continue;
             }
-            ops.push(TileOp {
-                op: eqn.op.clone(),
-                args: (0..eqn.args.len()).map(|k| value(&number, k)).collect(),
-                from: eqn.args.iter().map(|&a| graph.ty(a).dtype).collect(),
-                dtype: graph.ty(eqn.outs[0]).dtype,
-                eqn: origin,
-            });
-            number.insert(eqn.outs[0], (inputs.len() + ops.len() - 1) as u32);
+            let mut args: Vec<u32> = (0..eqn.args.len()).map(|k| value(&number, k)).collect();
+            if matches!(eqn.op, Op::Add | Op::Mul | Op::MulZ) {
+                args.sort_unstable();
+            }
+            // Axes of size 1 hide that members do the same.
+            let dtype = graph.ty(eqn.outs[0]).dtype;
+            let kind = discriminant(&eqn.op);
+            let same = |other: &TileOp| discriminant(&other.op) == kind && other.args == args && other.dtype == dtype;
+            let known = ops.iter().position(same).filter(|_| !matches!(eqn.op, Op::Polygamma { .. }));
+            number.insert(eqn.outs[0], (inputs.len() + known.unwrap_or(ops.len())) as u32);
+            if known.is_none() {
+                let from = eqn.args.iter().map(|&a| graph.ty(a).dtype).collect();
+                ops.push(TileOp { op: eqn.op.clone(), args, from, dtype, eqn: origin });
+            }
         }
         let views: Vec<View> = inputs.iter().map(|(_, view)| view.clone()).collect();
         let mut outputs = Vec::new();

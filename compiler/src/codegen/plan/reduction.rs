@@ -7,11 +7,12 @@
 
 use super::body::Scope;
 use super::kernels::Typed;
-use super::{Nest, Operand, Order, Planner, Reducer, Reduction, Step, TileOp, Total};
+use super::{Home, Nest, Operand, Order, Planner, Reducer, Reduction, Step, TileOp, Total};
 use crate::codegen::fuse::members::Stage;
 use crate::codegen::view::View;
 use crate::ir::graph::{Op, Type, Var};
 use dp_runtime::abi::{FoldBy, Kernel};
+use dp_runtime::kernels::standard_strides;
 use dp_runtime::kernels::walk::collapse;
 use dp_runtime::kernels::{Real, SUM_BLOCK, SUM_CHUNK};
 use dp_runtime::tensor::DType;
@@ -132,7 +133,8 @@ impl Planner {
         let mut later: Vec<(Kernel, Vec<Typed>, u32)> = Vec::new();
         for want in wanted {
             let by = reducer(&want.op);
-            let (out, dtype, _) = self.out(scope, want.out);
+            let parts = if stage.ordered { count.div_ceil(part_length(order)) } else { 1 };
+            let (out, dtype) = self.total_out(scope, want, &draft, (&kept, &kept_shape), parts);
             let to = match out {
                 Operand::View(view) => {
                     let stride =
@@ -141,11 +143,8 @@ impl Planner {
                 }
                 Operand::Out(reg) => Operand::Out(reg),
             };
-            let mut total = Total { value: want.value, times: want.times, dtype, by, to, parts: 1 };
             // What has no order is made of the same parts as the sums beside it.
-            if stage.ordered {
-                total.parts = count.div_ceil(part_length(order));
-            }
+            let mut total = Total { value: want.value, times: want.times, dtype, by, to, parts };
             if total.parts > 1 {
                 let shape = [&kept_shape[..], &[total.parts]].concat();
                 let place = self.buffer(&Type::new(dtype, &shape));
@@ -164,6 +163,38 @@ impl Planner {
         for (kernel, operands, number) in later {
             self.call(kernel, operands, number, steps);
         }
+    }
+
+    /// Where a total goes. It may lie where an operand is read that does not move along the reduced axes: all reads of a place
+    /// come before its total.
+    fn total_out(
+        &mut self,
+        scope: &mut Scope,
+        want: &Wanted,
+        draft: &Draft,
+        (kept, kept_shape): (&[usize], &[usize]),
+        parts: usize,
+    ) -> (Operand, DType) {
+        let ty = scope.graph.ty(want.out).clone();
+        let standard = standard_strides(&ty.shape);
+        let straight = |&axis: &usize| want.spread[axis].map_or(0, |(own, by)| standard[own] * by as isize);
+        if ty.rank() == 0 || parts > 1 || kept.iter().map(straight).ne(standard_strides(kept_shape)) {
+            let (out, dtype, _) = self.out(scope, want.out);
+            return (out, dtype);
+        }
+        let still = |view: &View| (0..view.strides.len()).all(|axis| kept.contains(&axis) || view.strides[axis] == 0);
+        let reads: Vec<View> = draft
+            .inputs
+            .iter()
+            .map(|(_, view)| match still(view) {
+                true => View { strides: kept.iter().map(|&axis| view.strides[axis]).collect(), ..view.clone() },
+                false => view.clone(),
+            })
+            .chain(draft.outputs.iter().map(|(_, _, view)| View { strides: Vec::new(), ..view.clone() }))
+            .collect();
+        let place = scope.place_beside(self, want.out, kept_shape, &reads, true);
+        scope.put(want.out, Home::Array(place.clone()));
+        (Operand::View(place), ty.dtype)
     }
 
     /// The nest with the kept axes first, both groups of axes collapsed.

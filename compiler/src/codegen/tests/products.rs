@@ -70,7 +70,7 @@ fn a_chain_times_a_vector_agrees_with_the_evaluator() {
 fn squares_of_a_chain_are_summed_in_its_nest() {
     let mut rng = Rng::new(42);
     for dtype in [DType::F32, DType::F64] {
-        for (n, k, d) in [(5, 3, 8), (2, 4, 33), (1, 2, 2), (7, 1, 40)] {
+        for (n, k, d) in [(5, 3, 8), (2, 4, 33), (1, 2, 2), (7, 1, 40), (6, 9, 8), (3, 4, 31), (2, 7, 16), (1, 8, 5)] {
             let inputs = [rng.tensor(dtype, &[n, d]), rng.tensor(dtype, &[k, d])];
             let graph = program(&inputs, |b, v| {
                 let x = b.broadcast(v[0], &[n, k, d], &[0, 2]);
@@ -149,4 +149,24 @@ fn a_sum_of_radial_functions_and_its_derivatives_keep_no_array_of_all_terms() {
     let bytes = compile(&graph).expect("it compiles").arena_bytes();
     assert!(bytes <= 64, "{bytes}");
     agree(&optimize(&graph), &inputs, "radial functions, optimized");
+}
+
+#[test]
+fn a_total_lies_where_an_operand_of_its_place_was() {
+    let mut rng = Rng::new(44);
+    for (axes, axis) in [([0, 1], 2), ([1, 2], 0)] {
+        let shape = if axis == 2 { [12, 40, 5] } else { [5, 12, 40] };
+        let inputs = [rng.tensor(DType::F32, &[12, 40]), rng.tensor(DType::F32, &[5])];
+        let graph = program(&inputs, |b, v| {
+            let running = |b: &mut Builder, x: Var| b.op(Op::CumSum { axis: 1, reverse: false }, &[x]);
+            let first = running(b, v[0]);
+            let x = b.broadcast(first, &shape, &axes);
+            let y = b.broadcast(v[1], &shape, &[axis]);
+            let product = b.mul(x, y);
+            let sum = b.sum(product, &[axis]);
+            vec![running(b, sum)]
+        });
+        agree(&graph, &inputs, &format!("over {axis}"));
+        assert_eq!(compile(&graph).expect("it compiles").arena_bytes(), 12 * 40 * 4);
+    }
 }

@@ -1,0 +1,373 @@
+//! Sums along the last axes: in lanes, chunk by chunk.
+
+use super::{Part, Place, SPAN, body_weight};
+use crate::codegen::emit::element::clif_type;
+use crate::codegen::emit::nest::Index;
+use crate::codegen::emit::{Emitter, unaligned};
+use crate::codegen::plan::reduction::{part_length, sum_lanes};
+use crate::codegen::plan::{Nest, Operand, Order, Reduction, Total};
+use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, StackSlot, Value, types};
+
+impl Emitter<'_, '_, '_> {
+    /// Neighbours on the innermost reduced axis side by side.
+    pub(super) fn along(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
+        let reduced = &nest.shape[reduction.kept..];
+        let count: usize = reduced.iter().product();
+        let inner = reduced.last().copied().unwrap_or(1);
+        let ordered = reduction.is_ordered();
+        let lanes = if inner < nest.lanes as usize { 1 } else { nest.lanes as usize };
+        let body = body_weight(nest, reduction);
+        let span = if ordered {
+            sum_lanes(reduction.totals[0].dtype)
+        } else {
+            let fits =
+                |&copies: &usize| body * copies <= SPAN && (reduced.len() <= 1 || inner.is_multiple_of(lanes * copies));
+            lanes * [4, 2].into_iter().find(fits).unwrap_or(1)
+        };
+        // What does not move along a single axis is read once.
+        let mut place = place.clone();
+        if reduced.len() <= 1 {
+            let steps = self.steps(nest, reduction.kept);
+            place.at = self.held(nest, &place.at, &steps);
+        }
+        self.parts(count, if ordered { part_length(Order::Along) } else { count }, |this, part| {
+            let short = body * part.len.min(span).div_ceil(lanes) <= SPAN;
+            let sums = if short {
+                this.span_in_registers(nest, reduction, &place, part, (lanes, span))
+            } else {
+                this.span_in_memory(nest, reduction, &place, part, (lanes, span))
+            };
+            for (k, (total, sums)) in reduction.totals.iter().zip(sums).enumerate() {
+                let value = this.finish(total, lanes, sums);
+                match (&total.to, place.to[k]) {
+                    (Operand::Out(reg), _) => this.define(*reg, value),
+                    (Operand::View(_), start) => {
+                        let start = start.expect("a total in memory has an address");
+                        this.put_back(value, start, total.part_step(), total.dtype, 1, part.number);
+                    }
+                }
+            }
+        });
+    }
+
+    /// The sums of a part, all vectors of a span at once: `None` for lanes that no element goes to.
+    fn span_in_registers(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        part: Part,
+        (lanes, span): (usize, usize),
+    ) -> Vec<Vec<Option<Value>>> {
+        let vectors = span / lanes;
+        let totals = &reduction.totals;
+        let width = |total: &Total| if total.is_chain() { 1 } else { vectors };
+        let mut sums: Vec<Vec<Option<Value>>> = totals.iter().map(|total| vec![None; width(total)]).collect();
+        let passes = part.len / span;
+        if passes > 0 {
+            let mut starts = Vec::new();
+            for total in totals {
+                let start = self.start(total, if total.is_chain() { 1 } else { lanes as u32 });
+                starts.extend(vec![start; width(total)]);
+            }
+            let last = self.repeat(passes, starts, |this, i, held| {
+                let index = this.further(part.base, i, span);
+                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
+                let mut held = held.to_vec();
+                for u in 0..vectors {
+                    let here = Index { plus: index.plus + u * lanes, ..index };
+                    let values = this.tile(nest, lanes as u32, &at, &steps, here);
+                    let mut first = 0;
+                    for total in totals {
+                        let k = if total.is_chain() { first } else { first + u };
+                        held[k] = this.add_tile(total, lanes, held[k], &values);
+                        first += width(total);
+                    }
+                }
+                held
+            });
+            let mut last = last.into_iter();
+            for list in &mut sums {
+                list.iter_mut().for_each(|sum| *sum = last.next());
+            }
+        }
+        // What is left of the only or last part: whole vectors, then single elements.
+        let done = passes * span;
+        let left = part.len - done;
+        let steps = self.steps(nest, nest.shape.len().saturating_sub(1));
+        let mut taken = 0;
+        while taken < left {
+            let n = if taken + lanes <= left { lanes } else { 1 };
+            let here = Index { plus: part.base.plus + done + taken, ..part.base };
+            let values = self.tile(nest, n as u32, &place.at, &steps, here);
+            for (total, list) in totals.iter().zip(&mut sums) {
+                let k = if total.is_chain() { 0 } else { taken / lanes };
+                let own = if total.is_chain() { 1 } else { lanes };
+                let before = match list[k] {
+                    Some(sum) => sum,
+                    None => self.start(total, own as u32),
+                };
+                list[k] = Some(if n == lanes || total.is_chain() {
+                    self.add_tile(total, n, before, &values)
+                } else {
+                    self.add_lane(total, before, taken % lanes, &values)
+                });
+            }
+            taken += n;
+        }
+        sums
+    }
+
+    /// The same with the sums in memory, for long bodies: one copy for vectors, one for single elements.
+    fn span_in_memory(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        part: Part,
+        (lanes, span): (usize, usize),
+    ) -> Vec<Vec<Option<Value>>> {
+        let vectors = span / lanes;
+        let totals = &reduction.totals;
+        let mut slots: Vec<(StackSlot, i64)> = Vec::new();
+        for total in totals {
+            let own = if total.is_chain() { 1 } else { lanes as u32 };
+            let bytes = i64::from(clif_type(total.dtype, own).bytes());
+            let count = if total.is_chain() { 1 } else { vectors };
+            let slot = self.stack_slot(bytes as u32 * count as u32);
+            let start = self.start(total, own);
+            for k in 0..count {
+                self.b.ins().stack_store(types::I64, start, slot, (k as i64 * bytes) as i32);
+            }
+            slots.push((slot, bytes));
+        }
+        let whole = part.len / lanes;
+        if whole > 0 {
+            self.count(whole as i64, 1, |this, i| {
+                let index = this.further(part.base, i, lanes);
+                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
+                let values = this.tile(nest, lanes as u32, &at, &steps, index);
+                let vector = this.b.ins().band_imm_u(i, vectors as i64 - 1);
+                for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
+                    let mut address = this.b.ins().stack_addr(types::I64, slot, 0);
+                    let mut own = 1;
+                    if !total.is_chain() {
+                        let shift = this.scaled(vector, bytes);
+                        address = this.b.ins().iadd(address, shift);
+                        own = lanes as u32;
+                    }
+                    let before = this.b.ins().load(clif_type(total.dtype, own), unaligned(), address, 0);
+                    let after = this.add_tile(total, lanes, before, &values);
+                    this.b.ins().store(unaligned(), after, address, 0);
+                }
+            });
+        }
+        let done = whole * lanes;
+        if done < part.len {
+            let steps = self.steps(nest, nest.shape.len().saturating_sub(1));
+            let base = Index { plus: part.base.plus + done, ..part.base };
+            self.count((part.len - done) as i64, 1, |this, i| {
+                let index = this.further(base, i, 1);
+                let values = this.tile(nest, 1, &place.at, &steps, index);
+                for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
+                    if total.is_chain() {
+                        let before = this.b.ins().stack_load(types::I64, clif_type(total.dtype, 1), slot, 0);
+                        let after = this.add_tile(total, 1, before, &values);
+                        this.b.ins().stack_store(types::I64, after, slot, 0);
+                        continue;
+                    }
+                    let element = clif_type(total.dtype, lanes as u32).lane_type();
+                    let first = (done / lanes % vectors) as i64 * bytes;
+                    let address = this.b.ins().stack_addr(types::I64, slot, first as i32);
+                    let shift = this.scaled(i, i64::from(element.bytes()));
+                    let address = this.b.ins().iadd(address, shift);
+                    let before = this.b.ins().load(element, unaligned(), address, 0);
+                    let after = this.add_one(total, lanes, before, &values);
+                    this.b.ins().store(unaligned(), after, address, 0);
+                }
+            });
+        }
+        let mut sums = Vec::new();
+        for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
+            let (count, own) = if total.is_chain() { (1, 1) } else { (vectors, lanes as u32) };
+            let ty = clif_type(total.dtype, own);
+            let load = |k: usize| self.b.ins().stack_load(types::I64, ty, slot, (k as i64 * bytes) as i32);
+            sums.push((0..count).map(load).map(Some).collect());
+        }
+        sums
+    }
+
+    /// Very short sums: those of neighbouring places are finished together, after their lanes have changed places.
+    pub(super) fn together(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
+        let axis = reduction.kept - 1;
+        let (width, lanes) = (nest.shape[axis], nest.lanes as usize);
+        let whole = width - width % lanes;
+        let span = sum_lanes(reduction.totals[0].dtype);
+        let count: usize = nest.shape[reduction.kept..].iter().product();
+        let none = Index { value: None, plus: 0 };
+        let all = Part { number: none, base: none, len: count };
+        let at_steps = self.steps(nest, axis);
+        let inner_steps = self.steps(nest, reduction.kept);
+        self.count(whole as i64, lanes as i64, |this, j| {
+            let mut vectors: Vec<Vec<Value>> = vec![Vec::new(); reduction.totals.len()];
+            for u in 0..lanes {
+                let j = if u == 0 { j } else { this.b.ins().iadd_imm_s(j, u as i64) };
+                let at = this.moved(&place.at, &at_steps, j);
+                let at = this.held(nest, &at, &inner_steps);
+                let here = Place { at, to: Vec::new() };
+                let sums = this.span_in_registers(nest, reduction, &here, all, (lanes, span));
+                for ((total, sums), list) in reduction.totals.iter().zip(sums).zip(&mut vectors) {
+                    list.push(this.halves(total, lanes, sums));
+                }
+            }
+            for (k, (total, list)) in reduction.totals.iter().zip(vectors).enumerate() {
+                let lines = this.turned(list).into_iter().map(Some).collect();
+                let value = this.halves(total, lanes, lines);
+                let start = place.to[k].expect("a total of several places is in memory");
+                let here = Index { value: Some(j), plus: 0 };
+                this.put_back(value, start, total.step(axis), total.dtype, lanes as u32, here);
+            }
+        });
+        if whole < width {
+            self.count((width - whole) as i64, 1, |this, j| {
+                let j = this.b.ins().iadd_imm_s(j, whole as i64);
+                let at = this.moved(&place.at, &at_steps, j);
+                let to = place.to.iter().zip(&reduction.totals).map(|(&to, total)| {
+                    to.map(|start| {
+                        let shift = this.scaled(j, total.step(axis));
+                        this.b.ins().iadd(start, shift)
+                    })
+                });
+                let to = to.collect();
+                this.along(nest, reduction, &Place { at, to });
+            });
+        }
+    }
+
+    /// The transpose of a square of lanes: 4 vectors of 32 bits or 2 of 64.
+    fn turned(&mut self, list: Vec<Value>) -> Vec<Value> {
+        let ty = self.b.func.dfg.value_type(list[0]);
+        let bytes = (ty.lane_bits() / 8) as u8;
+        // Elements of `bytes` bytes from the low or high halves of two vectors, in turn.
+        let mut mixed = |a: Value, b: Value, bytes: u8, high: bool| {
+            let little = MemFlagsData::new().with_endianness(Endianness::Little);
+            let [a, b] = [a, b].map(|v| self.b.ins().bitcast(types::I8X16, little, v));
+            let first = if high { 8 } else { 0 };
+            let mask: Vec<u8> =
+                (0..16u8).map(|i| first + i / (2 * bytes) * bytes + i % bytes + i / bytes % 2 * 16).collect();
+            let mask = self.b.func.dfg.immediates.push(mask.as_slice().into());
+            let value = self.b.ins().shuffle(a, b, mask);
+            self.b.ins().bitcast(ty, little, value)
+        };
+        match list[..] {
+            [a, b] => vec![mixed(a, b, bytes, false), mixed(a, b, bytes, true)],
+            [a, b, c, d] => {
+                let (ab, cd) = (mixed(a, b, bytes, false), mixed(c, d, bytes, false));
+                let (ab_high, cd_high) = (mixed(a, b, bytes, true), mixed(c, d, bytes, true));
+                let twice = 2 * bytes;
+                vec![
+                    mixed(ab, cd, twice, false),
+                    mixed(ab, cd, twice, true),
+                    mixed(ab_high, cd_high, twice, false),
+                    mixed(ab_high, cd_high, twice, true),
+                ]
+            }
+            _ => unreachable!("vectors have 2 or 4 lanes"),
+        }
+    }
+
+    /// Short sums along the last axes: neighbours on the innermost kept axis side by side, the lanes of each one in
+    /// memory.
+    pub(super) fn beside(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
+        let axis = reduction.kept - 1;
+        let (width, lanes) = (nest.shape[axis], nest.lanes as usize);
+        let whole = width - width % lanes;
+        self.count(whole as i64, lanes as i64, |this, j| {
+            this.lanes_of(nest, reduction, place, lanes, Index { value: Some(j), plus: 0 });
+        });
+        if whole < width {
+            self.count((width - whole) as i64, 1, |this, j| {
+                this.lanes_of(nest, reduction, place, 1, Index { value: Some(j), plus: whole });
+            });
+        }
+    }
+
+    /// The sums at `width` neighbouring places.
+    fn lanes_of(&mut self, nest: &Nest, reduction: &Reduction, place: &Place, width: usize, j: Index) {
+        let axis = reduction.kept - 1;
+        let steps = self.steps(nest, axis);
+        let totals = &reduction.totals;
+        let lanes = sum_lanes(totals[0].dtype);
+        let count: usize = nest.shape[reduction.kept..].iter().product();
+        let ty = clif_type(totals[0].dtype, width as u32);
+        let bytes = i64::from(ty.bytes());
+        let slots: Vec<StackSlot> = totals.iter().map(|_| self.stack_slot(bytes as u32 * lanes as u32)).collect();
+        // The first element of each lane, then the others.
+        for (from, to) in [(0, count.min(lanes)), (lanes, count)] {
+            if from >= to {
+                continue;
+            }
+            self.count((to - from) as i64, 1, |this, p| {
+                let row = if from == 0 { p } else { this.b.ins().iadd_imm_s(p, from as i64) };
+                let at = this.row(nest, reduction, &place.at, row);
+                let at = this.held(nest, &at, &steps);
+                let values = this.tile(nest, width as u32, &at, &steps, j);
+                let lane = if to - from <= lanes { p } else { this.b.ins().band_imm_u(p, lanes as i64 - 1) };
+                let shift = this.scaled(lane, bytes);
+                for (total, &slot) in totals.iter().zip(&slots) {
+                    let address = this.b.ins().stack_addr(types::I64, slot, 0);
+                    let address = this.b.ins().iadd(address, shift);
+                    let before = match from {
+                        0 => this.start(total, width as u32),
+                        _ => this.b.ins().load(ty, unaligned(), address, 0),
+                    };
+                    let after = this.add_tile(total, width, before, &values);
+                    this.b.ins().store(unaligned(), after, address, 0);
+                }
+            });
+        }
+        for (k, (total, &slot)) in totals.iter().zip(&slots).enumerate() {
+            let load = |l: usize| {
+                (l < count).then(|| self.b.ins().stack_load(types::I64, ty, slot, (l as i64 * bytes) as i32))
+            };
+            let sums = (0..lanes).map(load).collect();
+            let value = self.halves(total, width, sums);
+            let start = place.to[k].expect("a total of several places is in memory");
+            self.put_back(value, start, total.step(axis), total.dtype, width as u32, j);
+        }
+    }
+}
+
+/// True for sums along the last axes that are short but long to write out, where neighbouring places are neighbours in
+/// memory too: then these go side by side.
+pub(super) fn is_beside(nest: &Nest, reduction: &Reduction) -> bool {
+    let Some(axis) = reduction.kept.checked_sub(1) else { return false };
+    let Some(first) = reduction.totals.first().filter(|total| total.is_ordered()) else { return false };
+    let count: usize = nest.shape[reduction.kept..].iter().product();
+    let lanes = nest.lanes as usize;
+    let near = |strides: &[isize]| matches!(strides[axis], 0 | 1);
+    let inputs = nest.inputs.iter().all(|input| input.view.as_splat().is_some() || near(&input.view.strides));
+    reduction.order == Order::Along
+        && lanes > 1
+        && nest.shape[axis] >= lanes
+        && count <= 2 * sum_lanes(first.dtype)
+        && body_weight(nest, reduction) * count.div_ceil(lanes) > SPAN / 4
+        && reduction.totals.iter().all(|total| total.is_ordered() && total.parts == 1)
+        && inputs
+        && nest.outputs.iter().all(|(_, _, view)| near(&view.strides))
+}
+
+/// True for sums along one last axis that are so short that finishing them is most of the work.
+pub(super) fn is_together(nest: &Nest, reduction: &Reduction) -> bool {
+    let Some(axis) = reduction.kept.checked_sub(1) else { return false };
+    let Some(first) = reduction.totals.first().filter(|total| total.is_ordered()) else { return false };
+    let (count, lanes) = (nest.shape[reduction.kept..].iter().product::<usize>(), nest.lanes as usize);
+    reduction.order == Order::Along
+        && !is_beside(nest, reduction)
+        && nest.shape.len() == reduction.kept + 1
+        && lanes * first.dtype.size() == 16
+        && nest.shape[axis] >= lanes
+        && count <= sum_lanes(first.dtype)
+        && body_weight(nest, reduction) * count.div_ceil(lanes) * lanes <= SPAN
+        && reduction.totals.iter().all(|total| total.is_ordered() && total.dtype == first.dtype && total.parts == 1)
+}
