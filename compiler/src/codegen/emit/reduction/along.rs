@@ -7,6 +7,7 @@ use crate::codegen::emit::{Emitter, unaligned};
 use crate::codegen::plan::reduction::{part_length, sum_lanes};
 use crate::codegen::plan::{Nest, Operand, Order, Reduction, Total};
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, StackSlot, Value, types};
+use dp_runtime::tensor::DType;
 
 impl Emitter<'_, '_, '_> {
     /// Neighbours on the innermost reduced axis side by side.
@@ -197,7 +198,7 @@ impl Emitter<'_, '_, '_> {
         sums
     }
 
-    /// Very short sums: those of neighbouring places are finished together, after their lanes have changed places.
+    /// Very short reductions: those of neighbouring places are finished together, after their lanes have changed places.
     pub(super) fn together(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
         let axis = reduction.kept - 1;
         let (width, lanes) = (nest.shape[axis], nest.lanes as usize);
@@ -357,10 +358,10 @@ pub(super) fn is_beside(nest: &Nest, reduction: &Reduction) -> bool {
         && nest.outputs.iter().all(|(_, _, view)| near(&view.strides))
 }
 
-/// True for sums along one last axis that are so short that finishing them is most of the work.
+/// True for reductions along one last axis that are so short that finishing them is most of the work.
 pub(super) fn is_together(nest: &Nest, reduction: &Reduction) -> bool {
     let Some(axis) = reduction.kept.checked_sub(1) else { return false };
-    let Some(first) = reduction.totals.first().filter(|total| total.is_ordered()) else { return false };
+    let Some(first) = reduction.totals.first() else { return false };
     let (count, lanes) = (nest.shape[reduction.kept..].iter().product::<usize>(), nest.lanes as usize);
     reduction.order == Order::Along
         && !is_beside(nest, reduction)
@@ -369,5 +370,7 @@ pub(super) fn is_together(nest: &Nest, reduction: &Reduction) -> bool {
         && nest.shape[axis] >= lanes
         && count <= sum_lanes(first.dtype)
         && body_weight(nest, reduction) * count.div_ceil(lanes) * lanes <= SPAN
-        && reduction.totals.iter().all(|total| total.is_ordered() && total.dtype == first.dtype && total.parts == 1)
+        && first.dtype != DType::Bool
+        && (lanes > 2 || first.is_ordered())
+        && reduction.totals.iter().all(|total| !total.is_chain() && total.dtype == first.dtype && total.parts == 1)
 }
