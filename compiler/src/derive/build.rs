@@ -248,8 +248,23 @@ impl Terms {
                 let inside = self.args(base)[0];
                 self.pow(inside, half)
             }
+            // max(|sqrt(w)|)^2 = max(|w|)
+            (Op::Call(name), Some(2))
+                if &*name == "max"
+                    && let Some(inside) = self.roots_inside(base) =>
+            {
+                let size = self.call("abs", vec![inside]);
+                self.call("max", vec![size])
+            }
             _ => self.intern(Op::Pow, &[base, exponent], shape),
         }
+    }
+
+    /// w of `max(abs(sqrt(w)))`.
+    fn roots_inside(&self, id: Id) -> Option<Id> {
+        let [size] = &*self.args(id) else { return None };
+        let root = self.call_of(*size, "abs")?;
+        Some(self.call_of(root[0], "sqrt")?[0])
     }
 
     pub fn matmul(&mut self, a: Id, b: Id) -> Id {

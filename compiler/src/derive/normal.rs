@@ -129,17 +129,16 @@ impl Normalizer<'_> {
             Op::MatMul if args[0] == args[1] => self.push(Kind::Square, weight, args[0], Vec::new(), outer),
             Op::MatMul => match self.quadratic_form(args[0], args[1]) {
                 Some((v, q)) => self.push(Kind::Form, weight, v, vec![q], outer),
-                None => {
-                    let weighted =
-                        self.weighted_rows(args[0], args[1]).or_else(|| self.weighted_rows(args[1], args[0]));
-                    match weighted {
-                        Some((name, inside)) => {
-                            let weights = if self.terms.is_constant(args[0]) { args[0] } else { args[1] };
-                            self.push(Kind::Rows(name), weight, inside, vec![weights], outer);
-                        }
-                        None => self.whole(id, weight, outer),
-                    }
+                // w @ f(y) is sum(w * f(y)).
+                None if self.terms.rank(args[0]) == Some(1)
+                    && self.terms.rank(args[1]) == Some(1)
+                    && args.iter().any(|arg| self.terms.is_constant(*arg))
+                    && !self.affine(id) =>
+                {
+                    let product = self.terms.mul(args.to_vec());
+                    self.sum(product, weight, outer);
                 }
+                None => self.whole(id, weight, outer),
             },
             Op::Pow if self.terms.is_number(args[1], Rat::int(2)) => {
                 let base = args[0];
@@ -278,13 +277,6 @@ impl Normalizer<'_> {
         }
     }
 
-    /// The function and the argument of `f(each u)`, with a constant vector that weighs the rows.
-    fn weighted_rows(&self, weights: Id, rows: Id) -> Option<(Symbol, Id)> {
-        let Op::Rows(name) = self.terms.op(rows) else { return None };
-        let fits = self.terms.is_constant(weights) && self.terms.rank(weights) == Some(1);
-        (fits && self.has_operator(name)).then(|| (name.clone(), self.terms.args(rows)[0]))
-    }
-
     /// A function of one array that stays one where it is summed over rows: its square has a form of its own.
     fn has_operator(&self, name: &str) -> bool {
         name != "sumsq" && self.catalogue.rule(name).is_some_and(|rule| rule.args.len() == 1)
@@ -360,6 +352,14 @@ impl Normalizer<'_> {
                     factors.push(own[0]);
                     let arg = self.terms.mul(factors);
                     return self.push(Kind::Atom("norm1".into()), weight, arg, Vec::new(), outer);
+                }
+                // sum(w * sumsq(each U)) = sumsq((sqrt(w) * U')')
+                Op::Rows(name) if &*name == "sumsq" && self.terms.rank(own[0]) == Some(2) => {
+                    let w = self.terms.mul(constant);
+                    let (root, turned) = (self.terms.call("sqrt", vec![w]), self.terms.transpose(own[0]));
+                    let scaled = self.terms.mul(vec![root, turned]);
+                    let arg = self.terms.transpose(scaled);
+                    return self.push(Kind::Square, weight, arg, Vec::new(), outer);
                 }
                 Op::Rows(name) if self.has_operator(&name) => {
                     let weights = self.terms.mul(constant);
