@@ -371,7 +371,7 @@ impl Grouping<'_> {
             (agree && room && !stage.axes.is_empty()).then_some((fine, stage))
         };
         let mut group = self.maker(value);
-        if !group.is_some_and(|group| self.open[group].as_ref().is_some_and(|open| fits(open).is_some())) {
+        if group.is_none_or(|group| self.open[group].as_ref().is_none_or(|open| fits(open).is_none())) {
             if !self.expansion[value.0 as usize] {
                 return false;
             }

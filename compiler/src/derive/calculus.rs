@@ -345,7 +345,7 @@ impl Applier<'_> {
             });
             if piece.rows
                 && !clash
-                && let Some(mapped) = on_rows(&rule, v.clone(), t, self.terms.is_scalar(piece.weight))
+                && let Some(mapped) = on_rows(rule, v.clone(), t, self.terms.is_scalar(piece.weight))
             {
                 return Ok(mapped);
             }

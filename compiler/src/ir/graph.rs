@@ -433,6 +433,19 @@ pub enum Op {
 }
 
 impl Op {
+    /// The axes of its operand that a reduction drops; `None` for other operations, and for those that find places.
+    pub fn reduced_axes(&self) -> Option<&[usize]> {
+        match self {
+            Op::Sum { axes }
+            | Op::Prod { axes }
+            | Op::ReduceMax { axes }
+            | Op::ReduceMin { axes }
+            | Op::All { axes }
+            | Op::Any { axes } => Some(axes),
+            _ => None,
+        }
+    }
+
     /// The closed Graphs inside, in order.
     pub fn subgraphs(&self) -> Vec<&Rc<Graph>> {
         match self {

@@ -123,14 +123,8 @@ pub static SORT: Prim = Prim {
 /// The axes a reduction drops.
 fn reduced(op: &Op) -> &[usize] {
     match op {
-        Op::Sum { axes }
-        | Op::Prod { axes }
-        | Op::ReduceMax { axes }
-        | Op::ReduceMin { axes }
-        | Op::All { axes }
-        | Op::Any { axes } => axes,
         Op::ArgMax { axis } | Op::ArgMin { axis } | Op::CumSum { axis, .. } => std::slice::from_ref(axis),
-        other => shape::wrong_row(other),
+        other => other.reduced_axes().unwrap_or_else(|| shape::wrong_row(other)),
     }
 }
 

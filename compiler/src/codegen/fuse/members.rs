@@ -35,15 +35,7 @@ impl Stage {
 /// over none of the last: a sum over both would need a second stage, which the kernels have.
 pub fn stage(op: &Op, ty: &Type) -> Option<Stage> {
     let ordered = matches!(op, Op::Sum { .. }) && ty.dtype.is_float();
-    let axes = match op {
-        Op::Sum { axes }
-        | Op::Prod { axes }
-        | Op::ReduceMax { axes }
-        | Op::ReduceMin { axes }
-        | Op::All { axes }
-        | Op::Any { axes } => axes,
-        _ => return None,
-    };
+    let axes = op.reduced_axes()?;
     if ty.is_empty() {
         return None;
     }
@@ -52,7 +44,7 @@ pub fn stage(op: &Op, ty: &Type) -> Option<Stage> {
         return None;
     }
     let order = if trailing > 0 { Order::Along } else { Order::Across };
-    Some(Stage { axes: axes.clone(), order, ordered })
+    Some(Stage { axes: axes.to_vec(), order, ordered })
 }
 
 /// The kind of floats that a reduction takes, if it can be made of parts (a product of floats is one chain).

@@ -204,7 +204,7 @@ fn spread(
         return parts.into_iter().map(|(axis, by)| (axis != product.reduced).then_some((axis, by))).collect();
     }
     let own = graph.shape(eqn.args[0]);
-    let axes = reduction::reduced_axes(&eqn.op);
+    let axes = eqn.op.reduced_axes().expect("a reduction over axes");
     let kept = |(axis, by): (usize, usize)| {
         let before = axes.iter().filter(|&&reduced| reduced < axis).count();
         (!axes.contains(&axis)).then_some((axis - before, by))

@@ -85,19 +85,6 @@ fn reducer(op: &Op) -> Reducer {
     }
 }
 
-/// The axes of its operand that a reduction reduces.
-pub fn reduced_axes(op: &Op) -> &[usize] {
-    match op {
-        Op::Sum { axes }
-        | Op::Prod { axes }
-        | Op::ReduceMax { axes }
-        | Op::ReduceMin { axes }
-        | Op::All { axes }
-        | Op::Any { axes } => axes,
-        other => unreachable!("`{}` is not a reduction over axes", crate::prims::name(other)),
-    }
-}
-
 /// True if the nest can reduce these axes itself: where neighbours on the reduced axes are combined in lanes, rows that
 /// are not one piece must be a whole number of lanes long.
 pub fn feasible(draft: &Draft, stage: &Stage, dtype: DType) -> bool {
