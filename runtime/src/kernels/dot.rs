@@ -131,6 +131,9 @@ pub fn is_dealt(m: usize, k: usize, n: usize) -> bool {
     m * k * n >= LARGE && pool::threads() > 1
 }
 
+/// The most rows of a product that are made at a time, if they are not short.
+pub const MOST_ROWS: usize = 72;
+
 /// How many rows of a product to make at a time, where each is wanted in the first cache afterwards: whole tiles, and more
 /// of them if rows are short, or if the packed operand has to come from far away each time.
 pub fn rows_at_once(level: Level, element: usize, k: usize, n: usize) -> usize {
@@ -140,7 +143,8 @@ pub fn rows_at_once(level: Level, element: usize, k: usize, n: usize) -> usize {
         Level::Avx2 => 6,
         Level::Plain => 4,
     };
-    let least = if packed_len(element, k, n) * element > gemm::PACKED { 64 } else { SHORT.div_ceil(n) };
+    let far = packed_len(element, k, n) * element > gemm::PACKED;
+    let least = if far { MOST_ROWS - tile } else { SHORT.div_ceil(n) };
     least.next_multiple_of(tile)
 }
 

@@ -8,7 +8,7 @@ use super::pieces::Pieces;
 use super::{Base, Nest, Operand, Plan, Step};
 use crate::codegen::view::View;
 use dp_runtime::abi::{Call, Kernel, Then};
-use dp_runtime::kernels::{conv, is_standard};
+use dp_runtime::kernels::{conv, dot, is_standard};
 
 impl Plan {
     /// Finds epilogues in a list of steps, and in the loops and branches in it. The kernels' operands then live as long as
@@ -33,7 +33,9 @@ impl Plan {
                         && let Some((mut parts, nest)) = follows(&self.calls[*call], operands, nest)
                     {
                         self.live_together(operands, &nest);
-                        parts.private = self.private(operands, &nest, uses);
+                        if part_bytes(&self.calls[*call], parts.each) <= PART {
+                            parts.private = self.private(operands, &nest, uses);
+                        }
                         self.calls[*call].then = Some(parts);
                         *then = Some(Box::new(nest));
                         continue;
@@ -77,6 +79,17 @@ impl Plan {
     }
 }
 
+/// The bytes of the largest part of a result that a thread makes at once: an image, or the most rows, up to a whole piece
+/// of `each` elements.
+fn part_bytes(call: &Call, each: usize) -> usize {
+    let Some(result) = call.operands.last() else { return 0 };
+    let elements = match result.shape.as_slice() {
+        &[_, columns] => dot::MOST_ROWS.saturating_mul(columns).saturating_add(each),
+        shape => shape[1..].iter().product(),
+    };
+    elements.saturating_mul(result.dtype.size())
+}
+
 /// Counts how often each buffer occurs in the steps.
 fn count(steps: &[Step], uses: &mut [u32]) {
     for step in steps {
@@ -113,6 +126,9 @@ fn count(steps: &[Step], uses: &mut [u32]) {
         }
     }
 }
+
+/// Larger parts of a result lie in the arena, whose size is known and limited.
+const PART: usize = 16 << 20;
 
 /// Rows that are shorter are not worth a loop of their own.
 const SHORT: usize = 64;
