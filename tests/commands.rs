@@ -332,6 +332,19 @@ fn start(folder: &Folder, words: &str) -> Child {
     dp(&folder.0, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dp starts")
 }
 
+#[test]
+fn output_that_nobody_reads_ends_a_command_without_a_word() {
+    let folder = Folder::new("unread");
+    folder.file("long.dp", "for i in 100000 { print i }\n");
+    for words in ["bench call elementwise --seconds 0.01", "run long.dp"] {
+        let mut child = start(&folder, words);
+        wait_for_line(&mut child);
+        drop(child.stdout.take());
+        let done = child.wait_with_output().expect("dp ends");
+        assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""), "{words}");
+    }
+}
+
 /// Waits for the first line of output.
 fn wait_for_line(child: &mut Child) {
     use std::io::Read;

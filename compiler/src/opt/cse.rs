@@ -1,6 +1,6 @@
 //! Common subexpressions: of equations with the same operation and the same operands, the first is enough.
 
-use super::rewrite::{Memo, Rewrite, map_bodies};
+use super::rewrite::{Memo, Rewrite, rewrite_once};
 use crate::ir::graph::{Graph, Op, Type, Var};
 use crate::ir::text::attributes::{Attribute, attributes};
 use crate::prims;
@@ -15,19 +15,7 @@ pub fn cse(graph: &Graph) -> Graph {
 }
 
 fn pass(graph: &Graph, memo: &mut Memo) -> Graph {
-    let mut rw = Rewrite::new(graph);
-    let mut seen = Seen::default();
-    for eqn in &graph.eqns {
-        rw.b.span = eqn.span;
-        let op = map_bodies(&eqn.op, memo, pass);
-        let args = rw.all(&eqn.args);
-        let types: Vec<Type> = eqn.outs.iter().map(|&out| graph.ty(out).clone()).collect();
-        let outs = seen.push(&mut rw, op, args, &types);
-        for (&old, new) in eqn.outs.iter().zip(outs) {
-            rw.set(old, new);
-        }
-    }
-    rw.finish(graph)
+    rewrite_once(graph, memo, pass, |_, _| None)
 }
 
 /// The equations of a Graph that is being rebuilt, by what they do.

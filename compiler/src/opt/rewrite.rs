@@ -1,5 +1,6 @@
 //! What the passes have in common: rebuilding a Graph forward, with knowledge of what is already built.
 
+use super::cse::Seen;
 use crate::ir::builder::Builder;
 use crate::ir::graph::{Eqn, Graph, Op, Scan, Type, Var};
 use dp_runtime::tensor::{DType, Tensor};
@@ -142,8 +143,24 @@ pub fn is(value: &Option<Tensor>, number: f64) -> bool {
 /// What a rule makes of an equation whose operands are rewritten: new variables for its results, or nothing.
 pub type Rule = fn(&mut Rewrite, &Eqn) -> Option<Vec<Var>>;
 
+/// A pass over a Graph and its sub-Graphs.
+type Pass = fn(&Graph, &mut Memo) -> Graph;
+
 /// Applies a rule to each equation, in sub-Graphs too.
-pub fn rewrite(graph: &Graph, memo: &mut Memo, pass: fn(&Graph, &mut Memo) -> Graph, rule: Rule) -> Graph {
+pub fn rewrite(graph: &Graph, memo: &mut Memo, pass: Pass, rule: Rule) -> Graph {
+    walk(graph, memo, pass, rule, &mut |rw, op, args, types| rw.push(op, args, types))
+}
+
+/// The same; of the equations that no rule knows, those that do the same are made once.
+pub fn rewrite_once(graph: &Graph, memo: &mut Memo, pass: Pass, rule: Rule) -> Graph {
+    let mut seen = Seen::default();
+    walk(graph, memo, pass, rule, &mut |rw, op, args, types| seen.push(rw, op, args, types))
+}
+
+/// Makes an equation that no rule knows.
+type Put<'a> = &'a mut dyn FnMut(&mut Rewrite, Op, Vec<Var>, &[Type]) -> Vec<Var>;
+
+fn walk(graph: &Graph, memo: &mut Memo, pass: Pass, rule: Rule, put: Put) -> Graph {
     let mut rw = Rewrite::new(graph);
     for eqn in &graph.eqns {
         rw.b.span = eqn.span;
@@ -153,7 +170,7 @@ pub fn rewrite(graph: &Graph, memo: &mut Memo, pass: fn(&Graph, &mut Memo) -> Gr
             Some(outs) => outs,
             None => {
                 let types: Vec<Type> = eqn.outs.iter().map(|&out| graph.ty(out).clone()).collect();
-                rw.push(eqn.op, eqn.args, &types)
+                put(&mut rw, eqn.op, eqn.args, &types)
             }
         };
         for (&old, new) in eqn.outs.iter().zip(outs) {

@@ -165,9 +165,10 @@ fn followed(graph: &Graph) -> usize {
 #[test]
 fn nests_follow_products_row_by_row() {
     let mut rng = Rng::new(14);
+    let mut rowwise = 0;
     for dtype in [DType::F32, DType::F64] {
-        // The last: work for several threads.
-        for (m, n) in [(2, 9), (70, 40), (50, 130), (9, 600), (400, 120)] {
+        // Too few rows to pack; several blocks of k; work for several threads.
+        for (m, n) in [(2, 9), (70, 40), (50, 130), (20, 600), (400, 120)] {
             let ty = |shape: &[usize]| Type::new(dtype, shape);
             let inputs = [
                 rng.tensor(dtype, &[n, n]),
@@ -199,10 +200,12 @@ fn nests_follow_products_row_by_row() {
                 let what = format!("{dtype:?} {m} x {n}, kind {kind}, stacked {stacked}");
                 let packed = packings(&graph)[1] > 0;
                 assert!(!packed || followed(&graph) == usize::from(n >= 64 || kind == 0), "{what}");
+                rowwise += followed(&graph);
                 agree(&graph, &inputs, &what);
             }
         }
     }
+    assert_eq!(rowwise, 40);
 }
 
 #[test]
@@ -225,6 +228,29 @@ fn nests_follow_convolutions_image_by_image() {
         });
         assert_eq!(followed(&graph), 1, "{images} {channels} {size}");
         agree(&graph, &inputs, &format!("{images} images, {channels} channels"));
+    }
+}
+
+/// A convolution of two images with one channel each, and the maximum of its result and 0.
+fn clipped(size: usize, channels: usize) -> Graph {
+    let mut b = Builder::default();
+    let [x, k] = [&[2, 1, size, size][..], &[channels, 1, 1, 1]].map(|shape| b.param(Type::new(DType::F32, shape)));
+    let window = Window { stride: [1; 2], dilation: [1; 2], spread: [1; 2], low: [0; 2], size: [size; 2] };
+    let result = b.op(Op::Conv { batch: 0, window }, &[x, k]);
+    let zero = b.scalar(DType::F32, 0.0);
+    let zero = b.broadcast(zero, &[2, channels, size, size], &[]);
+    let clipped = b.op(Op::Max, &[result, zero]);
+    b.finish(vec![clipped])
+}
+
+#[test]
+fn large_parts_of_results_are_in_the_arena_whose_size_is_known() {
+    for (size, large) in [(256, false), (512, true)] {
+        // 32 channels of an image are 8 and 32 MB.
+        let graph = clipped(size, 32);
+        assert_eq!(followed(&graph), 1);
+        let bytes = compile(&graph).expect("it compiles").arena_bytes();
+        assert_eq!(bytes >= 2 * 32 * size * size * 4, large, "{bytes}");
     }
 }
 
