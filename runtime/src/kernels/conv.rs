@@ -81,6 +81,9 @@ struct Phase {
     count: usize,
     /// By column of the kernel; so the results that a tap meets begin, and end, ever earlier.
     taps: Vec<Tap>,
+    /// From one tap to the next: columns of the input, and of the kernel.
+    step: isize,
+    next: usize,
 }
 
 impl Phase {
@@ -129,9 +132,11 @@ impl Plan {
             (0..window.spread[1].min(window.size[1])).map(|first| phase(&window, first, w, q)).collect();
         let longest = phases.iter().map(|phase| phase.count).max().unwrap_or(0);
         let lanes = Level::best().bytes() / bytes;
-        // The share of the lanes that is put to use.
+        // The share of the lanes that is put to use. One vector of columns with half of its taps at the edge is worth less.
         let used = |n: usize| n as f64 / n.next_multiple_of(lanes).max(1) as f64;
-        Plan { window, sizes, rows, four, phases, channels: used(o) > 1.25 * used(longest) }
+        let narrow = longest <= lanes && o > lanes;
+        let channels = used(o) > if narrow { 0.75 } else { 1.25 } * used(longest);
+        Plan { window, sizes, rows, four, phases, channels }
     }
 
     /// The rows of the kernel that a block of taps holds and row `y` of the result meets.
@@ -212,7 +217,12 @@ fn phase(window: &Window, first: usize, w: usize, q: usize) -> Phase {
             taps.push(Tap { t, base, sorted, from, to });
         }
     }
-    Phase { first, count, taps }
+    // Every so many columns of the kernel meet a column; those that no result meets are at the ends.
+    let (step, next) = match &taps[..] {
+        [one, other, ..] => (other.base - one.base, other.t - one.t),
+        _ => (0, 0),
+    };
+    Phase { first, count, taps, step, next }
 }
 
 /// `out = conv(x, k)` with `x: [B..., N, C, H, W]`, `k: [B..., O, C, P, Q]`, `out: [B..., N, O, Y, X]`.
@@ -398,7 +408,18 @@ unsafe fn write<S: Simd, const R: usize, const K: usize>(chain: [[S; K]; R], pla
             lines[r][v] = chain[r][v];
         }
     }
-    unsafe { put(lines.as_ptr() as *const S::T, R, K * S::WIDTH, place) };
+    let (from, width) = (lines.as_ptr() as *const S::T, K * S::WIDTH);
+    if place.first && place.result == 1 && place.lane > 0 && R % S::SQUARE == 0 && place.lanes % S::SQUARE == 0 {
+        // The results of a lane lie side by side.
+        for l in (0..place.lanes).step_by(S::SQUARE) {
+            for r in (0..R).step_by(S::SQUARE) {
+                let to = place.to.wrapping_offset(l as isize * place.lane).wrapping_add(r);
+                unsafe { S::turn(from.add(r * width + l), width as isize, to, place.lane as usize) };
+            }
+        }
+        return;
+    }
+    unsafe { put(from, R, width, place) };
 }
 
 /// The same for lines of `width` lanes in memory; once for all tiles, to keep them small.

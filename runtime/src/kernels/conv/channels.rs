@@ -1,34 +1,63 @@
 //! Lanes over the channels of the result. Safety: see `kernels`.
 //!
-//! Block of taps by block: the kernel may be as large as an image, as it is where the gradient of another kernel is computed.
+//! A kernel that fits is packed whole, and a result is written once. One as large as an image, as it is where the gradient
+//! of another kernel is computed, goes block of taps by block.
 
-use super::{Group, Part, Phase, Place, Sizes, Tap, blocks, write};
+use super::{Group, Part, Phase, Place, Sizes, blocks, write};
 use crate::kernels::dot::Matrix;
-use crate::kernels::gemm::{self, VECTORS};
+use crate::kernels::gemm;
 use crate::kernels::simd::Simd;
 use crate::kernels::space::{Use, space};
 use crate::kernels::{DOT_BLOCK, Real};
 use std::ops::Range;
 
+/// Bytes of a kernel that is packed whole, at most: a part of the second cache.
+const WHOLE: usize = gemm::PACKED / 2;
+
 /// # Safety
 /// As in `kernels`.
 #[inline(always)]
 pub unsafe fn run<S: Simd, const M: usize>(group: &Group<S::T>, part: &Part) {
+    let mut channel = part.channels.start;
+    while channel < part.channels.end {
+        let left = part.channels.end - channel;
+        macro_rules! panel {
+            ($vectors:expr) => {{
+                let channels = channel..part.channels.end.min(channel + $vectors * S::WIDTH);
+                unsafe { panel::<S, M, $vectors>(group, part, &channels) };
+                channel = channels.end;
+            }};
+        }
+        // Three vectors of eight columns fill the registers where there are 32.
+        match left.div_ceil(S::WIDTH) {
+            1 => panel!(1),
+            3 if const { M >= 8 } => panel!(3),
+            _ => panel!(2),
+        }
+    }
+}
+
+/// The channels of `K` vectors.
+#[inline(always)]
+unsafe fn panel<S: Simd, const M: usize, const K: usize>(
+    group: &Group<S::T>,
+    part: &Part,
+    channels: &Range<usize>,
+) {
     let plan = group.plan;
-    let wide = VECTORS * S::WIDTH;
-    let panel = space::<S::T>(Use::Panels, DOT_BLOCK * wide);
-    for channel in part.channels.clone().step_by(wide) {
-        let channels = channel..part.channels.end.min(channel + wide);
-        for block in blocks(plan.sizes.taps()) {
-            unsafe { pack::<S>(group, &channels, &block, panel) };
-            let step = Step { channels: &channels, block: &block, panel };
-            for n in part.images.clone() {
-                for y in part.rows.clone() {
-                    for phase in &plan.phases {
-                        let mut m = 0;
-                        while m < phase.count {
-                            m += unsafe { tiles::<S, M>(group, phase, (n, y, m), &step) };
-                        }
+    let (count, wide) = (plan.sizes.taps(), K * S::WIDTH);
+    let at_once = if count * wide * size_of::<S::T>() <= WHOLE { count.max(1) } else { DOT_BLOCK };
+    let panel = space::<S::T>(Use::Panels, at_once * wide);
+    for start in (0..count.max(1)).step_by(at_once) {
+        let taps = start..count.min(start + at_once);
+        unsafe { pack::<S, K>(group, channels, &taps, panel) };
+        let step = Step { channels, taps: &taps, panel };
+        for n in part.images.clone() {
+            for y in part.rows.clone() {
+                for phase in &plan.phases {
+                    let mut m = 0;
+                    while m < phase.count {
+                        m += unsafe { tiles::<S, M, K>(group, phase, (n, y, m), &step) };
                     }
                 }
             }
@@ -36,29 +65,36 @@ pub unsafe fn run<S: Simd, const M: usize>(group: &Group<S::T>, part: &Part) {
     }
 }
 
-/// What is packed: channels of the result and a block of taps.
+/// What is packed: channels of the result and whole blocks of taps.
 struct Step<'a, T> {
     channels: &'a Range<usize>,
-    block: &'a Range<usize>,
+    taps: &'a Range<usize>,
     panel: *const T,
 }
 
 /// Copies weights: tap by tap, the channels side by side, zeros after the last.
 #[inline(always)]
-unsafe fn pack<S: Simd>(group: &Group<S::T>, channels: &Range<usize>, block: &Range<usize>, panel: *mut S::T) {
+unsafe fn pack<S: Simd, const K: usize>(
+    group: &Group<S::T>,
+    channels: &Range<usize>,
+    taps: &Range<usize>,
+    panel: *mut S::T,
+) {
     let Sizes { p, q, .. } = group.plan.sizes;
     let [ko, kc, kp, kq] = group.k_strides;
     // Taps that lie equally far apart are copied at once.
-    let even = kp == q as isize * kq && kc == (p * q) as isize * kq;
-    let mut tap = block.start;
-    while tap < block.end {
-        let end = if even { block.end } else { block.end.min((tap / q + 1) * q) };
+    let rows = kp == q as isize * kq;
+    let even = rows && kc == (p * q) as isize * kq;
+    let mut tap = taps.start;
+    while tap < taps.end {
+        let run = if rows { p * q } else { q };
+        let end = if even { taps.end } else { taps.end.min((tap / run + 1) * run) };
         let (c, t, u) = (tap / (p * q), tap / q % p, tap % q);
         let place = channels.start as isize * ko + c as isize * kc + t as isize * kp + u as isize * kq;
         unsafe {
-            let to = panel.add((tap - block.start) * VECTORS * S::WIDTH);
+            let to = panel.add((tap - taps.start) * K * S::WIDTH);
             let kernel = Matrix { at: group.k.offset(place), row: kq, col: ko };
-            gemm::pack::<S>(end - tap, 0, channels.len(), kernel, to);
+            gemm::pack::<S, K>(end - tap, 0, channels.len(), kernel, to);
         }
         tap = end;
     }
@@ -66,7 +102,7 @@ unsafe fn pack<S: Simd>(group: &Group<S::T>, channels: &Range<usize>, block: &Ra
 
 /// The next columns of the result, at most `M`. Gives how many.
 #[inline(always)]
-unsafe fn tiles<S: Simd, const M: usize>(
+unsafe fn tiles<S: Simd, const M: usize, const K: usize>(
     group: &Group<S::T>,
     phase: &Phase,
     at: (usize, usize, usize),
@@ -74,26 +110,22 @@ unsafe fn tiles<S: Simd, const M: usize>(
 ) -> usize {
     let left = phase.count - at.2;
     macro_rules! tile {
-        ($columns:expr, $vectors:expr) => {{
-            unsafe { tile::<S, $columns, $vectors>(group, phase, at, step) };
+        ($columns:expr) => {{
+            unsafe { tile::<S, $columns, K>(group, phase, at, step) };
             $columns
         }};
     }
-    if step.channels.len() <= S::WIDTH {
-        return match left {
-            8.. if const { M >= 8 } => tile!(8, 1),
-            4.. if const { M >= 4 } => tile!(4, 1),
-            _ => tile!(1, 1),
-        };
-    }
-    // Kernels of 3, 5 and 7 columns are common, as the results of gradients.
-    match left {
-        8.. if const { M >= 8 } => tile!(8, VECTORS),
-        5.. if const { M >= 8 } => tile!(5, VECTORS),
-        4.. if const { M >= 4 } => tile!(4, VECTORS),
-        3 if const { M >= 3 } => tile!(3, VECTORS),
-        2 if const { M >= 2 } => tile!(2, VECTORS),
-        _ => tile!(1, VECTORS),
+    // One column alone waits for its own sums: two halves are better than a tile and a rest.
+    let next = if (M + 1..M + M / 2).contains(&left) { left.div_ceil(2) } else { left.min(M) };
+    match next {
+        8 if const { M >= 8 } => tile!(8),
+        7 if const { M >= 8 } => tile!(7),
+        6 if const { M >= 8 } => tile!(6),
+        5 if const { M >= 8 } => tile!(5),
+        4 if const { M >= 4 } => tile!(4),
+        3 if const { M >= 4 } => tile!(3),
+        2 if const { M >= 4 } => tile!(2),
+        _ => tile!(1),
     }
 }
 
@@ -107,66 +139,104 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize>(
 ) {
     let plan = group.plan;
     let [sn, sc, sy, sx] = group.x_strides;
-    let wide = VECTORS * S::WIDTH;
+    let wide = (K * S::WIDTH) as isize;
     let apart = plan.window.stride[1] as isize * sx;
     let common = phase.common(m..m + R);
-    let mut chain = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
-    let mut runs = plan.runs(y, step.block.clone());
-    while let Some(run) = runs.next() {
-        let place = n as isize * sn + run.channel as isize * sc + run.row as isize * sy + m as isize * apart;
-        let x = group.x.wrapping_offset(place);
-        // The weights of the run's column 0, which may lie before the block.
-        let weights = step.panel.wrapping_offset((run.number as isize - step.block.start as isize) * wide as isize);
-        let taps = phase.columns(&run.columns, plan.sizes.q);
-        for (place, tap) in phase.taps[taps.clone()].iter().enumerate() {
-            let x = x.wrapping_offset(tap.base * sx);
-            unsafe {
-                if common.contains(&(taps.start + place)) {
-                    add::<S, R, K, false>(&mut chain, tap, m, x, apart, weights);
-                } else {
-                    add::<S, R, K, true>(&mut chain, tap, m, x, apart, weights);
-                }
-            }
-        }
-    }
     let [on, oo, oy, ox] = group.out_strides;
     let result = plan.window.spread[1] as isize * ox;
     let corner = n as isize * on + step.channels.start as isize * oo + y as isize * oy + phase.first as isize * ox;
+    let mut sum = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
+    for block in blocks(step.taps.len()) {
+        let mut chain = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
+        let first = block.start == 0;
+        let mut runs = plan.runs(y, step.taps.start + block.start..step.taps.start + block.end);
+        while let Some(run) = runs.next() {
+            let place = n as isize * sn + run.channel as isize * sc + run.row as isize * sy + m as isize * apart;
+            // What result 0 meets at `base` 0, and the weights of the run's column 0, which may lie before the block.
+            let x = group.x.wrapping_offset(place);
+            let weights = step.panel.wrapping_offset((run.number as isize - step.taps.start as isize) * wide);
+            let taps = phase.columns(&run.columns, plan.sizes.q);
+            let from = common.start.clamp(taps.start, taps.end);
+            let to = common.end.clamp(from, taps.end);
+            unsafe {
+                for tap in &phase.taps[taps.start..from] {
+                    let (x, weights) = (x.wrapping_offset(tap.base * sx), weights.wrapping_offset(tap.t as isize * wide));
+                    some::<S, R, K>(&mut chain, (tap.from - m as isize, tap.to - m as isize), x, apart, weights);
+                }
+                if from < to {
+                    let tap = &phase.taps[from];
+                    let (mut x, mut weights) =
+                        (x.wrapping_offset(tap.base * sx), weights.wrapping_offset(tap.t as isize * wide));
+                    for _ in from..to {
+                        all::<S, R, K>(&mut chain, x, apart, weights);
+                        x = x.wrapping_offset(phase.step * sx);
+                        weights = weights.wrapping_offset(phase.next as isize * wide);
+                    }
+                }
+                for tap in &phase.taps[to..taps.end] {
+                    let (x, weights) = (x.wrapping_offset(tap.base * sx), weights.wrapping_offset(tap.t as isize * wide));
+                    some::<S, R, K>(&mut chain, (tap.from - m as isize, tap.to - m as isize), x, apart, weights);
+                }
+            }
+        }
+        for r in 0..R {
+            for v in 0..K {
+                sum[r][v] = if first { chain[r][v] } else { unsafe { sum[r][v].add(chain[r][v]) } };
+            }
+        }
+    }
     let place = Place {
         to: group.out.wrapping_offset(corner + m as isize * result),
         result,
         lane: oo,
         lanes: step.channels.len(),
-        first: step.block.start == 0,
+        first: step.taps.start == 0,
     };
-    unsafe { write(chain, place) };
+    unsafe { write(sum, place) };
 }
 
 /// Adds what a tap gives to the chains of a tile; `x` is what the first result meets, `apart` the way to the next one's.
-/// `EDGE`: some results do not meet the tap.
 #[inline(always)]
-unsafe fn add<S: Simd, const R: usize, const K: usize, const EDGE: bool>(
+unsafe fn all<S: Simd, const R: usize, const K: usize>(
     chain: &mut [[S; K]; R],
-    tap: &Tap,
-    m: usize,
     x: *const S::T,
     apart: isize,
     weights: *const S::T,
 ) {
     unsafe {
-        let weights = weights.wrapping_add(tap.t * VECTORS * S::WIDTH);
         let mut line = [S::splat(S::T::ZERO); K];
         for v in 0..K {
             line[v] = S::load(weights.add(v * S::WIDTH));
         }
         for r in 0..R {
-            let column = (m + r) as isize;
-            if EDGE && !(tap.from <= column && column < tap.to) {
-                continue;
-            }
             let x = S::splat(*x.wrapping_offset(r as isize * apart));
             for v in 0..K {
                 chain[r][v] = x.fma(line[v], chain[r][v]);
+            }
+        }
+    }
+}
+
+/// The same where only results `from..to` meet the tap.
+#[inline(always)]
+unsafe fn some<S: Simd, const R: usize, const K: usize>(
+    chain: &mut [[S; K]; R],
+    (from, to): (isize, isize),
+    x: *const S::T,
+    apart: isize,
+    weights: *const S::T,
+) {
+    unsafe {
+        let mut line = [S::splat(S::T::ZERO); K];
+        for v in 0..K {
+            line[v] = S::load(weights.add(v * S::WIDTH));
+        }
+        for r in 0..R {
+            if from <= r as isize && (r as isize) < to {
+                let x = S::splat(*x.wrapping_offset(r as isize * apart));
+                for v in 0..K {
+                    chain[r][v] = x.fma(line[v], chain[r][v]);
+                }
             }
         }
     }
