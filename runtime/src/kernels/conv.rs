@@ -408,18 +408,7 @@ unsafe fn write<S: Simd, const R: usize, const K: usize>(chain: [[S; K]; R], pla
             lines[r][v] = chain[r][v];
         }
     }
-    let (from, width) = (lines.as_ptr() as *const S::T, K * S::WIDTH);
-    if place.first && place.result == 1 && place.lane > 0 && R % S::SQUARE == 0 && place.lanes % S::SQUARE == 0 {
-        // The results of a lane lie side by side.
-        for l in (0..place.lanes).step_by(S::SQUARE) {
-            for r in (0..R).step_by(S::SQUARE) {
-                let to = place.to.wrapping_offset(l as isize * place.lane).wrapping_add(r);
-                unsafe { S::turn(from.add(r * width + l), width as isize, to, place.lane as usize) };
-            }
-        }
-        return;
-    }
-    unsafe { put(from, R, width, place) };
+    unsafe { put(lines.as_ptr() as *const S::T, R, K * S::WIDTH, place) };
 }
 
 /// The same for lines of `width` lanes in memory; once for all tiles, to keep them small.

@@ -10,6 +10,8 @@ pub trait Simd: Copy {
     type T: Real;
     /// Floats in a vector.
     const WIDTH: usize;
+    /// A vector of half as many, or this kind if there is none.
+    type Half: Simd<T = Self::T>;
 
     /// # Safety
     /// The processor has the instructions of this kind; so for all functions here.
@@ -97,6 +99,7 @@ pub struct Plain<T, const N: usize>([T; N]);
 impl<T: Real, const N: usize> Simd for Plain<T, N> {
     type T = T;
     const WIDTH: usize = N;
+    type Half = Self;
     #[inline(always)]
     unsafe fn splat(x: T) -> Self {
         Plain([x; N])
@@ -188,7 +191,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! vector {
-        ($name:ident, $raw:ty, $T:ty, $width:expr, $doc:expr, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $square:expr, $turn:ident, $halve:ident, $some:ident, $fold:ident) => {
+        ($name:ident, $half:ident, $raw:ty, $T:ty, $width:expr, $doc:expr, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $square:expr, $turn:ident, $halve:ident, $some:ident, $fold:ident) => {
             #[doc = $doc]
             #[derive(Clone, Copy)]
             pub struct $name($raw);
@@ -196,6 +199,7 @@ pub mod x86 {
             impl Simd for $name {
                 type T = $T;
                 const WIDTH: usize = $width;
+                type Half = $half;
                 #[inline(always)]
                 unsafe fn splat(x: $T) -> Self {
                     $name(unsafe { $splat(x) })
@@ -264,6 +268,7 @@ pub mod x86 {
     }
     vector!(
         F32x8,
+        F32x8,
         __m256,
         f32,
         8,
@@ -280,6 +285,7 @@ pub mod x86 {
         store_f32x8
     );
     vector!(
+        F64x4,
         F64x4,
         __m256d,
         f64,
@@ -298,6 +304,7 @@ pub mod x86 {
     );
     vector!(
         F32x16,
+        F32x8,
         __m512,
         f32,
         16,
@@ -315,6 +322,7 @@ pub mod x86 {
     );
     vector!(
         F64x8,
+        F64x4,
         __m512d,
         f64,
         8,

@@ -13,6 +13,10 @@ use std::ops::Range;
 
 /// Bytes of a kernel that is packed whole, at most: a part of the second cache.
 const WHOLE: usize = gemm::PACKED / 2;
+/// Its blocks of taps, at most.
+const MOST_BLOCKS: usize = 8;
+/// Bytes of the images that are done together, so that lists are made seldom.
+const IMAGES: usize = 128 << 10;
 
 /// # Safety
 /// As in `kernels`.
@@ -22,45 +26,136 @@ pub unsafe fn run<S: Simd, const M: usize>(group: &Group<S::T>, part: &Part) {
     while channel < part.channels.end {
         let left = part.channels.end - channel;
         macro_rules! panel {
-            ($vectors:expr) => {{
-                let channels = channel..part.channels.end.min(channel + $vectors * S::WIDTH);
-                unsafe { panel::<S, M, $vectors>(group, part, &channels) };
+            ($kind:ty, $vectors:expr) => {{
+                let channels = channel..part.channels.end.min(channel + $vectors * <$kind>::WIDTH);
+                unsafe { panel::<$kind, M, $vectors>(group, part, &channels) };
                 channel = channels.end;
             }};
         }
+        if const { M >= 8 } && left.div_ceil(S::Half::WIDTH) == 3 {
+            panel!(S::Half, 3);
+            continue;
+        }
         // Three vectors of eight columns fill the registers where there are 32.
         match left.div_ceil(S::WIDTH) {
-            1 => panel!(1),
-            3 if const { M >= 8 } => panel!(3),
-            _ => panel!(2),
+            1 => panel!(S, 1),
+            3 if const { M >= 8 } => panel!(S, 3),
+            _ => panel!(S, 2),
         }
     }
 }
 
 /// The channels of `K` vectors.
 #[inline(always)]
-unsafe fn panel<S: Simd, const M: usize, const K: usize>(
-    group: &Group<S::T>,
-    part: &Part,
-    channels: &Range<usize>,
-) {
+unsafe fn panel<S: Simd, const M: usize, const K: usize>(group: &Group<S::T>, part: &Part, channels: &Range<usize>) {
     let plan = group.plan;
+    let Sizes { c, h, w, .. } = plan.sizes;
     let (count, wide) = (plan.sizes.taps(), K * S::WIDTH);
-    let at_once = if count * wide * size_of::<S::T>() <= WHOLE { count.max(1) } else { DOT_BLOCK };
+    let whole = count <= MOST_BLOCKS * DOT_BLOCK && count * wide * size_of::<S::T>() <= WHOLE;
+    let at_once = if whole { count.max(1) } else { DOT_BLOCK };
     let panel = space::<S::T>(Use::Panels, at_once * wide);
+    let cells = space::<Cell>(Use::Image, at_once);
+    let near = (IMAGES / (c * h * w * size_of::<S::T>()).max(1)).max(1);
     for start in (0..count.max(1)).step_by(at_once) {
         let taps = start..count.min(start + at_once);
         unsafe { pack::<S, K>(group, channels, &taps, panel) };
         let step = Step { channels, taps: &taps, panel };
-        for n in part.images.clone() {
-            for y in part.rows.clone() {
-                for phase in &plan.phases {
-                    let mut m = 0;
-                    while m < phase.count {
-                        m += unsafe { tiles::<S, M, K>(group, phase, (n, y, m), &step) };
+        for first in part.images.clone().step_by(near) {
+            let images = first..part.images.end.min(first + near);
+            for phase in &plan.phases {
+                let mut m = 0;
+                while m < phase.count {
+                    let columns = columns(phase.count - m, M);
+                    let mut list = List { cells, ends: [0; MOST_BLOCKS], kind: None };
+                    for y in part.rows.clone() {
+                        unsafe {
+                            list.fill(group, phase, (y, m), columns, &taps);
+                            for n in images.clone() {
+                                tiles::<S, M, K>(group, phase, (n, y, m), columns, &list, &step);
+                            }
+                        }
                     }
+                    m += columns;
                 }
             }
+        }
+    }
+}
+
+/// How many columns of `left` to compute next, at most `most`.
+fn columns(left: usize, most: usize) -> usize {
+    // One column alone waits for its own sums: two halves are better than a tile and a rest.
+    if (most + 1..most + most / 2).contains(&left) { left.div_ceil(2) } else { left.min(most) }
+}
+
+/// Taps of one row of the kernel that the same results of a tile meet.
+#[derive(Clone, Copy)]
+struct Cell {
+    /// What result 0 meets at the first tap, in elements from the first row and column of the tile.
+    x: isize,
+    /// The first tap's place among the packed ones.
+    tap: u32,
+    count: u16,
+    /// The results that meet them.
+    from: u8,
+    to: u8,
+}
+
+/// What a tile sums, in the order in which it does.
+struct List {
+    cells: *mut Cell,
+    /// Where each block of taps ends.
+    ends: [usize; MOST_BLOCKS],
+    /// What the list depends on: tiles inside an image have the same.
+    kind: Option<[usize; 3]>,
+}
+
+impl List {
+    /// Writes the list of a tile, if it is not there yet.
+    ///
+    /// # Safety
+    /// There is room for all taps.
+    unsafe fn fill<T: Real>(
+        &mut self,
+        group: &Group<T>,
+        phase: &Phase,
+        (y, m): (usize, usize),
+        columns: usize,
+        taps: &Range<usize>,
+    ) {
+        let plan = group.plan;
+        let rows = &plan.rows[y];
+        let top = rows.first().copied().unwrap_or((0, 0));
+        // The rows that a kernel meets follow from the first and their number.
+        let kind = Some([top.0, rows.len(), columns]);
+        if self.kind == kind {
+            return;
+        }
+        self.kind = kind;
+        let [_, sc, sy, sx] = group.x_strides;
+        let common = phase.common(m..m + columns);
+        let mut used = 0;
+        for (block, end) in blocks(taps.len()).zip(&mut self.ends) {
+            let mut runs = plan.runs(y, taps.start + block.start..taps.start + block.end);
+            while let Some(run) = runs.next() {
+                let x = run.channel as isize * sc + (run.row - top.1) as isize * sy;
+                let Range { start, end } = phase.columns(&run.columns, plan.sizes.q);
+                let mut at = start;
+                while at < end {
+                    let tap = &phase.taps[at];
+                    let count = if common.contains(&at) { end.min(common.end) - at } else { 1 };
+                    let inside = |at: isize| (at - m as isize).clamp(0, columns as isize) as u8;
+                    let (from, to) = (inside(tap.from), inside(tap.to));
+                    if from < to {
+                        let place = (run.number + tap.t - taps.start) as u32;
+                        let cell = Cell { x: x + tap.base * sx, tap: place, count: count as u16, from, to };
+                        unsafe { *self.cells.add(used) = cell };
+                        used += 1;
+                    }
+                    at += count;
+                }
+            }
+            *end = used;
         }
     }
 }
@@ -100,24 +195,22 @@ unsafe fn pack<S: Simd, const K: usize>(
     }
 }
 
-/// The next columns of the result, at most `M`. Gives how many.
+/// `columns` columns of the result.
 #[inline(always)]
 unsafe fn tiles<S: Simd, const M: usize, const K: usize>(
     group: &Group<S::T>,
     phase: &Phase,
     at: (usize, usize, usize),
+    columns: usize,
+    list: &List,
     step: &Step<S::T>,
-) -> usize {
-    let left = phase.count - at.2;
+) {
     macro_rules! tile {
-        ($columns:expr) => {{
-            unsafe { tile::<S, $columns, K>(group, phase, at, step) };
-            $columns
-        }};
+        ($columns:expr) => {
+            unsafe { tile::<S, $columns, K>(group, phase, at, list, step) }
+        };
     }
-    // One column alone waits for its own sums: two halves are better than a tile and a rest.
-    let next = if (M + 1..M + M / 2).contains(&left) { left.div_ceil(2) } else { left.min(M) };
-    match next {
+    match columns {
         8 if const { M >= 8 } => tile!(8),
         7 if const { M >= 8 } => tile!(7),
         6 if const { M >= 8 } => tile!(6),
@@ -135,56 +228,51 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize>(
     group: &Group<S::T>,
     phase: &Phase,
     (n, y, m): (usize, usize, usize),
+    list: &List,
     step: &Step<S::T>,
 ) {
     let plan = group.plan;
-    let [sn, sc, sy, sx] = group.x_strides;
-    let wide = (K * S::WIDTH) as isize;
+    let [sn, _, sy, sx] = group.x_strides;
     let apart = plan.window.stride[1] as isize * sx;
-    let common = phase.common(m..m + R);
-    let [on, oo, oy, ox] = group.out_strides;
-    let result = plan.window.spread[1] as isize * ox;
-    let corner = n as isize * on + step.channels.start as isize * oo + y as isize * oy + phase.first as isize * ox;
+    let top = plan.rows[y].first().map_or(0, |&(_, row)| row);
+    let x = group.x.wrapping_offset(n as isize * sn + top as isize * sy + m as isize * apart);
+    // From tap to tap.
+    let (across, next) = (phase.step * sx, phase.next * K * S::WIDTH);
     let mut sum = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
-    for block in blocks(step.taps.len()) {
+    let mut place = 0;
+    for block in 0..step.taps.len().div_ceil(DOT_BLOCK) {
         let mut chain = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
-        let first = block.start == 0;
-        let mut runs = plan.runs(y, step.taps.start + block.start..step.taps.start + block.end);
-        while let Some(run) = runs.next() {
-            let place = n as isize * sn + run.channel as isize * sc + run.row as isize * sy + m as isize * apart;
-            // What result 0 meets at `base` 0, and the weights of the run's column 0, which may lie before the block.
-            let x = group.x.wrapping_offset(place);
-            let weights = step.panel.wrapping_offset((run.number as isize - step.taps.start as isize) * wide);
-            let taps = phase.columns(&run.columns, plan.sizes.q);
-            let from = common.start.clamp(taps.start, taps.end);
-            let to = common.end.clamp(from, taps.end);
+        let end = list.ends[block];
+        while place < end {
             unsafe {
-                for tap in &phase.taps[taps.start..from] {
-                    let (x, weights) = (x.wrapping_offset(tap.base * sx), weights.wrapping_offset(tap.t as isize * wide));
-                    some::<S, R, K>(&mut chain, (tap.from - m as isize, tap.to - m as isize), x, apart, weights);
-                }
-                if from < to {
-                    let tap = &phase.taps[from];
-                    let (mut x, mut weights) =
-                        (x.wrapping_offset(tap.base * sx), weights.wrapping_offset(tap.t as isize * wide));
-                    for _ in from..to {
-                        all::<S, R, K>(&mut chain, x, apart, weights);
-                        x = x.wrapping_offset(phase.step * sx);
-                        weights = weights.wrapping_offset(phase.next as isize * wide);
+                let cell = *list.cells.add(place);
+                let (mut x, mut weights) =
+                    (x.wrapping_offset(cell.x), step.panel.add(cell.tap as usize * K * S::WIDTH));
+                // The taps at both edges of kernels of three columns have code of their own.
+                match (cell.from as usize, cell.to as usize) {
+                    (0, to) if to == R => {
+                        for _ in 0..cell.count {
+                            add::<S, R, K>(&mut chain, 0, R, x, apart, weights);
+                            x = x.wrapping_offset(across);
+                            weights = weights.wrapping_add(next);
+                        }
                     }
-                }
-                for tap in &phase.taps[to..taps.end] {
-                    let (x, weights) = (x.wrapping_offset(tap.base * sx), weights.wrapping_offset(tap.t as isize * wide));
-                    some::<S, R, K>(&mut chain, (tap.from - m as isize, tap.to - m as isize), x, apart, weights);
+                    (1, to) if to == R && R >= 4 => add::<S, R, K>(&mut chain, 1, R, x, apart, weights),
+                    (0, to) if to == R - 1 && R >= 4 => add::<S, R, K>(&mut chain, 0, R - 1, x, apart, weights),
+                    (from, to) => add::<S, R, K>(&mut chain, from, to, x, apart, weights),
                 }
             }
+            place += 1;
         }
         for r in 0..R {
             for v in 0..K {
-                sum[r][v] = if first { chain[r][v] } else { unsafe { sum[r][v].add(chain[r][v]) } };
+                sum[r][v] = if block == 0 { chain[r][v] } else { unsafe { sum[r][v].add(chain[r][v]) } };
             }
         }
     }
+    let [on, oo, oy, ox] = group.out_strides;
+    let result = plan.window.spread[1] as isize * ox;
+    let corner = n as isize * on + step.channels.start as isize * oo + y as isize * oy + phase.first as isize * ox;
     let place = Place {
         to: group.out.wrapping_offset(corner + m as isize * result),
         result,
@@ -192,36 +280,32 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize>(
         lanes: step.channels.len(),
         first: step.taps.start == 0,
     };
-    unsafe { write(sum, place) };
+    if place.first && result == 1 && oo > 0 && R % S::SQUARE == 0 && place.lanes % S::SQUARE == 0 {
+        unsafe { write_turned(&sum, place) };
+    } else {
+        unsafe { write(sum, place) };
+    }
 }
 
-/// Adds what a tap gives to the chains of a tile; `x` is what the first result meets, `apart` the way to the next one's.
+/// `write` where the results of a lane lie side by side, as many of them and of the lanes as fill squares.
 #[inline(always)]
-unsafe fn all<S: Simd, const R: usize, const K: usize>(
-    chain: &mut [[S; K]; R],
-    x: *const S::T,
-    apart: isize,
-    weights: *const S::T,
-) {
-    unsafe {
-        let mut line = [S::splat(S::T::ZERO); K];
-        for v in 0..K {
-            line[v] = S::load(weights.add(v * S::WIDTH));
-        }
-        for r in 0..R {
-            let x = S::splat(*x.wrapping_offset(r as isize * apart));
-            for v in 0..K {
-                chain[r][v] = x.fma(line[v], chain[r][v]);
-            }
+unsafe fn write_turned<S: Simd, const R: usize, const K: usize>(sum: &[[S; K]; R], place: Place<S::T>) {
+    let width = K * S::WIDTH;
+    let lines = sum.as_ptr() as *const S::T;
+    for l in (0..place.lanes).step_by(S::SQUARE) {
+        for r in (0..R).step_by(S::SQUARE) {
+            let to = place.to.wrapping_offset(l as isize * place.lane).wrapping_add(r);
+            unsafe { S::turn(lines.add(r * width + l), width as isize, to, place.lane as usize) };
         }
     }
 }
 
-/// The same where only results `from..to` meet the tap.
+/// Adds what a tap gives to the chains of results `from..to` of a tile; `x` is what result 0 meets, `apart` the way to the next one's.
 #[inline(always)]
-unsafe fn some<S: Simd, const R: usize, const K: usize>(
+unsafe fn add<S: Simd, const R: usize, const K: usize>(
     chain: &mut [[S; K]; R],
-    (from, to): (isize, isize),
+    from: usize,
+    to: usize,
     x: *const S::T,
     apart: isize,
     weights: *const S::T,
@@ -232,7 +316,7 @@ unsafe fn some<S: Simd, const R: usize, const K: usize>(
             line[v] = S::load(weights.add(v * S::WIDTH));
         }
         for r in 0..R {
-            if from <= r as isize && (r as isize) < to {
+            if from <= r && r < to {
                 let x = S::splat(*x.wrapping_offset(r as isize * apart));
                 for v in 0..K {
                     chain[r][v] = x.fma(line[v], chain[r][v]);

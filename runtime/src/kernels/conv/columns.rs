@@ -167,6 +167,9 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize, const ROWS: bool>(
     let down = plan.window.stride[0] as isize * line.image.row;
     let width = K * S::WIDTH;
     let common = phase.common(m..m + width);
+    let out_x = group.out_strides[3];
+    let lane = plan.window.spread[1] as isize * out_x;
+    let to = line.out.wrapping_offset(phase.first as isize * out_x + m as isize * lane);
     for block in blocks(plan.sizes.taps()) {
         let mut chain = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
         let start = block.start;
@@ -192,15 +195,7 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize, const ROWS: bool>(
                 }
             }
         }
-        let out_x = group.out_strides[3];
-        let lane = plan.window.spread[1] as isize * out_x;
-        let place = Place {
-            to: line.out.wrapping_offset(phase.first as isize * out_x + m as isize * lane),
-            result: line.step,
-            lane,
-            lanes: width.min(phase.count - m),
-            first: start == 0,
-        };
+        let place = Place { to, result: line.step, lane, lanes: width.min(phase.count - m), first: start == 0 };
         unsafe { write(chain, place) };
     }
 }
