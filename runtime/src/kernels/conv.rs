@@ -11,6 +11,7 @@
 
 mod channels;
 mod columns;
+mod list;
 
 use super::dot::LARGE;
 use super::level::Level;
@@ -92,6 +93,12 @@ impl Phase {
         let from = self.taps.partition_point(|tap| tap.from > results.start as isize);
         let to = self.taps.partition_point(|tap| tap.to >= results.end as isize);
         from..to.max(from)
+    }
+
+    /// Whether all of some results meet all taps.
+    fn inside(&self, results: Range<usize>) -> bool {
+        let from = self.taps.first().is_none_or(|tap| tap.from <= results.start as isize);
+        from && self.taps.last().is_none_or(|tap| tap.to >= results.end as isize)
     }
 
     /// The taps with some columns of the kernel.

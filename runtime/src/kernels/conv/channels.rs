@@ -3,7 +3,8 @@
 //! A kernel that fits is packed whole, and a result is written once. One as large as an image, as it is where the gradient
 //! of another kernel is computed, goes block of taps by block.
 
-use super::{Group, Part, Phase, Place, Sizes, blocks, write};
+use super::list::{Cell, List, MOST_BLOCKS, Way};
+use super::{Group, Part, Phase, Place, Sizes, write};
 use crate::kernels::dot::Matrix;
 use crate::kernels::gemm;
 use crate::kernels::simd::Simd;
@@ -13,8 +14,6 @@ use std::ops::Range;
 
 /// Bytes of a kernel that is packed whole, at most: a part of the second cache.
 const WHOLE: usize = gemm::PACKED / 2;
-/// Its blocks of taps, at most.
-const MOST_BLOCKS: usize = 8;
 /// Bytes of the images that are done together, so that lists are made seldom.
 const IMAGES: usize = 128 << 10;
 
@@ -54,7 +53,9 @@ unsafe fn panel<S: Simd, const M: usize, const K: usize>(group: &Group<S::T>, pa
     let whole = count <= MOST_BLOCKS * DOT_BLOCK && count * wide * size_of::<S::T>() <= WHOLE;
     let at_once = if whole { count.max(1) } else { DOT_BLOCK };
     let panel = space::<S::T>(Use::Panels, at_once * wide);
-    let cells = space::<Cell>(Use::Image, at_once);
+    let cells = space::<Cell>(Use::List, at_once);
+    let [_, sc, sy, sx] = group.x_strides;
+    let way = Way::Strides([sc, sy, sx]);
     let near = (IMAGES / (c * h * w * size_of::<S::T>()).max(1)).max(1);
     for start in (0..count.max(1)).step_by(at_once) {
         let taps = start..count.min(start + at_once);
@@ -66,10 +67,10 @@ unsafe fn panel<S: Simd, const M: usize, const K: usize>(group: &Group<S::T>, pa
                 let mut m = 0;
                 while m < phase.count {
                     let columns = columns(phase.count - m, M);
-                    let mut list = List { cells, ends: [0; MOST_BLOCKS], kind: None };
+                    let mut list = List::new(cells);
                     for y in part.rows.clone() {
                         unsafe {
-                            list.fill(group, phase, (y, m), columns, &taps);
+                            list.fill(plan, phase, (y, m), columns, &taps, way);
                             for n in images.clone() {
                                 tiles::<S, M, K>(group, phase, (n, y, m), columns, &list, &step);
                             }
@@ -86,78 +87,6 @@ unsafe fn panel<S: Simd, const M: usize, const K: usize>(group: &Group<S::T>, pa
 fn columns(left: usize, most: usize) -> usize {
     // One column alone waits for its own sums: two halves are better than a tile and a rest.
     if (most + 1..most + most / 2).contains(&left) { left.div_ceil(2) } else { left.min(most) }
-}
-
-/// Taps of one row of the kernel that the same results of a tile meet.
-#[derive(Clone, Copy)]
-struct Cell {
-    /// What result 0 meets at the first tap, in elements from the first row and column of the tile.
-    x: isize,
-    /// The first tap's place among the packed ones.
-    tap: u32,
-    count: u16,
-    /// The results that meet them.
-    from: u8,
-    to: u8,
-}
-
-/// What a tile sums, in the order in which it does.
-struct List {
-    cells: *mut Cell,
-    /// Where each block of taps ends.
-    ends: [usize; MOST_BLOCKS],
-    /// What the list depends on: tiles inside an image have the same.
-    kind: Option<[usize; 3]>,
-}
-
-impl List {
-    /// Writes the list of a tile, if it is not there yet.
-    ///
-    /// # Safety
-    /// There is room for all taps.
-    unsafe fn fill<T: Real>(
-        &mut self,
-        group: &Group<T>,
-        phase: &Phase,
-        (y, m): (usize, usize),
-        columns: usize,
-        taps: &Range<usize>,
-    ) {
-        let plan = group.plan;
-        let rows = &plan.rows[y];
-        let top = rows.first().copied().unwrap_or((0, 0));
-        // The rows that a kernel meets follow from the first and their number.
-        let kind = Some([top.0, rows.len(), columns]);
-        if self.kind == kind {
-            return;
-        }
-        self.kind = kind;
-        let [_, sc, sy, sx] = group.x_strides;
-        let common = phase.common(m..m + columns);
-        let mut used = 0;
-        for (block, end) in blocks(taps.len()).zip(&mut self.ends) {
-            let mut runs = plan.runs(y, taps.start + block.start..taps.start + block.end);
-            while let Some(run) = runs.next() {
-                let x = run.channel as isize * sc + (run.row - top.1) as isize * sy;
-                let Range { start, end } = phase.columns(&run.columns, plan.sizes.q);
-                let mut at = start;
-                while at < end {
-                    let tap = &phase.taps[at];
-                    let count = if common.contains(&at) { end.min(common.end) - at } else { 1 };
-                    let inside = |at: isize| (at - m as isize).clamp(0, columns as isize) as u8;
-                    let (from, to) = (inside(tap.from), inside(tap.to));
-                    if from < to {
-                        let place = (run.number + tap.t - taps.start) as u32;
-                        let cell = Cell { x: x + tap.base * sx, tap: place, count: count as u16, from, to };
-                        unsafe { *self.cells.add(used) = cell };
-                        used += 1;
-                    }
-                    at += count;
-                }
-            }
-            *end = used;
-        }
-    }
 }
 
 /// What is packed: channels of the result and whole blocks of taps.
