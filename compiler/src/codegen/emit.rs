@@ -12,6 +12,7 @@ mod nest;
 pub mod pieces;
 mod reduction;
 pub mod shared;
+mod sign;
 
 use super::plan::pieces::Pieces;
 use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, Scalar, Step};
