@@ -12,10 +12,12 @@ use crate::kernels::space::{Use, space};
 use crate::kernels::{DOT_BLOCK, Real};
 use std::ops::Range;
 
-/// Bytes of a kernel that is packed whole, at most: a part of the second cache.
-const WHOLE: usize = gemm::PACKED / 2;
+/// Bytes of a kernel that is packed whole, at most.
+const WHOLE: usize = gemm::PACKED;
 /// Bytes of the images that are done together, so that lists are made seldom.
 const IMAGES: usize = 128 << 10;
+/// Tiles with so few columns are those of two images, where there are 32 registers: weights come from the second cache.
+const PAIRED: usize = 4;
 
 /// # Safety
 /// As in `kernels`.
@@ -56,7 +58,7 @@ unsafe fn panel<S: Simd, const M: usize, const K: usize>(group: &Group<S::T>, pa
     let cells = space::<Cell>(Use::List, at_once);
     let [_, sc, sy, sx] = group.x_strides;
     let way = Way::Strides([sc, sy, sx]);
-    let near = (IMAGES / (c * h * w * size_of::<S::T>()).max(1)).max(1);
+    let near = (IMAGES / (c * h * w * size_of::<S::T>()).max(1)).max(2);
     for start in (0..count.max(1)).step_by(at_once) {
         let taps = start..count.min(start + at_once);
         unsafe { pack::<S, K>(group, channels, &taps, panel) };
@@ -71,8 +73,11 @@ unsafe fn panel<S: Simd, const M: usize, const K: usize>(group: &Group<S::T>, pa
                     for y in part.rows.clone() {
                         unsafe {
                             list.fill(plan, phase, (y, m), columns, &taps, way);
-                            for n in images.clone() {
-                                tiles::<S, M, K>(group, phase, (n, y, m), columns, &list, &step);
+                            let mut n = images.start;
+                            while n < images.end {
+                                let pair = M >= 8 && columns <= PAIRED && n + 1 < images.end;
+                                tiles::<S, M, K>(group, phase, (n, y, m), (columns, pair), &list, &step);
+                                n += 1 + usize::from(pair);
                             }
                         }
                     }
@@ -124,36 +129,40 @@ unsafe fn pack<S: Simd, const K: usize>(
     }
 }
 
-/// `columns` columns of the result.
+/// `columns` columns of the result, in this image or in a `pair` of it and the next.
 #[inline(always)]
 unsafe fn tiles<S: Simd, const M: usize, const K: usize>(
     group: &Group<S::T>,
     phase: &Phase,
     at: (usize, usize, usize),
-    columns: usize,
+    (columns, pair): (usize, bool),
     list: &List,
     step: &Step<S::T>,
 ) {
     macro_rules! tile {
-        ($columns:expr) => {
-            unsafe { tile::<S, $columns, K>(group, phase, at, list, step) }
+        ($results:expr, $columns:expr) => {
+            unsafe { tile::<S, $results, $columns, K>(group, phase, at, list, step) }
         };
     }
     match columns {
-        8 if const { M >= 8 } => tile!(8),
-        7 if const { M >= 8 } => tile!(7),
-        6 if const { M >= 8 } => tile!(6),
-        5 if const { M >= 8 } => tile!(5),
-        4 if const { M >= 4 } => tile!(4),
-        3 if const { M >= 4 } => tile!(3),
-        2 if const { M >= 4 } => tile!(2),
-        _ => tile!(1),
+        8 if const { M >= 8 } => tile!(8, 8),
+        7 if const { M >= 8 } => tile!(7, 7),
+        6 if const { M >= 8 } => tile!(6, 6),
+        5 if const { M >= 8 } => tile!(5, 5),
+        4 if const { M >= 8 } && pair => tile!(8, 4),
+        3 if const { M >= 8 } && pair => tile!(6, 3),
+        2 if const { M >= 8 } && pair => tile!(4, 2),
+        1 if const { M >= 8 } && pair => tile!(2, 1),
+        4 if const { M >= 4 } => tile!(4, 4),
+        3 if const { M >= 4 } => tile!(3, 3),
+        2 if const { M >= 4 } => tile!(2, 2),
+        _ => tile!(1, 1),
     }
 }
 
-/// `R` columns of the result from `m` on by `K` vectors of channels.
+/// `R` results by `K` vectors of channels: `C` columns from `m` on in each of one or two images.
 #[inline(always)]
-unsafe fn tile<S: Simd, const R: usize, const K: usize>(
+unsafe fn tile<S: Simd, const R: usize, const C: usize, const K: usize>(
     group: &Group<S::T>,
     phase: &Phase,
     (n, y, m): (usize, usize, usize),
@@ -164,7 +173,8 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize>(
     let [sn, _, sy, sx] = group.x_strides;
     let apart = plan.window.stride[1] as isize * sx;
     let top = plan.rows[y].first().map_or(0, |&(_, row)| row);
-    let x = group.x.wrapping_offset(n as isize * sn + top as isize * sy + m as isize * apart);
+    let apart = [apart, sn];
+    let x = group.x.wrapping_offset(n as isize * sn + top as isize * sy + m as isize * apart[0]);
     // From tap to tap.
     let (across, next) = (phase.step * sx, phase.next * K * S::WIDTH);
     let mut sum = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
@@ -179,16 +189,16 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize>(
                     (x.wrapping_offset(cell.x), step.panel.add(cell.tap as usize * K * S::WIDTH));
                 // The taps at both edges of kernels of three columns have code of their own.
                 match (cell.from as usize, cell.to as usize) {
-                    (0, to) if to == R => {
+                    (0, to) if to == C => {
                         for _ in 0..cell.count {
-                            add::<S, R, K>(&mut chain, 0, R, x, apart, weights);
+                            add::<S, R, C, K>(&mut chain, 0, C, x, apart, weights);
                             x = x.wrapping_offset(across);
                             weights = weights.wrapping_add(next);
                         }
                     }
-                    (1, to) if to == R && R >= 4 => add::<S, R, K>(&mut chain, 1, R, x, apart, weights),
-                    (0, to) if to == R - 1 && R >= 4 => add::<S, R, K>(&mut chain, 0, R - 1, x, apart, weights),
-                    (from, to) => add::<S, R, K>(&mut chain, from, to, x, apart, weights),
+                    (1, to) if to == C && R >= 4 => add::<S, R, C, K>(&mut chain, 1, C, x, apart, weights),
+                    (0, to) if to == C - 1 && R >= 4 => add::<S, R, C, K>(&mut chain, 0, C - 1, x, apart, weights),
+                    (from, to) => add::<S, R, C, K>(&mut chain, from, to, x, apart, weights),
                 }
             }
             place += 1;
@@ -201,18 +211,22 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize>(
     }
     let [on, oo, oy, ox] = group.out_strides;
     let result = plan.window.spread[1] as isize * ox;
-    let corner = n as isize * on + step.channels.start as isize * oo + y as isize * oy + phase.first as isize * ox;
-    let place = Place {
-        to: group.out.wrapping_offset(corner + m as isize * result),
-        result,
-        lane: oo,
-        lanes: step.channels.len(),
-        first: step.taps.start == 0,
-    };
-    if place.first && result == 1 && oo > 0 && R % S::SQUARE == 0 && place.lanes % S::SQUARE == 0 {
-        unsafe { write_turned(&sum, place) };
-    } else {
-        unsafe { write(sum, place) };
+    for image in 0..R / C {
+        let corner = (n + image) as isize * on + step.channels.start as isize * oo + y as isize * oy;
+        let corner = corner + phase.first as isize * ox + m as isize * result;
+        let place = Place {
+            to: group.out.wrapping_offset(corner),
+            result,
+            lane: oo,
+            lanes: step.channels.len(),
+            first: step.taps.start == 0,
+        };
+        let part: [[S; K]; C] = std::array::from_fn(|column| sum[image * C + column]);
+        if place.first && result == 1 && oo > 0 && C % S::SQUARE == 0 && place.lanes % S::SQUARE == 0 {
+            unsafe { write_turned(&part, place) };
+        } else {
+            unsafe { write(part, place) };
+        }
     }
 }
 
@@ -229,14 +243,15 @@ unsafe fn write_turned<S: Simd, const R: usize, const K: usize>(sum: &[[S; K]; R
     }
 }
 
-/// Adds what a tap gives to the chains of results `from..to` of a tile; `x` is what result 0 meets, `apart` the way to the next one's.
+/// Adds what a tap gives to the chains of a tile, those of columns `from..to`; `x` is what result 0 meets, `apart` the ways to the next
+/// column's and to the next image's.
 #[inline(always)]
-unsafe fn add<S: Simd, const R: usize, const K: usize>(
+unsafe fn add<S: Simd, const R: usize, const C: usize, const K: usize>(
     chain: &mut [[S; K]; R],
     from: usize,
     to: usize,
     x: *const S::T,
-    apart: isize,
+    apart: [isize; 2],
     weights: *const S::T,
 ) {
     unsafe {
@@ -245,8 +260,9 @@ unsafe fn add<S: Simd, const R: usize, const K: usize>(
             line[v] = S::load(weights.add(v * S::WIDTH));
         }
         for r in 0..R {
-            if from <= r && r < to {
-                let x = S::splat(*x.wrapping_offset(r as isize * apart));
+            let (image, column) = (r / C, r % C);
+            if from <= column && column < to {
+                let x = S::splat(*x.wrapping_offset(column as isize * apart[0] + image as isize * apart[1]));
                 for v in 0..K {
                     chain[r][v] = x.fma(line[v], chain[r][v]);
                 }
