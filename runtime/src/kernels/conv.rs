@@ -139,10 +139,13 @@ impl Plan {
             (0..window.spread[1].min(window.size[1])).map(|first| phase(&window, first, w, q)).collect();
         let longest = phases.iter().map(|phase| phase.count).max().unwrap_or(0);
         let lanes = Level::best().bytes() / bytes;
-        // The share of the lanes that is put to use. One vector of columns with half of its taps at the edge is worth less.
+        // The share of the lanes that is put to use. Three half vectors of channels go together with AVX-512. One vector of columns
+        // with half of its taps at the edge is worth less.
         let used = |n: usize| n as f64 / n.next_multiple_of(lanes).max(1) as f64;
-        let narrow = longest <= lanes && o > lanes;
-        let channels = used(o) > if narrow { 0.75 } else { 1.25 } * used(longest);
+        let halves = Level::best() == Level::Avx512 && (o % (2 * lanes)).div_ceil(lanes / 2) == 3;
+        let of_channels = if halves { o as f64 / o.next_multiple_of(lanes / 2) as f64 } else { used(o) };
+        let narrow = longest <= lanes;
+        let channels = of_channels > if narrow { 0.75 } else { 1.25 } * used(longest);
         Plan { window, sizes, rows, four, phases, channels }
     }
 

@@ -110,7 +110,6 @@ unsafe fn band<S: Simd, const R: usize>(
     weights: *const S::T,
 ) {
     let plan = group.plan;
-    let side = if const { R > 1 } { R } else { 1 };
     let [on, oo, _, _] = group.out_strides;
     let out = unsafe { group.out.offset(n as isize * on + channel as isize * oo) };
     let (count, most) = (plan.sizes.taps(), MOST_BLOCKS * DOT_BLOCK);
@@ -118,7 +117,7 @@ unsafe fn band<S: Simd, const R: usize>(
     let cells = space::<Cell>(Use::List, LISTS * room);
     for start in (0..count.max(1)).step_by(most) {
         let taps = start..count.min(start + most);
-        let line = Line { taps: &taps, image, weights: weights.wrapping_add(start * side), out };
+        let line = Line { taps: &taps, image, weights: weights.wrapping_add(start * R), out };
         for phase in &plan.phases {
             let mut lists: [List; LISTS] = std::array::from_fn(|i| List::new(cells.wrapping_add(i * room)));
             let spread = plan.window.spread[0];
