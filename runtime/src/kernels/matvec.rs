@@ -348,7 +348,8 @@ unsafe fn strip_chunk<S: Simd, const V: usize, const L: usize, const SOME: bool>
     }
 }
 
-/// The `i`-th of `count` places, a power of two, where each half of an ordered tree's leaves alternates with the other.
+/// The number with the bits of `i` in reversed order, below `count`, a power of two: the order in which a tree that adds the upper
+/// half to the lower one is done with its leaves.
 fn reversed(i: usize, count: usize) -> usize {
     if count == 1 { 0 } else { i.reverse_bits() >> (usize::BITS - count.trailing_zeros()) }
 }
