@@ -145,7 +145,7 @@ impl Plan {
         let halves = Level::best() == Level::Avx512 && (o % (2 * lanes)).div_ceil(lanes / 2) == 3;
         let of_channels = if halves { o as f64 / o.next_multiple_of(lanes / 2) as f64 } else { used(o) };
         let narrow = longest <= lanes;
-        let channels = of_channels > if narrow { 0.75 } else { 1.25 } * used(longest);
+        let channels = of_channels > if narrow { 0.75 } else { 1.1 } * used(longest);
         Plan { window, sizes, rows, four, phases, channels }
     }
 

@@ -4,7 +4,7 @@
 //! of another kernel is computed, goes block of taps by block.
 
 use super::list::{Cell, List, MOST_BLOCKS, Way};
-use super::{Group, Part, Phase, Place, Sizes, write};
+use super::{Group, Part, Phase, Place, Sizes, put, write};
 use crate::kernels::dot::Matrix;
 use crate::kernels::gemm;
 use crate::kernels::simd::Simd;
@@ -222,7 +222,7 @@ unsafe fn tile<S: Simd, const R: usize, const C: usize, const K: usize>(
             first: step.taps.start == 0,
         };
         let part: [[S; K]; C] = std::array::from_fn(|column| sum[image * C + column]);
-        if place.first && result == 1 && oo > 0 && C % S::SQUARE == 0 && place.lanes % S::SQUARE == 0 {
+        if place.first && result == 1 && oo > 0 && C % S::SQUARE == 0 {
             unsafe { write_turned(&part, place) };
         } else {
             unsafe { write(part, place) };
@@ -230,16 +230,21 @@ unsafe fn tile<S: Simd, const R: usize, const C: usize, const K: usize>(
     }
 }
 
-/// `write` where the results of a lane lie side by side, as many of them and of the lanes as fill squares.
+/// `write` where the results of a lane lie side by side, and as many of them as fill squares.
 #[inline(always)]
 unsafe fn write_turned<S: Simd, const R: usize, const K: usize>(sum: &[[S; K]; R], place: Place<S::T>) {
     let width = K * S::WIDTH;
     let lines = sum.as_ptr() as *const S::T;
-    for l in (0..place.lanes).step_by(S::SQUARE) {
+    let whole = place.lanes - place.lanes % S::SQUARE;
+    for l in (0..whole).step_by(S::SQUARE) {
         for r in (0..R).step_by(S::SQUARE) {
             let to = place.to.wrapping_offset(l as isize * place.lane).wrapping_add(r);
             unsafe { S::turn(lines.add(r * width + l), width as isize, to, place.lane as usize) };
         }
+    }
+    if whole < place.lanes {
+        let to = place.to.wrapping_offset(whole as isize * place.lane);
+        unsafe { put(lines.add(whole), R, width, Place { to, lanes: place.lanes - whole, ..place }) };
     }
 }
 
