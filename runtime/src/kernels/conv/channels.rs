@@ -222,7 +222,7 @@ unsafe fn tile<S: Simd, const R: usize, const C: usize, const K: usize>(
             first: step.taps.start == 0,
         };
         let part: [[S; K]; C] = std::array::from_fn(|column| sum[image * C + column]);
-        if place.first && result == 1 && oo > 0 && C % S::SQUARE == 0 {
+        if place.first && result == 1 && oo > 0 && C.is_multiple_of(S::SQUARE) {
             unsafe { write_turned(&part, place) };
         } else {
             unsafe { write(part, place) };
