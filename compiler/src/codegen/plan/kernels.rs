@@ -98,6 +98,15 @@ impl Planner {
                 let room = Type::new(DType::Bool, &[room]);
                 self.standard_call(scope, eqn, types, Kernel::Svd, Some(room), number, steps);
             }
+            Op::SingularValues => {
+                let (m, n) = last_two(types[0]);
+                let room = match types[0].dtype {
+                    DType::F32 => linalg::singular_values_room::<f32>(m, n),
+                    DType::F64 | DType::I64 | DType::Bool | DType::Key => linalg::singular_values_room::<f64>(m, n),
+                };
+                let room = Type::new(DType::Bool, &[room]);
+                self.standard_call(scope, eqn, types, Kernel::SingularValues, Some(room), number, steps);
+            }
             Op::Solve => {
                 let (n, p) = last_two(types[1]);
                 let room = match types[1].dtype {
