@@ -178,7 +178,7 @@ pub fn function<'p>(
         Body::Dealt(nest, pieces) => {
             emitter.table = Some(table);
             let totals = nest.reduction.as_ref().map_or(0, |reduction| reduction.totals.len());
-            let place = 8 * (nest.inputs.len() + nest.outputs.len() + totals) as i32;
+            let place = 8 * (nest.operands() + totals) as i32;
             let [from, to] = [0, 8].map(|i| emitter.b.ins().load(types::I64, unaligned(), table, place + i));
             emitter.share = Some(Share { pieces, from, to });
             emitter.loops(nest);

@@ -4,6 +4,7 @@ use super::element::{against_bound, clif_type, element};
 use super::{Emitter, unaligned};
 use crate::codegen::plan::pieces::{Pieces, weight};
 use crate::codegen::plan::{Nest, Scalar, TileOp};
+use crate::codegen::view::View;
 use crate::ir::graph::Op;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
@@ -42,29 +43,23 @@ impl Emitter<'_, '_, '_> {
         }
     }
 
-    /// Where the operands of a nest start: inputs, then outputs.
+    /// Where the operands of a nest start.
     pub fn starts(&mut self, nest: &Nest) -> Vec<At> {
         if let Some(table) = self.table {
             return self.starts_in(table, nest);
         }
-        let mut at = Vec::new();
-        for input in &nest.inputs {
-            at.push(match input.view.as_splat() {
+        operands(nest)
+            .map(|(dtype, view)| match view.as_splat() {
                 Some(scalar) => At::Held(self.scalar(scalar)),
-                None => At::Memory(self.address(&input.view, input.dtype)),
-            });
-        }
-        for (_, dtype, view) in &nest.outputs {
-            at.push(At::Memory(self.address(view, *dtype)));
-        }
-        at
+                None => At::Memory(self.address(view, dtype)),
+            })
+            .collect()
     }
 
-    /// The strides in bytes of all operands along an axis.
+    /// The strides in bytes of all operands along an axis of the nest; of none along the axis after its last.
     pub fn steps(&self, nest: &Nest, axis: usize) -> Vec<i64> {
-        let ins = nest.inputs.iter().map(|input| (input.view.strides.get(axis), input.dtype));
-        let outs = nest.outputs.iter().map(|(_, dtype, view)| (view.strides.get(axis), *dtype));
-        ins.chain(outs).map(|(stride, dtype)| stride.copied().unwrap_or(0) as i64 * dtype.size() as i64).collect()
+        let stride = |view: &View| if axis < nest.shape.len() { view.strides[axis] } else { 0 };
+        operands(nest).map(|(dtype, view)| stride(view) as i64 * dtype.size() as i64).collect()
     }
 
     fn axis(&mut self, nest: &Nest, axis: usize, at: &[At]) {
@@ -188,6 +183,10 @@ impl Emitter<'_, '_, '_> {
                 At::Memory(start) => self.fetch(start, steps[k], input.dtype, lanes, index),
             };
             values.push(value);
+        }
+        if let Some(inner) = &nest.inner {
+            let own = nest.inputs.len() + nest.outputs.len();
+            values.extend(self.totals_beside(inner, lanes as usize, &at[own..], &steps[own..], index));
         }
         for op in &nest.ops {
             let args: Vec<Value> = op.args.iter().map(|&a| values[a as usize]).collect();
@@ -333,6 +332,14 @@ impl Emitter<'_, '_, '_> {
             self.b.ins().store(flags, one, address, offset);
         }
     }
+}
+
+/// The operands of a nest in the order in which they are numbered: inputs and outputs, then those of the nest inside, and so on.
+pub fn operands(nest: &Nest) -> impl Iterator<Item = (DType, &View)> {
+    nest.levels().flat_map(|nest| {
+        let inputs = nest.inputs.iter().map(|input| (input.dtype, &input.view));
+        inputs.chain(nest.outputs.iter().map(|(_, dtype, view)| (*dtype, view)))
+    })
 }
 
 /// True if argument `k` of a maximum or minimum is a float constant with which one comparison is enough: not NaN, and

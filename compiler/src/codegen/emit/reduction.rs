@@ -8,11 +8,12 @@
 use super::Emitter;
 mod across;
 mod along;
+mod inside;
 
 use super::deal::Share;
 use super::element::{clif_type, element, multiply_add};
 use super::nest::{At, Index};
-use crate::codegen::plan::pieces::{Pieces, weight};
+use crate::codegen::plan::pieces::Pieces;
 use crate::codegen::plan::{Nest, Operand, Order, Reducer, Reduction, Total};
 use crate::ir::graph::Op;
 use along::{is_beside, is_together};
@@ -20,6 +21,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Type, Value, types};
 use dp_runtime::abi::FoldBy;
 use dp_runtime::tensor::DType;
+use inside::inside_weight;
 
 /// Up to this weight all vectors of a span are written out, with their sums in registers.
 const SPAN: usize = 256;
@@ -372,5 +374,6 @@ pub fn looped(nest: &Nest, reduction: &Reduction) -> usize {
 
 /// About how many instructions the body is.
 fn body_weight(nest: &Nest, reduction: &Reduction) -> usize {
-    nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() + nest.inputs.len() + 2 * reduction.totals.len()
+    let own = nest.weight() + nest.inputs.len() + 2 * reduction.totals.len();
+    own + nest.inner.as_ref().map_or(0, |inner| inside_weight(inner))
 }

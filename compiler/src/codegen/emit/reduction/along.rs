@@ -14,17 +14,8 @@ impl Emitter<'_, '_, '_> {
     pub(super) fn along(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
         let reduced = &nest.shape[reduction.kept..];
         let count: usize = reduced.iter().product();
-        let inner = reduced.last().copied().unwrap_or(1);
         let ordered = reduction.is_ordered();
-        let lanes = if inner < nest.lanes as usize { 1 } else { nest.lanes as usize };
-        let body = body_weight(nest, reduction);
-        let span = if ordered {
-            sum_lanes(reduction.totals[0].dtype)
-        } else {
-            let fits =
-                |&copies: &usize| body * copies <= SPAN && (reduced.len() <= 1 || inner.is_multiple_of(lanes * copies));
-            lanes * [4, 2].into_iter().find(fits).unwrap_or(1)
-        };
+        let (lanes, span) = span(nest, reduction);
         // What does not move along a single axis is read once.
         let mut place = place.clone();
         if reduced.len() <= 1 {
@@ -32,12 +23,7 @@ impl Emitter<'_, '_, '_> {
             place.at = self.held(nest, &place.at, &steps);
         }
         self.parts(count, if ordered { part_length(Order::Along) } else { count }, |this, part| {
-            let short = body * part.len.min(span).div_ceil(lanes) <= SPAN;
-            let sums = if short {
-                this.span_in_registers(nest, reduction, &place, part, (lanes, span))
-            } else {
-                this.span_in_memory(nest, reduction, &place, part, (lanes, span))
-            };
+            let sums = this.sums(nest, reduction, &place, part, (lanes, span));
             for (k, (total, sums)) in reduction.totals.iter().zip(sums).enumerate() {
                 let value = this.finish(total, lanes, sums);
                 match (&total.to, place.to[k]) {
@@ -49,6 +35,22 @@ impl Emitter<'_, '_, '_> {
                 }
             }
         });
+    }
+
+    /// The sums of a part: vectors of `lanes` for a span, `None` where no element goes.
+    pub(super) fn sums(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        part: Part,
+        (lanes, span): (usize, usize),
+    ) -> Vec<Vec<Option<Value>>> {
+        if body_weight(nest, reduction) * part.len.min(span).div_ceil(lanes) <= SPAN {
+            self.span_in_registers(nest, reduction, place, part, (lanes, span))
+        } else {
+            self.span_in_memory(nest, reduction, place, part, (lanes, span))
+        }
     }
 
     /// The sums of a part, all vectors of a span at once: `None` for lanes that no element goes to.
@@ -246,7 +248,7 @@ impl Emitter<'_, '_, '_> {
     }
 
     /// The transpose of a square of lanes: 4 vectors of 32 bits or 2 of 64.
-    fn turned(&mut self, list: Vec<Value>) -> Vec<Value> {
+    pub(super) fn turned(&mut self, list: Vec<Value>) -> Vec<Value> {
         let ty = self.b.func.dfg.value_type(list[0]);
         let bytes = (ty.lane_bits() / 8) as u8;
         // Elements of `bytes` bytes from the low or high halves of two vectors, in turn.
@@ -339,6 +341,19 @@ impl Emitter<'_, '_, '_> {
     }
 }
 
+/// How many elements side by side are combined, and how many until the first lane has its turn again.
+pub(super) fn span(nest: &Nest, reduction: &Reduction) -> (usize, usize) {
+    let reduced = &nest.shape[reduction.kept..];
+    let inner = reduced.last().copied().unwrap_or(1);
+    let lanes = if inner < nest.lanes as usize { 1 } else { nest.lanes as usize };
+    if reduction.is_ordered() {
+        return (lanes, sum_lanes(reduction.totals[0].dtype));
+    }
+    let body = body_weight(nest, reduction);
+    let fits = |&copies: &usize| body * copies <= SPAN && (reduced.len() <= 1 || inner.is_multiple_of(lanes * copies));
+    (lanes, lanes * [4, 2].into_iter().find(fits).unwrap_or(1))
+}
+
 /// True for sums along the last axes that are short but long to write out, where neighbouring places are neighbours in
 /// memory too: then these go side by side.
 pub(super) fn is_beside(nest: &Nest, reduction: &Reduction) -> bool {
@@ -350,6 +365,7 @@ pub(super) fn is_beside(nest: &Nest, reduction: &Reduction) -> bool {
     let inputs = nest.inputs.iter().all(|input| input.view.as_splat().is_some() || near(&input.view.strides));
     reduction.order == Order::Along
         && lanes > 1
+        && nest.inner.is_none()
         && nest.shape[axis] >= lanes
         && count <= 2 * sum_lanes(first.dtype)
         && body_weight(nest, reduction) * count.div_ceil(lanes) > SPAN / 4
