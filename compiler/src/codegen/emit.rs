@@ -14,7 +14,7 @@ mod reduction;
 pub mod shared;
 
 use super::plan::pieces::Pieces;
-use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, Scalar, Step};
+use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, STACK, Scalar, Step};
 use super::view::View;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -84,6 +84,8 @@ pub struct Emitter<'p, 'b, 'l> {
     regs: HashMap<Reg, Value>,
     /// Memory for scalars whose address is needed.
     spills: HashMap<Scalar, StackSlot>,
+    /// `Base::Stack`
+    own: Option<StackSlot>,
     /// Pointers to a kernel's operands, and the scalars that it computes.
     pointers: Option<StackSlot>,
     outs: Option<StackSlot>,
@@ -160,6 +162,7 @@ pub fn function<'p>(
         arena,
         regs: HashMap::new(),
         spills: HashMap::new(),
+        own: None,
         pointers: None,
         outs: None,
         failed,
@@ -296,6 +299,11 @@ impl<'p> Emitter<'p, '_, '_> {
             Base::Param(i) => entry(self, offset_of!(Frame, params), i),
             Base::Result(i) => entry(self, offset_of!(Frame, results), i),
             Base::Const(i) => self.pointer(self.shared.addresses.consts[i as usize]),
+            Base::Stack => {
+                let slot = self.own.unwrap_or_else(|| self.stack_slot(STACK as u32));
+                self.own = Some(slot);
+                self.b.ins().stack_addr(types::I64, slot, 0)
+            }
             Base::Spill(scalar) => {
                 let value = self.scalar(scalar);
                 let slot = match self.spills.get(&scalar) {

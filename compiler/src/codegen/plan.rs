@@ -45,7 +45,12 @@ pub enum Base {
     Const(u32),
     /// A scalar, put into memory where its address is needed.
     Spill(Scalar),
+    /// `STACK` bytes of the function's own, for what a nest leaves to the calls that follow it at once.
+    Stack,
 }
+
+/// The bytes of `Base::Stack`.
+pub const STACK: usize = 4096;
 
 /// The place of a value.
 #[derive(Clone, PartialEq, Debug)]

@@ -1,7 +1,7 @@
 //! How a program is split into functions, and which scalars cross from one to another.
 
 use crate::codegen::plan::pieces::weight as op_weight;
-use crate::codegen::plan::{Count, Nest, Operand, Reg, Scalar, Step};
+use crate::codegen::plan::{Base, Count, Nest, Operand, Reg, Scalar, Step};
 use crate::codegen::view::View;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,7 +15,7 @@ pub fn pieces(steps: &[Step]) -> Vec<Range<usize>> {
     let (mut start, mut total) = (0, 0);
     for (i, step) in steps.iter().enumerate() {
         let weight = weight(step);
-        if total + weight > FUNCTION && i > start {
+        if total + weight > FUNCTION && i > start && !reads_stack(step) {
             list.push(start..i);
             start = i;
             total = 0;
@@ -24,6 +24,12 @@ pub fn pieces(steps: &[Step]) -> Vec<Range<usize>> {
     }
     list.push(start..steps.len());
     list
+}
+
+/// True for a call that reads what the nest before it left on the function's stack.
+fn reads_stack(step: &Step) -> bool {
+    let on_stack = |operand: &Operand| matches!(operand, Operand::View(View { base: Base::Stack, .. }));
+    matches!(step, Step::Call { operands, .. } if operands.iter().any(on_stack))
 }
 
 /// About how many instructions a step is in the function that contains it.

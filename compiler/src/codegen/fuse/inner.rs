@@ -8,10 +8,12 @@ use super::members::{Defs, is_elementwise, spread};
 use super::{Fused, Unit, reduction, shapes};
 use crate::codegen::plan::Order;
 use crate::codegen::plan::pieces::{LARGE, weight};
-use crate::codegen::plan::reduction::{part_length, sum_lanes};
+use crate::codegen::plan::reduction::part_length;
 use crate::ir::graph::{Graph, Op, Var};
 use dp_runtime::kernels::{SUM_CHUNK, standard_strides};
-use dp_runtime::tensor::DType;
+
+/// The most elements side by side.
+const MOST_LANES: usize = 4;
 
 /// The same units with nests inside others where that can be.
 pub fn nested(graph: &Graph, defs: &Defs, units: Vec<Unit>) -> Vec<Unit> {
@@ -173,7 +175,7 @@ impl<'g> Nesting<'g> {
 fn is_certain(fused: &Fused) -> bool {
     let Some(stage) = &fused.stage else { return false };
     let last = stage.axes.last().map_or(1, |&axis| fused.shape[axis]);
-    stage.order == Order::Across || stage.axes.len() <= 1 || last.is_multiple_of(sum_lanes(DType::F32))
+    stage.order == Order::Across || stage.axes.len() <= 1 || last.is_multiple_of(MOST_LANES)
 }
 
 /// True if the inner nest alone would be dealt out to threads, and the whole is not.

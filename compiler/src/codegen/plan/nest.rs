@@ -37,7 +37,7 @@ impl Planner {
             return self.push_nest(draft, steps);
         };
         // A nest that has one inside is feasible wherever its operands lie (`fuse::inner`).
-        if draft.inner.is_some() || reduction::feasible(&draft, stage, graph.ty(wanted[0].out).dtype) {
+        if draft.inner.is_some() || reduction::feasible(&draft, stage) {
             return self.reducing_nest(scope, draft, stage, &wanted, steps);
         }
         // In memory first, then by kernels.

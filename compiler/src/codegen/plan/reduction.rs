@@ -8,7 +8,7 @@
 
 use super::body::Scope;
 use super::kernels::Typed;
-use super::{Home, Nest, Operand, Order, Planner, Reducer, Reduction, Step, TileOp, Total};
+use super::{Base, Home, Nest, Operand, Order, Planner, Reducer, Reduction, STACK, Step, TileOp, Total};
 use crate::codegen::fuse::members::Stage;
 use crate::codegen::view::View;
 use crate::ir::graph::{Op, Type, Var};
@@ -133,9 +133,9 @@ fn reducer(op: &Op) -> Reducer {
     }
 }
 
-/// True if the nest can reduce these axes itself: where neighbours on the reduced axes are combined in lanes, rows that
-/// are not one piece must be a whole number of lanes long.
-pub fn feasible(draft: &Draft, stage: &Stage, dtype: DType) -> bool {
+/// True if the nest can reduce these axes itself: where neighbours on the reduced axes are combined side by side, rows that are not
+/// one piece must be a whole number of these long.
+pub fn feasible(draft: &Draft, stage: &Stage) -> bool {
     let views = draft.inputs.iter().map(|(_, view)| view).chain(draft.outputs.iter().map(|(_, _, view)| view));
     if stage.order == Order::Across {
         return true;
@@ -145,8 +145,7 @@ pub fn feasible(draft: &Draft, stage: &Stage, dtype: DType) -> bool {
     let strides: Vec<&[isize]> = strides.iter().map(Vec::as_slice).collect();
     let shape: Vec<usize> = stage.axes.iter().map(|&axis| draft.shape[axis]).collect();
     let (shape, _) = collapse(&shape, &strides);
-    let span = if stage.ordered { sum_lanes(dtype) } else { draft.lanes as usize };
-    shape.len() <= 1 || shape[shape.len() - 1].is_multiple_of(span)
+    shape.len() <= 1 || shape[shape.len() - 1].is_multiple_of(draft.lanes as usize)
 }
 
 impl Planner {
@@ -166,6 +165,7 @@ impl Planner {
         let mut totals = Vec::new();
         // Kernels to call after the nest, of the parts.
         let mut later: Vec<(Kernel, Vec<Typed>, u32)> = Vec::new();
+        let mut used = 0;
         for want in wanted {
             let by = reducer(&want.op);
             let parts = if stage.ordered { count.div_ceil(part_length(order)) } else { 1 };
@@ -182,7 +182,7 @@ impl Planner {
             let mut total = Total { value: want.value, times: want.times, dtype, by, to, parts };
             if total.parts > 1 {
                 let shape = [&kept_shape[..], &[total.parts]].concat();
-                let place = self.buffer(&Type::new(dtype, &shape));
+                let place = self.parts(&Type::new(dtype, &shape), &mut used);
                 let whole = std::mem::replace(&mut total.to, Operand::View(place.clone()));
                 let operands = vec![(Operand::View(place), dtype, shape), (whole, dtype, kept_shape.clone())];
                 let kernel = match by {
@@ -198,6 +198,17 @@ impl Planner {
         for (kernel, operands, number) in later {
             self.call(kernel, operands, number, steps);
         }
+    }
+
+    /// A place for the parts of a total: on the stack, of which some bytes are used, if there is room.
+    fn parts(&mut self, ty: &Type, used: &mut usize) -> View {
+        let start = used.next_multiple_of(ty.dtype.size());
+        let end = start + ty.len() * ty.dtype.size();
+        if end > STACK {
+            return self.buffer(ty);
+        }
+        *used = end;
+        View { offset: (start / ty.dtype.size()) as isize, ..View::standard(Base::Stack, &ty.shape) }
     }
 
     /// Where a total goes. It may lie where an operand is read that does not move along the reduced axes: all reads of a place

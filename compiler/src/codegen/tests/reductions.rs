@@ -30,7 +30,7 @@ fn kernels(graph: &Graph) -> Vec<Kernel> {
 
 #[test]
 fn every_reduction_of_a_chain_agrees_with_the_evaluator() {
-    let shapes: [&[usize]; 16] = [
+    let shapes: [&[usize]; 19] = [
         &[1],
         &[3],
         &[33],
@@ -47,6 +47,9 @@ fn every_reduction_of_a_chain_agrees_with_the_evaluator() {
         &[130, 2, 64],
         &[262, 70],
         &[6, 1100],
+        &[7, 3, 8],
+        &[90, 5, 12],
+        &[11, 4, 20],
     ];
     let mut rng = Rng::new(5);
     for shape in shapes {

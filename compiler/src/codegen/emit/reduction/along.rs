@@ -46,7 +46,9 @@ impl Emitter<'_, '_, '_> {
         part: Part,
         (lanes, span): (usize, usize),
     ) -> Vec<Vec<Option<Value>>> {
-        if body_weight(nest, reduction) * part.len.min(span).div_ceil(lanes) <= SPAN {
+        let short = body_weight(nest, reduction) * part.len.min(span).div_ceil(lanes) <= SPAN;
+        // What a nest inside reads would be read for all vectors first, and not fit in registers.
+        if short && (nest.inner.is_none() || part.len.min(span) <= lanes) {
             self.span_in_registers(nest, reduction, place, part, (lanes, span))
         } else {
             self.span_in_memory(nest, reduction, place, part, (lanes, span))
@@ -67,6 +69,8 @@ impl Emitter<'_, '_, '_> {
         let width = |total: &Total| if total.is_chain() { 1 } else { vectors };
         let mut sums: Vec<Vec<Option<Value>>> = totals.iter().map(|total| vec![None; width(total)]).collect();
         let passes = part.len / span;
+        let reduced = &nest.shape[reduction.kept..];
+        let whole = reduced.len() <= 1 || reduced[reduced.len() - 1].is_multiple_of(span);
         if passes > 0 {
             let mut starts = Vec::new();
             for total in totals {
@@ -74,11 +78,17 @@ impl Emitter<'_, '_, '_> {
                 starts.extend(vec![start; width(total)]);
             }
             let last = self.repeat(passes, starts, |this, i, held| {
-                let index = this.further(part.base, i, span);
-                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
+                let first = this.further(part.base, i, span);
+                let (mut at, mut steps, mut index) = this.inside(nest, reduction, &place.at, first);
                 let mut held = held.to_vec();
                 for u in 0..vectors {
-                    let here = Index { plus: index.plus + u * lanes, ..index };
+                    if !whole && u > 0 {
+                        // Another row, perhaps.
+                        let here = Index { plus: first.plus + u * lanes, ..first };
+                        (at, steps, index) = this.inside(nest, reduction, &place.at, here);
+                    }
+                    let beyond = if whole { u * lanes } else { 0 };
+                    let here = Index { plus: index.plus + beyond, ..index };
                     let values = this.tile(nest, lanes as u32, &at, &steps, here);
                     let mut first = 0;
                     for total in totals {
@@ -97,12 +107,12 @@ impl Emitter<'_, '_, '_> {
         // What is left of the only or last part: whole vectors, then single elements.
         let done = passes * span;
         let left = part.len - done;
-        let steps = self.steps(nest, nest.shape.len().saturating_sub(1));
         let mut taken = 0;
         while taken < left {
             let n = if taken + lanes <= left { lanes } else { 1 };
             let here = Index { plus: part.base.plus + done + taken, ..part.base };
-            let values = self.tile(nest, n as u32, &place.at, &steps, here);
+            let (at, steps, here) = self.inside(nest, reduction, &place.at, here);
+            let values = self.tile(nest, n as u32, &at, &steps, here);
             for (total, list) in totals.iter().zip(&mut sums) {
                 let k = if total.is_chain() { 0 } else { taken / lanes };
                 let own = if total.is_chain() { 1 } else { lanes };
@@ -167,11 +177,11 @@ impl Emitter<'_, '_, '_> {
         }
         let done = whole * lanes;
         if done < part.len {
-            let steps = self.steps(nest, nest.shape.len().saturating_sub(1));
             let base = Index { plus: part.base.plus + done, ..part.base };
             self.count((part.len - done) as i64, 1, |this, i| {
                 let index = this.further(base, i, 1);
-                let values = this.tile(nest, 1, &place.at, &steps, index);
+                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
+                let values = this.tile(nest, 1, &at, &steps, index);
                 for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
                     if total.is_chain() {
                         let before = this.b.ins().stack_load(types::I64, clif_type(total.dtype, 1), slot, 0);
@@ -350,7 +360,9 @@ pub(super) fn span(nest: &Nest, reduction: &Reduction) -> (usize, usize) {
         return (lanes, sum_lanes(reduction.totals[0].dtype));
     }
     let body = body_weight(nest, reduction);
-    let fits = |&copies: &usize| body * copies <= SPAN && (reduced.len() <= 1 || inner.is_multiple_of(lanes * copies));
+    let fits = |&copies: &usize| {
+        nest.inner.is_none() && body * copies <= SPAN && (reduced.len() <= 1 || inner.is_multiple_of(lanes * copies))
+    };
     (lanes, lanes * [4, 2].into_iter().find(fits).unwrap_or(1))
 }
 
