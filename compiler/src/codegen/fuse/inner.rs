@@ -12,9 +12,6 @@ use crate::codegen::plan::reduction::part_length;
 use crate::ir::graph::{Graph, Op, Var};
 use dp_runtime::kernels::{SUM_CHUNK, standard_strides};
 
-/// The most elements side by side.
-const MOST_LANES: usize = 4;
-
 /// The same units with nests inside others where that can be.
 pub fn nested(graph: &Graph, defs: &Defs, units: Vec<Unit>) -> Vec<Unit> {
     let mut nesting = Nesting::new(graph, defs, units);
@@ -132,7 +129,7 @@ impl<'g> Nesting<'g> {
         fused.refine(shapes::refined(&kept_shape, &outer.shape)?);
         let mut inner = inner.clone();
         inner.refine_kept(&fused.shape);
-        if !(is_certain(&fused) && is_certain(&inner)) || loses_threads(graph, &fused, &inner) {
+        if loses_threads(graph, &fused, &inner) {
             return None;
         }
         fused.given.extend(given);
@@ -169,13 +166,6 @@ impl<'g> Nesting<'g> {
         }
         Some(())
     }
-}
-
-/// True if the nest can surely reduce its axes itself, wherever its operands lie (`plan::reduction::feasible`).
-fn is_certain(fused: &Fused) -> bool {
-    let Some(stage) = &fused.stage else { return false };
-    let last = stage.axes.last().map_or(1, |&axis| fused.shape[axis]);
-    stage.order == Order::Across || stage.axes.len() <= 1 || last.is_multiple_of(MOST_LANES)
 }
 
 /// True if the inner nest alone would be dealt out to threads, and the whole is not.

@@ -1,12 +1,12 @@
 //! Loop nests: the members of a group as operations on the elements at one place, collapsing axes, dropping what is empty.
 
 use super::body::Scope;
-use super::reduction::{self, Draft, Inner, Wanted};
+use super::reduction::{Draft, Inner, Wanted};
 use super::{Home, Input, Nest, Planner, Step, TileOp, as_view};
 use crate::codegen::fuse::members::{is_element, is_outer, spread};
 use crate::codegen::fuse::{self, Fused, shapes};
 use crate::codegen::view::View;
-use crate::ir::graph::{Op, Type, Var};
+use crate::ir::graph::{Op, Var};
 use dp_runtime::kernels::walk::collapse;
 use dp_runtime::tensor::DType;
 use std::collections::HashMap;
@@ -36,31 +36,7 @@ impl Planner {
         let Some(stage) = &fused.stage else {
             return self.push_nest(draft, steps);
         };
-        // A nest that has one inside is feasible wherever its operands lie (`fuse::inner`).
-        if draft.inner.is_some() || reduction::feasible(&draft, stage) {
-            return self.reducing_nest(scope, draft, stage, &wanted, steps);
-        }
-        // In memory first, then by kernels.
-        for want in &wanted {
-            for k in 0..graph.eqns[want.eqn].args.len() {
-                if let Some(value) = fused.inside(graph, &scope.defs, want.eqn, k)
-                    && !scope.has_home(value)
-                {
-                    // A place of its own: what the kernels still have to read counts as read by now.
-                    let place = scope.place_beside(self, value, shape, &views, false);
-                    scope.put(value, Home::Array(place.clone()));
-                    let dtype = graph.ty(value).dtype;
-                    draft.outputs.push((number[&value], dtype, walked(&place, graph.shape(value), shape)));
-                }
-            }
-        }
-        self.push_nest(draft, steps);
-        for want in &wanted {
-            let eqn = &graph.eqns[want.eqn];
-            eqn.args.iter().for_each(|&arg| self.views(scope, arg, steps));
-            let types: Vec<&Type> = eqn.args.iter().map(|&v| graph.ty(v)).collect();
-            self.kernel(scope, eqn, &types, steps);
-        }
+        self.reducing_nest(scope, draft, stage, &wanted, steps);
     }
 
     /// The members of a group and of those inside, with what they read from memory.
@@ -112,7 +88,6 @@ impl Planner {
                 let product = fused.products.get(&i);
                 let full = product.map_or(0, |product| product.full);
                 wanted.push(Wanted {
-                    eqn: i,
                     value: value(&number, full),
                     times: product.map(|_| value(&number, 1 - full)),
                     op: eqn.op.clone(),
@@ -157,14 +132,6 @@ impl Planner {
         draft.arrange(&[kept, reduced].concat());
         let totals = wanted.iter().map(|want| (want.out, self.total(scope, want))).collect();
         Inner { draft, totals }
-    }
-
-    /// Makes the views that lead to a variable and have no places yet.
-    fn views(&mut self, scope: &mut Scope, var: Var, steps: &mut Vec<Step>) {
-        if let Some(eqn) = scope.defs.eqn(scope.graph, var).filter(|_| !scope.has_home(var)) {
-            self.views(scope, eqn.args[0], steps);
-            self.structure(scope, eqn, steps);
-        }
     }
 
     /// Appends a nest that reduces nothing.

@@ -92,8 +92,6 @@ impl Draft {
 
 /// A reduction of one of a draft's values.
 pub struct Wanted {
-    /// The equation that it is.
-    pub eqn: usize,
     pub value: u32,
     /// What it is multiplied by, in a sum of products.
     pub times: Option<u32>,
@@ -131,21 +129,6 @@ fn reducer(op: &Op) -> Reducer {
         Op::Any { .. } => Reducer::Fold(FoldBy::Any),
         other => unreachable!("`{}` is not a reduction", crate::prims::name(other)),
     }
-}
-
-/// True if the nest can reduce these axes itself: where neighbours on the reduced axes are combined side by side, rows that are not
-/// one piece must be a whole number of these long.
-pub fn feasible(draft: &Draft, stage: &Stage) -> bool {
-    let views = draft.inputs.iter().map(|(_, view)| view).chain(draft.outputs.iter().map(|(_, _, view)| view));
-    if stage.order == Order::Across {
-        return true;
-    }
-    let strides: Vec<Vec<isize>> =
-        views.map(|view| stage.axes.iter().map(|&axis| view.strides[axis]).collect()).collect();
-    let strides: Vec<&[isize]> = strides.iter().map(Vec::as_slice).collect();
-    let shape: Vec<usize> = stage.axes.iter().map(|&axis| draft.shape[axis]).collect();
-    let (shape, _) = collapse(&shape, &strides);
-    shape.len() <= 1 || shape[shape.len() - 1].is_multiple_of(draft.lanes as usize)
 }
 
 impl Planner {

@@ -2,11 +2,12 @@
 
 use super::{Part, Place, SPAN, body_weight};
 use crate::codegen::emit::element::clif_type;
-use crate::codegen::emit::nest::Index;
+use crate::codegen::emit::nest::{At, Index};
 use crate::codegen::emit::{Emitter, unaligned};
 use crate::codegen::plan::reduction::{part_length, sum_lanes};
 use crate::codegen::plan::{Nest, Operand, Order, Reduction, Total};
-use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, StackSlot, Value, types};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, Endianness, InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
 use dp_runtime::tensor::DType;
 
 impl Emitter<'_, '_, '_> {
@@ -48,7 +49,8 @@ impl Emitter<'_, '_, '_> {
     ) -> Vec<Vec<Option<Value>>> {
         let short = body_weight(nest, reduction) * part.len.min(span).div_ceil(lanes) <= SPAN;
         // What a nest inside reads would be read for all vectors first, and not fit in registers.
-        if short && (nest.inner.is_none() || part.len.min(span) <= lanes) {
+        let plain = nest.inner.is_none() || part.len.min(span) <= lanes;
+        if short && plain && has_whole_rows(nest, reduction, lanes) {
             self.span_in_registers(nest, reduction, place, part, (lanes, span))
         } else {
             self.span_in_memory(nest, reduction, place, part, (lanes, span))
@@ -158,8 +160,7 @@ impl Emitter<'_, '_, '_> {
         if whole > 0 {
             self.count(whole as i64, 1, |this, i| {
                 let index = this.further(part.base, i, lanes);
-                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
-                let values = this.tile(nest, lanes as u32, &at, &steps, index);
+                let values = this.tile_inside(nest, reduction, lanes, &place.at, index);
                 let vector = this.b.ins().band_imm_u(i, vectors as i64 - 1);
                 for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
                     let mut address = this.b.ins().stack_addr(types::I64, slot, 0);
@@ -208,6 +209,55 @@ impl Emitter<'_, '_, '_> {
             sums.push((0..count).map(load).map(Some).collect());
         }
         sums
+    }
+
+    /// The values of a tile of neighbours on the reduced axes, of which those that are reduced count: where rows are no whole number
+    /// of tiles, one that begins in a row and ends in another is made element by element.
+    fn tile_inside(&mut self, nest: &Nest, reduction: &Reduction, lanes: usize, at: &[At], index: Index) -> Vec<Value> {
+        if has_whole_rows(nest, reduction, lanes) {
+            let (at, steps, index) = self.inside(nest, reduction, at, index);
+            return self.tile(nest, lanes as u32, &at, &steps, index);
+        }
+        let reduced = reduction.totals.iter().flat_map(|total| {
+            let both = std::iter::once(total.value).chain(total.times);
+            both.map(|value| (value, total.dtype))
+        });
+        let wanted: Vec<(u32, DType)> = reduced.collect();
+        let types: Vec<Type> = wanted.iter().map(|&(_, dtype)| clif_type(dtype, lanes as u32)).collect();
+        let [straight, broken, join] = [(); 3].map(|()| self.b.create_block());
+        let found: Vec<Value> = types.iter().map(|&ty| self.b.append_block_param(join, ty)).collect();
+        let size = nest.shape[nest.shape.len() - 1] as i64;
+        let flat = self.index_value(index);
+        let column = self.b.ins().urem_imm_u(flat, size);
+        let fits = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, column, size - lanes as i64);
+        self.b.ins().brif(fits, straight, &[], broken, &[]);
+        self.b.switch_to_block(straight);
+        let (there, steps, here) = self.inside(nest, reduction, at, index);
+        let values = self.tile(nest, lanes as u32, &there, &steps, here);
+        let args: Vec<BlockArg> = wanted.iter().map(|&(value, _)| BlockArg::Value(values[value as usize])).collect();
+        self.b.ins().jump(join, &args);
+        self.b.switch_to_block(broken);
+        let slots: Vec<StackSlot> = types.iter().map(|ty| self.stack_slot(ty.bytes())).collect();
+        self.count(lanes as i64, 1, |this, u| {
+            let index = this.further(index, u, 1);
+            let (at, steps, index) = this.inside(nest, reduction, at, index);
+            let values = this.tile(nest, 1, &at, &steps, index);
+            for ((&(value, dtype), &slot), ty) in wanted.iter().zip(&slots).zip(&types) {
+                let element = this.as_lane(dtype, lanes, values[value as usize]);
+                let to = this.b.ins().stack_addr(types::I64, slot, 0);
+                let shift = this.scaled(u, i64::from(ty.lane_type().bytes()));
+                let to = this.b.ins().iadd(to, shift);
+                this.b.ins().store(unaligned(), element, to, 0);
+            }
+        });
+        let load = |(&slot, &ty): (&StackSlot, &Type)| self.b.ins().stack_load(types::I64, ty, slot, 0);
+        let args: Vec<BlockArg> = slots.iter().zip(&types).map(load).map(BlockArg::Value).collect();
+        self.b.ins().jump(join, &args);
+        self.b.switch_to_block(join);
+        let count = wanted.iter().map(|&(value, _)| value as usize + 1).max().unwrap_or(0);
+        let mut values = vec![flat; count];
+        wanted.iter().zip(found).for_each(|(&(value, _), found)| values[value as usize] = found);
+        values
     }
 
     /// Very short reductions: those of neighbouring places are finished together, after their lanes have changed places.
@@ -349,6 +399,12 @@ impl Emitter<'_, '_, '_> {
             self.put_back(value, start, total.step(axis), total.dtype, width as u32, j);
         }
     }
+}
+
+/// True if no tile of `lanes` neighbours on the reduced axes lies in two rows.
+fn has_whole_rows(nest: &Nest, reduction: &Reduction, lanes: usize) -> bool {
+    let reduced = &nest.shape[reduction.kept..];
+    reduced.len() <= 1 || reduced[reduced.len() - 1].is_multiple_of(lanes)
 }
 
 /// How many elements side by side are combined, and how many until the first lane has its turn again.
