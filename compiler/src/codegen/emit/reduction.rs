@@ -318,8 +318,9 @@ impl Emitter<'_, '_, '_> {
     /// Vectors of which halves are added to each other until one is left; `None` for +0.
     fn halves(&mut self, total: &Total, lanes: usize, sums: Vec<Option<Value>>) -> Value {
         let mut sums = sums;
-        // A term that underflows may make a lane -0, which +0 in another one turns to +0.
-        let some = total.times.is_some() && sums.iter().any(Option::is_none);
+        // A term that underflows may make a lane -0 (a square cannot), which +0 in another one turns to +0.
+        let product = total.times.is_some_and(|times| times != total.value);
+        let some = product && sums.iter().any(Option::is_none);
         while sums.len() > 1 {
             let high = sums.split_off(sums.len() / 2);
             for (low, high) in sums.iter_mut().zip(high) {
