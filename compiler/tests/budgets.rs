@@ -47,6 +47,8 @@ const FUSED: &[(&str, usize)] = &[
     ("sum(max(abs(X[i])) for i in 10000)", 0),
     ("sum(norm(X[i] - C[0]) for i in 10000)", 0),
     ("sum(Y^2)", 0),
+    ("sum(exp(-sumsq(X[i] - C[j])) for i in 10000, j in 15)", 0),
+    ("sum(abs(Y[i + 1, j] - Y[i, j]) + abs(Y[i, j + 1] - Y[i, j]) for i in 499, j in 399)", 0),
     ("sum((X[i, k] * C[j, k])^2 for i in 10000, j in 16, k in 8)", 0),
     // The matrix, which is written over, and Householder vectors of blocks.
     ("opnorm(K)", 8 * 200 * 190 * 3 / 2),

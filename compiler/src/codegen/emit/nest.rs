@@ -176,6 +176,20 @@ impl Emitter<'_, '_, '_> {
 
     /// The body on `lanes` elements from an index on; gives the values of inputs and operations.
     pub fn tile(&mut self, nest: &Nest, lanes: u32, at: &[At], steps: &[i64], index: Index) -> Vec<Value> {
+        let given = self.given(nest, lanes as usize, at, steps, index);
+        self.tile_with(nest, lanes, at, steps, index, given)
+    }
+
+    /// The same with what the nest inside gives.
+    pub fn tile_with(
+        &mut self,
+        nest: &Nest,
+        lanes: u32,
+        at: &[At],
+        steps: &[i64],
+        index: Index,
+        given: Vec<Value>,
+    ) -> Vec<Value> {
         let mut values = Vec::with_capacity(nest.inputs.len() + nest.ops.len());
         for (k, input) in nest.inputs.iter().enumerate() {
             let value = match at[k] {
@@ -184,10 +198,7 @@ impl Emitter<'_, '_, '_> {
             };
             values.push(value);
         }
-        if let Some(inner) = &nest.inner {
-            let own = nest.inputs.len() + nest.outputs.len();
-            values.extend(self.totals_beside(inner, lanes as usize, &at[own..], &steps[own..], index));
-        }
+        values.extend(given);
         for op in &nest.ops {
             let args: Vec<Value> = op.args.iter().map(|&a| values[a as usize]).collect();
             if matches!(op.op, Op::IntDiv | Op::Mod) {

@@ -73,7 +73,7 @@ fn sums_of_minima_of_sums_are_one_nest_without_arrays() {
 #[test]
 fn every_reduction_of_a_reduction_agrees_with_the_evaluator() {
     let mut rng = Rng::new(52);
-    let shapes: [(&[usize], usize); 12] = [
+    let shapes: [(&[usize], usize); 14] = [
         (&[5, 3], 1),
         (&[4, 64], 1),
         (&[300, 7], 1),
@@ -86,6 +86,8 @@ fn every_reduction_of_a_reduction_agrees_with_the_evaluator() {
         (&[2, 3, 5, 31], 1),
         (&[4200, 2, 5], 2),
         (&[3, 5, 4096], 1),
+        (&[3, 701, 5], 1),
+        (&[9, 41, 3], 1),
     ];
     let mut deepest = 0;
     for (shape, last) in shapes {
@@ -100,13 +102,13 @@ fn every_reduction_of_a_reduction_agrees_with_the_evaluator() {
                         let z = b.mul(v[0], row);
                         let made = b.op(first(inner.clone()), &[z]);
                         let chain = if raw { made } else { b.op(Op::Abs, &[made]) };
-                        let half = if raw || number < 2 { chain } else { b.op(Op::Exp, &[chain]) };
+                        let half = if raw { chain } else { b.op(Op::Tanh, &[chain]) };
                         vec![b.op(second(set.clone()), &[half])]
                     })
                 };
                 for first in [SUM, MAX, MIN, PROD] {
                     for second in [SUM, MAX, MIN, PROD] {
-                        let graph = graph(first, second, number % 2 == 0);
+                        let graph = graph(first, second, number < 2);
                         deepest = deepest.max(depth(&graph));
                         agree(&graph, &inputs, &format!("{dtype:?} {shape:?} over {set:?}"));
                     }
@@ -168,7 +170,7 @@ fn sums_over_last_and_other_axes_have_no_array_between() {
 /// What somebody else reads, what is read at several places, and what is long stays in memory.
 #[test]
 fn totals_that_others_read_stay_in_memory() {
-    let x = Tensor::full(DType::F64, &[6, 32, 4], 0.5);
+    let x = Tensor::full(DType::F64, &[6, 5, 4], 0.5);
     let with = |build: &dyn Fn(&mut Builder, Var, Var) -> Vec<Var>| {
         let graph = program(std::slice::from_ref(&x), |b, v| {
             let e = b.op(Op::Exp, &[v[0]]);
@@ -184,12 +186,12 @@ fn totals_that_others_read_stay_in_memory() {
     assert_eq!(with(&|b, _, s| vec![b.sum(s, &[1]), b.op(Op::Sort, &[s])]), 1);
     // Through a reshape, and not through a broadcast.
     let flat = |b: &mut Builder, s: Var| {
-        let flat = b.reshape(s, &[192]);
+        let flat = b.reshape(s, &[30]);
         vec![b.sum(flat, &[0])]
     };
     assert_eq!(with(&|b, _, s| flat(b, s)), 2);
     let spread = |b: &mut Builder, s: Var| {
-        let all = b.broadcast(s, &[3, 6, 32], &[1, 2]);
+        let all = b.broadcast(s, &[3, 6, 5], &[1, 2]);
         vec![b.op(Op::ReduceMax { axes: vec![0, 2] }, &[all])]
     };
     assert_eq!(with(&|b, _, s| spread(b, s)), 1);

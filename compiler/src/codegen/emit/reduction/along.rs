@@ -1,5 +1,6 @@
 //! Sums along the last axes: in lanes, chunk by chunk.
 
+use super::inside::has_strips;
 use super::{Part, Place, SPAN, body_weight};
 use crate::codegen::emit::element::clif_type;
 use crate::codegen::emit::nest::{At, Index};
@@ -157,23 +158,28 @@ impl Emitter<'_, '_, '_> {
             slots.push((slot, bytes));
         }
         let whole = part.len / lanes;
-        if whole > 0 {
+        let add = |this: &mut Self, i: Value, values: &[Value]| {
+            let vector = this.b.ins().band_imm_u(i, vectors as i64 - 1);
+            for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
+                let mut address = this.b.ins().stack_addr(types::I64, slot, 0);
+                let mut own = 1;
+                if !total.is_chain() {
+                    let shift = this.scaled(vector, bytes);
+                    address = this.b.ins().iadd(address, shift);
+                    own = lanes as u32;
+                }
+                let before = this.b.ins().load(clif_type(total.dtype, own), unaligned(), address, 0);
+                let after = this.add_tile(total, lanes, before, values);
+                this.b.ins().store(unaligned(), after, address, 0);
+            }
+        };
+        if whole > 0 && has_strips(nest, reduction, lanes) {
+            self.strips(nest, reduction, lanes, &place.at, (part.base, whole), add);
+        } else if whole > 0 {
             self.count(whole as i64, 1, |this, i| {
                 let index = this.further(part.base, i, lanes);
                 let values = this.tile_inside(nest, reduction, lanes, &place.at, index);
-                let vector = this.b.ins().band_imm_u(i, vectors as i64 - 1);
-                for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
-                    let mut address = this.b.ins().stack_addr(types::I64, slot, 0);
-                    let mut own = 1;
-                    if !total.is_chain() {
-                        let shift = this.scaled(vector, bytes);
-                        address = this.b.ins().iadd(address, shift);
-                        own = lanes as u32;
-                    }
-                    let before = this.b.ins().load(clif_type(total.dtype, own), unaligned(), address, 0);
-                    let after = this.add_tile(total, lanes, before, &values);
-                    this.b.ins().store(unaligned(), after, address, 0);
-                }
+                add(this, i, &values);
             });
         }
         let done = whole * lanes;
@@ -402,7 +408,7 @@ impl Emitter<'_, '_, '_> {
 }
 
 /// True if no tile of `lanes` neighbours on the reduced axes lies in two rows.
-fn has_whole_rows(nest: &Nest, reduction: &Reduction, lanes: usize) -> bool {
+pub(super) fn has_whole_rows(nest: &Nest, reduction: &Reduction, lanes: usize) -> bool {
     let reduced = &nest.shape[reduction.kept..];
     reduced.len() <= 1 || reduced[reduced.len() - 1].is_multiple_of(lanes)
 }

@@ -1,17 +1,22 @@
 //! Reductions inside other ones: the totals at some neighbouring places, as a vector.
 
-use super::along::span;
+use super::along::{has_whole_rows, span};
 use super::{Part, Place, SPAN, body_weight};
 use crate::codegen::emit::element::clif_type;
 use crate::codegen::emit::nest::{At, Index};
 use crate::codegen::emit::{Emitter, unaligned};
 use crate::codegen::plan::{Nest, Reduction};
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{InstBuilder, StackSlot, Type, Value, types};
+
+/// The tiles of a strip: a multiple of the vectors of a span.
+const STRIP: usize = 64;
+/// The weight of a long body: an elementary function.
+const LONG: usize = 30;
 
 impl Emitter<'_, '_, '_> {
     /// The totals of the nest inside another one at `width` neighbouring places from an index on the other one's innermost axis
     /// on; its operands are at `at` and move there by `steps`.
-    pub fn totals_beside(&mut self, nest: &Nest, width: usize, at: &[At], steps: &[i64], index: Index) -> Vec<Value> {
+    fn totals_beside(&mut self, nest: &Nest, width: usize, at: &[At], steps: &[i64], index: Index) -> Vec<Value> {
         let reduction = nest.reduction.as_ref().expect("a nest inside reduces");
         let totals = &reduction.totals;
         // What is left of each place: a vector that is folded beside its neighbours, or the total.
@@ -63,6 +68,63 @@ impl Emitter<'_, '_, '_> {
         values
     }
 
+    /// Calls `add` with the values of each of some tiles and its number, from an index on. What the nest inside makes for a strip of
+    /// tiles goes to memory first: with long bodies the processor would see too few tiles at once otherwise.
+    pub(super) fn strips(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        lanes: usize,
+        at: &[At],
+        (base, tiles): (Index, usize),
+        add: impl Fn(&mut Self, Value, &[Value]),
+    ) {
+        let totals = nest.inner.as_ref().and_then(|inner| inner.reduction.as_ref()).map_or(&[][..], |r| &r.totals);
+        let list = totals.iter().map(|total| clif_type(total.dtype, lanes as u32));
+        let slots: Vec<_> = list.map(|ty| (ty, self.stack_slot(ty.bytes() * STRIP as u32))).collect();
+        let whole = tiles / STRIP;
+        for (first, count, len) in [(0, whole, STRIP), (whole * STRIP, 1, tiles % STRIP)] {
+            if count == 0 || len == 0 {
+                continue;
+            }
+            self.count(count as i64, 1, |this, strip| {
+                let begin = Index { plus: base.plus + first * lanes, ..base };
+                let begin = this.further(begin, strip, STRIP * lanes);
+                this.count(len as i64, 1, |this, i| {
+                    let index = this.further(begin, i, lanes);
+                    let (at, steps, index) = this.inside(nest, reduction, at, index);
+                    let values = this.given(nest, lanes, &at, &steps, index);
+                    for (&(ty, slot), value) in slots.iter().zip(values) {
+                        let to = this.b.ins().stack_addr(types::I64, slot, 0);
+                        let shift = this.scaled(i, i64::from(ty.bytes()));
+                        let to = this.b.ins().iadd(to, shift);
+                        this.b.ins().store(unaligned(), value, to, 0);
+                    }
+                });
+                this.count(len as i64, 1, |this, i| {
+                    let index = this.further(begin, i, lanes);
+                    let (at, steps, index) = this.inside(nest, reduction, at, index);
+                    let load = |&(ty, slot): &(Type, StackSlot)| {
+                        let from = this.b.ins().stack_addr(types::I64, slot, 0);
+                        let shift = this.scaled(i, i64::from(ty.bytes()));
+                        let from = this.b.ins().iadd(from, shift);
+                        this.b.ins().load(ty, unaligned(), from, 0)
+                    };
+                    let given = slots.iter().map(load).collect();
+                    let values = this.tile_with(nest, lanes as u32, &at, &steps, index, given);
+                    add(this, i, &values);
+                });
+            });
+        }
+    }
+
+    /// What the nest inside gives to a tile.
+    pub fn given(&mut self, nest: &Nest, lanes: usize, at: &[At], steps: &[i64], index: Index) -> Vec<Value> {
+        let Some(inner) = &nest.inner else { return Vec::new() };
+        let own = nest.inputs.len() + nest.outputs.len();
+        self.totals_beside(inner, lanes, &at[own..], &steps[own..], index)
+    }
+
     /// The totals at one place, or the vectors whose lanes are still to be folded.
     fn one_place(&mut self, nest: &Nest, reduction: &Reduction, at: Vec<At>, folds: bool) -> Vec<Value> {
         let reduced = &nest.shape[reduction.kept..];
@@ -93,6 +155,11 @@ impl Emitter<'_, '_, '_> {
         };
         at.iter().zip(steps).map(moved).collect()
     }
+}
+
+/// True if a strip at a time is worth its memory.
+pub(super) fn has_strips(nest: &Nest, reduction: &Reduction, lanes: usize) -> bool {
+    nest.inner.is_some() && nest.weight() >= LONG && has_whole_rows(nest, reduction, lanes)
 }
 
 /// About how many instructions the totals are for all elements that go side by side around the nest.
