@@ -12,11 +12,13 @@ mod nest;
 pub mod pieces;
 mod reduction;
 pub mod shared;
+mod sign;
 
 use super::plan::pieces::Pieces;
 use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, STACK, Scalar, Step};
 use super::view::View;
-use cranelift_codegen::ir::condcodes::IntCC;
+use crate::ir::graph::Op;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{
     AbiParam, Block, BlockArg, FuncRef, Function, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot,
     StackSlotData, StackSlotKind, Value, types,
@@ -108,6 +110,9 @@ pub struct Links<'p, 'l> {
     /// A reference to a function by its number.
     pub link: &'l mut dyn FnMut(&mut Function, u32) -> FuncRef,
 }
+
+/// Steps at the beginning of a loop's body.
+const BEGINNING: usize = 10;
 
 /// Loads and stores that cannot trap, at any alignment.
 fn unaligned() -> MemFlagsData {
@@ -337,11 +342,18 @@ impl<'p> Emitter<'p, '_, '_> {
             Step::Scalar { op, args, out, eqn } => {
                 let from: Vec<DType> = args.iter().map(|&a| self.dtype(a)).collect();
                 let values: Vec<Value> = args.iter().map(|&a| self.scalar(a)).collect();
-                if matches!(op, crate::ir::graph::Op::IntDiv | crate::ir::graph::Op::Mod) {
+                if matches!(op, Op::IntDiv | Op::Mod) {
                     self.check_divisor(values[1], *eqn);
                 }
                 let to = self.shared.plan.regs[out.0 as usize];
-                let value = element(&mut self.b, op, 1, &from, to, &values);
+                let value = match (op, args[0], to) {
+                    (Op::MulZ, _, DType::F32 | DType::F64) => self.product(to, values[0], values[1]),
+                    // A constant that comes last is read by the instruction, and needs no register.
+                    (Op::Add | Op::Mul, Scalar::Imm(..), DType::F32 | DType::F64) => {
+                        element(&mut self.b, op, 1, &from, to, &[values[1], values[0]])
+                    }
+                    _ => element(&mut self.b, op, 1, &from, to, &values),
+                };
                 self.define(*out, value);
             }
             Step::Load { from, out } => {
@@ -395,6 +407,21 @@ impl<'p> Emitter<'p, '_, '_> {
                 }
             }
         }
+    }
+
+    /// `MulZ` of two floats: only a product that is not a number, which is rare, is looked at.
+    fn product(&mut self, dtype: DType, x: Value, y: Value) -> Value {
+        let product = self.b.ins().fmul(x, y);
+        let (rare, done) = (self.b.create_block(), self.b.create_block());
+        let value = self.b.append_block_param(done, clif_type(dtype, 1));
+        self.b.set_cold_block(rare);
+        let not_a_number = self.b.ins().fcmp(FloatCC::NotEqual, product, product);
+        self.b.ins().brif(not_a_number, rare, &[], done, &[BlockArg::Value(product)]);
+        self.b.switch_to_block(rare);
+        let exact = element(&mut self.b, &Op::MulZ, 1, &[dtype; 2], dtype, &[x, y]);
+        self.b.ins().jump(done, &[BlockArg::Value(exact)]);
+        self.b.switch_to_block(done);
+        value
     }
 
     fn dtype(&self, scalar: Scalar) -> DType {
@@ -506,14 +533,23 @@ impl<'p> Emitter<'p, '_, '_> {
         }
         let [head, body, done] = [(); 3].map(|()| self.b.create_block());
         let zero = self.b.ins().iconst(types::I64, 0);
-        let mut args = vec![BlockArg::Value(zero)];
-        args.extend(start.iter().map(|&v| BlockArg::Value(v)));
-        self.b.ins().jump(head, &args);
         let k = self.b.append_block_param(head, types::I64);
         let held: Vec<Value> = types_of.iter().map(|&ty| self.b.append_block_param(head, ty)).collect();
+        // The same values once more, for the beginning of the body: these do not live long, and so are in registers from one
+        // pass to the next, where it counts. The others may lie on the stack.
+        let split = l.body.len() > 2 * BEGINNING && pieces(&l.body).len() == 1;
+        let near: Vec<usize> = (0..types_of.len()).filter(|&i| split && types_of[i].is_float()).collect();
+        let early: Vec<Value> = near.iter().map(|&i| self.b.append_block_param(head, types_of[i])).collect();
+        let twice = |mut args: Vec<BlockArg>| {
+            args.extend(near.iter().map(|&i| args[1 + i]).collect::<Vec<_>>());
+            args
+        };
         let ran = self.b.append_block_param(done, types::I64);
         let last: Vec<Value> = types_of.iter().map(|&ty| self.b.append_block_param(done, ty)).collect();
 
+        let mut args = vec![BlockArg::Value(zero)];
+        args.extend(start.iter().map(|&v| BlockArg::Value(v)));
+        self.b.ins().jump(head, &twice(args));
         self.b.switch_to_block(head);
         let more = self.b.ins().icmp(IntCC::SignedLessThan, k, trips);
         let mut leave = vec![BlockArg::Value(k)];
@@ -531,7 +567,19 @@ impl<'p> Emitter<'p, '_, '_> {
         for (carry, &value) in l.carries.iter().zip(&held) {
             self.define(carry.param, value);
         }
-        self.run(&l.body);
+        if near.is_empty() {
+            self.run(&l.body);
+        } else {
+            let (beginning, rest) = l.body.split_at(BEGINNING);
+            for (&i, &value) in near.iter().zip(&early) {
+                self.regs.insert(l.carries[i].param, value);
+            }
+            beginning.iter().for_each(|step| self.step(step));
+            for &i in &near {
+                self.regs.insert(l.carries[i].param, held[i]);
+            }
+            rest.iter().for_each(|step| self.step(step));
+        }
         let flag = self.pointer(self.shared.addresses.interrupt);
         let asked = self.b.ins().atomic_load(types::I8, MemFlagsData::trusted(), flag);
         self.fault_if(asked, Inline::Interrupted, l.eqn);
@@ -543,11 +591,11 @@ impl<'p> Emitter<'p, '_, '_> {
         }
         match l.count {
             Count::Fixed(_) | Count::Given { .. } => {
-                self.b.ins().jump(head, &args);
+                self.b.ins().jump(head, &twice(args));
             }
             Count::Until { stop, .. } => {
                 let stop = self.scalar(stop);
-                self.b.ins().brif(stop, done, &args, head, &args);
+                self.b.ins().brif(stop, done, &args.clone(), head, &twice(args));
             }
         }
 

@@ -24,7 +24,7 @@ pub mod scalar;
 mod trigonometric;
 
 pub use error_function::{erf, erfc};
-pub use exponential::{exp, expm1, sigmoid, softplus, tanh};
+pub use exponential::{exp, exp_of_nonpositive, expm1, sigmoid, softplus, tanh};
 pub use gamma::{lgamma, polygamma};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
 pub use logarithm::{log, log1p, log2, log10};
@@ -94,6 +94,27 @@ fn polynomial<L: Lanes>(l: &mut L, x: L::V, wide: &[f64], narrow: &[f64]) -> L::
     value
 }
 
+/// The polynomial as a sum of parts that do not wait for one another (Estrin's scheme), with the square of the variable given.
+fn polynomial_by_halves<L: Lanes>(l: &mut L, x: L::V, square: L::V, wide: &[f64], narrow: &[f64]) -> L::V {
+    let coefficients = by_width::<L, _>(wide, narrow);
+    let mut parts: Vec<L::V> = coefficients.iter().map(|&c| l.splat(c)).collect();
+    let mut power = x;
+    let mut next = Some(square);
+    while parts.len() > 1 {
+        parts = parts
+            .chunks(2)
+            .map(|pair| match *pair {
+                [low, high] => l.fma(high, power, low),
+                _ => pair[0],
+            })
+            .collect();
+        if parts.len() > 1 {
+            power = next.take().unwrap_or_else(|| l.mul(power, power));
+        }
+    }
+    parts[0]
+}
+
 /// `a + b` as a rounded sum and its exact error, for `|a| >= |b|` or `a = 0` (Dekker 1971).
 fn fast_two_sum<L: Lanes>(l: &mut L, a: L::V, b: L::V) -> (L::V, L::V) {
     let sum = l.add(a, b);
@@ -133,11 +154,23 @@ fn divide_pairs<L: Lanes>(l: &mut L, a: (L::V, L::V), b: (L::V, L::V)) -> (L::V,
     (quotient, correction)
 }
 
+/// Added to a small number, `1.5 * 2^fraction` rounds it to an integer and leaves that, in two's complement, in the low bits.
+const INTEGERS: (f64, f64) = (6_755_399_441_055_744.0, 12_582_912.0);
+
+/// `INTEGERS` of the lane's width.
+fn integers<L: Lanes>(l: &mut L) -> L::V {
+    constant(l, INTEGERS.0, INTEGERS.1)
+}
+
 /// `2^k` for an integer `k` in the range of normal exponents.
 fn power_of_two<L: Lanes>(l: &mut L, k: L::V) -> L::V {
-    // Adding 1.5 * 2^fraction leaves k, in two's complement, in the low bits.
-    let magic = constant(l, 6_755_399_441_055_744.0, 12_582_912.0);
+    let magic = integers(l);
     let low = l.add(k, magic);
+    power_of_low_bits(l, low)
+}
+
+/// `2^k` for `k + integers()`.
+fn power_of_low_bits<L: Lanes>(l: &mut L, low: L::V) -> L::V {
     let exponent = l.bits_shl(low, fraction_bits::<L>());
     let one = l.splat_bits(one_bits::<L>());
     l.bits_add(exponent, one)

@@ -46,7 +46,8 @@ pub fn diffusion(settings: &Settings) {
     let text = "fn centre(i: int, j: int) = 310 * (2 * i / (j - 1) - 1)\n\
                 fn phi(v: real, w: real[j]) = sum(w[i] * exp(-1/2 * ((v - centre(i, j)) / 10)^2) for i in j)\n\
                 fn stage(u: real[h, w], f: real[h, w], k: real[q, p, p], r: real[q, j], a: real) -> real[h, w] {\n    \
-                let flow = sum(conv2_adjoint(phi(conv2(u, k[i], pad: \"symmetric\"), r[i]), k[i], pad: \"symmetric\") for i in q)\n    \
+                let v = conv2(u, k, pad: \"symmetric\")\n    \
+                let flow = conv2_adjoint([phi(v[i], r[i]) for i in q], k, pad: \"symmetric\")\n    \
                 u - flow - exp(a) * (u - f)\n}\n\
                 fn loss(k: real[q, p, p], r: real[q, j], a: real, u: real[h, w], c: real[h, w]) =\n    \
                 1/2 * sumsq(stage(u, u, k, r, a) - c)\n";

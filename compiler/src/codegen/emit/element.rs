@@ -80,6 +80,16 @@ pub fn against_bound(b: &mut FunctionBuilder, op: &Op, lanes: u32, dtype: DType,
     }
 }
 
+/// `exp` of floats that are not above 0.
+pub fn exp_of_nonpositive(b: &mut FunctionBuilder, lanes: u32, dtype: DType, x: Value) -> Value {
+    let vector = lanes > 1;
+    if dtype == DType::F32 {
+        math::exp_of_nonpositive(&mut Clif::<32> { b, vector }, x)
+    } else {
+        math::exp_of_nonpositive(&mut Clif::<64> { b, vector }, x)
+    }
+}
+
 /// `x * y + z` of floats, rounded once.
 pub fn multiply_add(b: &mut FunctionBuilder, lanes: u32, dtype: DType, x: Value, y: Value, z: Value) -> Value {
     let vector = lanes > 1;

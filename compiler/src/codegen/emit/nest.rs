@@ -1,6 +1,7 @@
 //! Loop nests. The innermost axis goes in vectors of 128 bits, then one element at a time.
 
-use super::element::{against_bound, clif_type, element};
+use super::element::{against_bound, clif_type, element, exp_of_nonpositive};
+use super::sign::never_positive;
 use super::{Emitter, unaligned};
 use crate::codegen::plan::pieces::{Pieces, weight};
 use crate::codegen::plan::{Nest, Scalar, TileOp};
@@ -207,6 +208,9 @@ impl Emitter<'_, '_, '_> {
             let bound = [1, 0].into_iter().find(|&k| constant_bound(nest, op, k));
             values.push(match bound {
                 Some(k) => against_bound(&mut self.b, &op.op, lanes, op.dtype, args[1 - k], args[k]),
+                None if matches!(op.op, Op::Exp) && never_positive(nest, op.args[0]) => {
+                    exp_of_nonpositive(&mut self.b, lanes, op.dtype, args[0])
+                }
                 None => element(&mut self.b, &op.op, lanes, &op.from, op.dtype, &args),
             });
         }

@@ -42,6 +42,34 @@ pub fn program(inputs: &[Tensor], build: impl Fn(&mut Builder, &[Var]) -> Vec<Va
 }
 
 #[test]
+fn products_of_scalars_that_a_zero_annihilates() {
+    let numbers = [0.0, -0.0, 2.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+    for dtype in [DType::F32, DType::F64] {
+        for x in numbers {
+            for y in numbers {
+                let inputs = [Tensor::full(dtype, &[], x), Tensor::full(dtype, &[], y)];
+                // Alone, and in a body long enough that its carries begin twice.
+                let graph = program(&inputs, |b, v| {
+                    let ty = Type::scalar(dtype);
+                    let scan = scan_of(&[ty.clone(), ty, int()], 1, 1, 3, |b, v| {
+                        let mut value = b.op(Op::MulZ, &[v[1], v[0]]);
+                        for _ in 0..30 {
+                            let next = b.op(Op::MulZ, &[value, v[1]]);
+                            value = b.add(next, v[0]);
+                        }
+                        vec![value]
+                    });
+                    let alone = b.op(Op::MulZ, &[v[0], v[1]]);
+                    let last = b.emit(Op::Scan(scan), &[v[0], v[1]])[0];
+                    vec![alone, last]
+                });
+                agree(&graph, &inputs, &format!("{x} and {y}, {}", dtype.name()));
+            }
+        }
+    }
+}
+
+#[test]
 fn carries_that_exchange_places() {
     let mut rng = Rng::new(1);
     let inputs = [rng.tensor(DType::F64, &[5]), rng.tensor(DType::F64, &[5]), rng.tensor(DType::F64, &[5])];

@@ -1,7 +1,10 @@
 //! `exp` and what is made of it. The argument is reduced to `x = k ln 2 + r` with `|r| <= ln(2)/2`.
 
 use super::logarithm::log1p_pair;
-use super::{constant, divide_pairs, fast_two_sum, polynomial, power_of_two, scale, two_sum};
+use super::{
+    INTEGERS, constant, divide_pairs, fast_two_sum, integers, polynomial, polynomial_by_halves, power_of_low_bits,
+    power_of_two, scale, two_sum,
+};
 use crate::lanes::Lanes;
 
 /// `(exp(r) - 1 - r) / r^2`.
@@ -20,15 +23,18 @@ const EXP_64: [f64; 11] = [
 ];
 const EXP_32: [f64; 5] = [0.5, 0.1666652113199234, 0.04166635498404503, 0.008368670009076595, 0.0013945510145276785];
 
+/// `ln 2` in two parts, the first with trailing zeros: its product with k is exact.
+fn ln2<L: Lanes>(l: &mut L) -> (L::V, L::V) {
+    (constant(l, 0.6931471805598903, 0.693145751953125), constant(l, 5.497923018708371e-14, 1.428606765330187e-06))
+}
+
 /// `x + x_low = k ln 2 + r + r_low`; `k` is an integer.
 pub(super) fn reduce<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L::V, L::V) {
     let inverse = l.splat(std::f64::consts::LOG2_E);
     let turns = l.mul(x, inverse);
     let k = l.round_even(turns);
     let minus_k = l.neg(k);
-    // The high part has trailing zeros: its product with k is exact.
-    let ln2_high = constant(l, 0.6931471805598903, 0.693145751953125);
-    let ln2_low = constant(l, 5.497923018708371e-14, 1.428606765330187e-06);
+    let (ln2_high, ln2_low) = ln2(l);
     let first = l.fma(minus_k, ln2_high, x);
     let rest = l.fma(minus_k, ln2_low, x_low);
     let (r, r_low) = fast_two_sum(l, first, rest);
@@ -60,25 +66,60 @@ pub(super) fn exp_parts<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L::
 
 /// `e^x`.
 pub fn exp<L: Lanes>(l: &mut L, x: L::V) -> L::V {
-    let zero = l.splat(0.0);
-    let (high, low, k) = exp_parts(l, x, zero);
-    let value = l.add(high, low);
-    scale_up(l, value, k)
+    let most = constant(l, 710.0, 89.0);
+    let above = l.lt(most, x);
+    let x = l.select(above, most, x);
+    let (p, k) = exp_fraction(l, x);
+    // In units of the least normal float, or of 2 where the result is large.
+    let two = constant(l, INTEGERS.0 + 2.0, INTEGERS.1 + 2.0);
+    let small = l.lt(k, two);
+    let (shift, minus_one) = (least_exponent(l), l.splat(-1.0));
+    let shift = l.select(small, shift, minus_one);
+    let (unit, two) = (least_normal(l), l.splat(2.0));
+    let unit = l.select(small, unit, two);
+    scale_up(l, p, k, shift, unit)
 }
 
-/// `value * 2^k`, rounded once, for a value about 1 and `k` from twice the least normal exponent on. No product underflows,
+/// `e^x` for an `x` that is not above 0, or not a number: the bits of `exp`, in fewer steps.
+pub fn exp_of_nonpositive<L: Lanes>(l: &mut L, x: L::V) -> L::V {
+    let (p, k) = exp_fraction(l, x);
+    let (shift, unit) = (least_exponent(l), least_normal(l));
+    scale_up(l, p, k, shift, unit)
+}
+
+/// `e^x = (1 + p) * 2^k`, with `k` as `k + integers()`.
+fn exp_fraction<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
+    let least = constant(l, -746.0, -105.0);
+    let below = l.lt(x, least);
+    let x = l.select(below, least, x);
+    let (magic, inverse) = (integers(l), l.splat(std::f64::consts::LOG2_E));
+    let shifted = l.fma(x, inverse, magic);
+    let k = l.sub(shifted, magic);
+    let minus_k = l.neg(k);
+    let (ln2_high, ln2_low) = ln2(l);
+    let r = l.fma(minus_k, ln2_high, x);
+    let r = l.fma(minus_k, ln2_low, r);
+    let square = l.mul(r, r);
+    let q = polynomial_by_halves(l, r, square, &EXP_64, &EXP_32);
+    (l.fma(square, q, r), shifted)
+}
+
+/// What is added to an exponent for numbers in units of the least normal float.
+fn least_exponent<L: Lanes>(l: &mut L) -> L::V {
+    constant(l, 1022.0, 126.0)
+}
+
+fn least_normal<L: Lanes>(l: &mut L) -> L::V {
+    constant(l, f64::MIN_POSITIVE, f64::from(f32::MIN_POSITIVE))
+}
+
+/// `(1 + p) * 2^k`, rounded once, for `k` from twice the least normal exponent on; `unit` is `2^-shift`. No product underflows,
 /// which would take many processors several times as long.
-fn scale_up<L: Lanes>(l: &mut L, value: L::V, k: L::V) -> L::V {
-    // The product is made in units of the least normal float, or of 2 where it is large.
-    let (one, two) = (l.splat(1.0), l.splat(2.0));
-    let (shift, unit) = (constant(l, 1022.0, 126.0), constant(l, f64::MIN_POSITIVE, f64::from(f32::MIN_POSITIVE)));
-    let small = l.lt(k, two);
-    let minus_one = l.splat(-1.0);
-    let shift = l.select(small, shift, minus_one);
-    let unit = l.select(small, unit, two);
+fn scale_up<L: Lanes>(l: &mut L, p: L::V, k: L::V, shift: L::V, unit: L::V) -> L::V {
+    let one = l.splat(1.0);
     let k = l.add(k, shift);
-    let power = power_of_two(l, k);
-    let units = l.mul(value, power);
+    let power = power_of_low_bits(l, k);
+    let units = l.fma(p, power, power);
     // Below 1 the result is subnormal: the fraction of the sum with 1, which rounds it, has its bits.
     let tiny = l.lt(units, one);
     let sum = l.add(units, one);

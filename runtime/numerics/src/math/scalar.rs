@@ -30,6 +30,7 @@ macro_rules! binary {
 
 unary! {
     exp, exp_f64, exp_f32;
+    exp_of_nonpositive, exp_of_nonpositive_f64, exp_of_nonpositive_f32;
     expm1, expm1_f64, expm1_f32;
     log, log_f64, log_f32;
     log1p, log1p_f64, log1p_f32;
