@@ -45,22 +45,19 @@ pub fn sign<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 /// The larger operand; NaN if either is NaN; `max(-0, 0) = 0`.
 #[inline(always)]
 pub fn max<L: Lanes>(l: &mut L, a: L::V, b: L::V) -> L::V {
-    let (less, equal, b_is_number) = (l.lt(a, b), l.eq(a, b), l.eq(b, b));
-    // Equal operands differ at most in the sign of zero.
-    let both = l.bit_and(a, b);
-    let tie = l.select(equal, both, a);
-    let larger = l.select(less, b, tie);
-    l.select(b_is_number, larger, b)
+    let (a, b) = (l.neg(a), l.neg(b));
+    let least = min(l, a, b);
+    l.neg(least)
 }
 
 /// The smaller operand; NaN if either is NaN; `min(-0, 0) = -0`.
 #[inline(always)]
 pub fn min<L: Lanes>(l: &mut L, a: L::V, b: L::V) -> L::V {
-    let (less, equal, b_is_number) = (l.lt(b, a), l.eq(a, b), l.eq(b, b));
-    let both = l.bit_or(a, b);
-    let tie = l.select(equal, both, a);
-    let smaller = l.select(less, b, tie);
-    l.select(b_is_number, smaller, b)
+    let (a_less, b_less) = (l.lt(a, b), l.lt(b, a));
+    // Each is one instruction of most processors. Neither comparison holds for a NaN, which one of them then gives, and any bits
+    // beside its own leave it one; nor for zeros, of which they give both.
+    let (first, second) = (l.select(a_less, a, b), l.select(b_less, b, a));
+    l.bit_or(first, second)
 }
 
 /// One of two constants by the lane's width.

@@ -42,7 +42,8 @@ pub struct Prepared {
 impl Emitter<'_, '_, '_> {
     /// The operations of a nest that kernels make, in their order.
     pub fn stages(&self, nest: &Nest) -> Vec<Stage> {
-        if nest.lanes == 1 {
+        // The totals of a nest inside would be made once more for each stage.
+        if nest.lanes == 1 || nest.inner.is_some() {
             return Vec::new();
         }
         let kernel = |dtype: DType, function: Elementary| function.in_place(Level::best(), dtype == DType::F64);
@@ -143,7 +144,7 @@ impl Emitter<'_, '_, '_> {
         steps: &[i64],
         (op, index): (usize, Index),
     ) -> Value {
-        let values = self.values(nest, lanes, at, steps, (op, index));
+        let values = self.values(nest, lanes, at, steps, (op, index), Vec::new());
         values[nest.ops[op].args[0] as usize]
     }
 
