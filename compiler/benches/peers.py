@@ -170,7 +170,8 @@ def rounds(group, ours, theirs, count):
             for line in lines_of(command):
                 work = line["work"]
                 if "best" not in line:
-                    memory.setdefault(work, {})[who] = line["arena"]
+                    packed = f" ({line['packed']} packed)" if line.get("packed") else ""
+                    memory.setdefault(work, {})[who] = f"{line['arena']}{packed}"
                     continue
                 best, median = this_round.get(work, (float("inf"), float("inf")))
                 if line["best"] < best and line.get("arena") is not None:

@@ -111,9 +111,11 @@ pub enum Builtin {
     Resize2,
     /// `gather(x, i)`: rows of x at an int array's indices, checked; shape of i ++ rest of x.
     Gather,
-    /// `opnorm(A)` largest singular value; `svd(A)` the record {u, s, v}; `solve(A, b)`, b a vector or matrix.
+    /// `opnorm(A)` largest singular value; `svd(A)` the record {u, s, v}; `singular_values(A)` s alone; `solve(A, b)`, b a vector or
+    /// matrix.
     Opnorm,
     Svd,
+    SingularValues,
     Solve,
     /// `solve_lower(L, b)`, `solve_upper(U, b)`: with one triangle. `cholesky(A)`, `det(A)`, `slogdet(A)`: {sign, log}, `qr(A)`: {q, r},
     /// `eigh(A)`: {w, v}.
@@ -230,7 +232,7 @@ rows! {
     "conv1_adjoint" Conv1Adjoint "conv1_adjoint(y, k), conv1_adjoint(y, k, n)"; "conv2_adjoint" Conv2Adjoint "conv2_adjoint(y, k), conv2_adjoint(y, k, h, w)";
     "pool_max" PoolMax "pool_max(x, p), pool_max(x, p, stride: s)"; "pool_mean" PoolMean "pool_mean(x, p), pool_mean(x, p, stride: s)";
     "pool_top" PoolTop "pool_top(x, p, k)"; "resize2" Resize2 "resize2(x, h, w), resize2(x, h, w, mode: \"nearest\")";
-    "opnorm" Opnorm "opnorm(A)"; "svd" Svd "svd(A)"; "solve" Solve "solve(A, b)";
+    "opnorm" Opnorm "opnorm(A)"; "svd" Svd "svd(A)"; "singular_values" SingularValues "singular_values(A)"; "solve" Solve "solve(A, b)";
     "solve_by" SolveBy "solve_by(method, A, b)"; "solve_lower" SolveLower "solve_lower(L, b)"; "solve_upper" SolveUpper "solve_upper(U, b)"; "cholesky" Cholesky "cholesky(A)";
     "det" Det "det(A)"; "slogdet" Slogdet "slogdet(A)"; "lu" Lu "lu(A)"; "qr" Qr "qr(A)"; "eigh" Eigh "eigh(A)";
     "fft" Fft "fft(z), fft(z, axis: i)"; "ifft" Ifft "ifft(z), ifft(z, axis: i)";

@@ -561,8 +561,17 @@ fn timings(timings: &Timings) -> String {
         row("compile", timings.compile),
         row("run", timings.run),
         format!(
-            "{} graphs, {} equations, {} bytes of code, at most {} bytes of intermediate values; {} statements evaluated",
-            timings.graphs, timings.equations, timings.code_bytes, timings.arena_bytes, timings.evaluated
+            "{} graphs, {} equations, {} bytes of code, at most {} bytes of intermediate values{}; {} statements evaluated",
+            timings.graphs,
+            timings.equations,
+            timings.code_bytes,
+            timings.arena_bytes,
+            if timings.packed_bytes > 0 {
+                format!(" (of them {} packed operands of products)", timings.packed_bytes)
+            } else {
+                String::new()
+            },
+            timings.evaluated
         ),
     ]
     .concat()

@@ -78,6 +78,10 @@ const FUNCTIONS: &[(&str, &str)] = &[
         "x with the parts of u added at the places i of its leading axis; a place that occurs twice gets both.",
     ),
     ("opnorm", "The largest singular value of a matrix."),
+    (
+        "singular_values",
+        "The singular values of A, descending, without the vectors: less work and memory than `svd(A).s`.",
+    ),
     ("svd", "The record { u, s, v } with A = u @ diag(s) @ v', s descending."),
     ("lu", "The record { p, l, u } with A[p] = l @ u: elimination with row exchanges; l has ones on the diagonal."),
     ("solve", "The x with A @ x = b, for a square matrix A and a vector or matrix b."),

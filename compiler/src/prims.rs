@@ -186,6 +186,7 @@ table! {
     Op::Dot { .. } => products::DOT,
     Op::Conv { .. } => convolution::CONV,
     Op::Svd => linalg::SVD,
+    Op::SingularValues => linalg::SINGULAR_VALUES,
     Op::Solve => linalg::SOLVE,
     Op::Cholesky => decompositions::CHOLESKY,
     Op::TriangularSolve { .. } => decompositions::TRIANGULAR_SOLVE,

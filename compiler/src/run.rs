@@ -43,8 +43,9 @@ pub struct Timings {
     pub evaluated: usize,
     pub equations: usize,
     pub code_bytes: usize,
-    /// The largest arena of intermediate values.
+    /// The largest arena of intermediate values, and what of it packed operands of products take.
     pub arena_bytes: u64,
+    pub packed_bytes: u64,
 }
 
 /// Settings and figures of all runs of a session.
@@ -120,7 +121,10 @@ impl Runner {
                 let code = codegen::compile_with(&graph, &options).map_err(|e| Box::new(compile_failure(&e, span)))?;
                 self.timings.compile += start.elapsed();
                 self.timings.code_bytes += code.code_bytes();
-                self.timings.arena_bytes = self.timings.arena_bytes.max(code.arena_bytes() as u64);
+                if code.arena_bytes() as u64 > self.timings.arena_bytes {
+                    self.timings.arena_bytes = code.arena_bytes() as u64;
+                    self.timings.packed_bytes = code.packed_bytes() as u64;
+                }
                 Some(code)
             }
         };

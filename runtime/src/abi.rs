@@ -96,6 +96,8 @@ pub enum Kernel {
     Permutation { n: usize },
     /// a -> u, s, v, scratch bytes
     Svd,
+    /// a -> s, scratch bytes
+    SingularValues,
     /// a, b -> x, scratch bytes
     Solve,
     /// a -> l
@@ -438,7 +440,8 @@ unsafe fn run(kernel: &Kernel, layouts: &[Layout], at: &[*mut u8]) -> Result<(),
                     DType::I64 | DType::Bool | DType::Key => wrong_kind(kernel, dtype),
                 }
             }
-            Kernel::Cholesky
+            Kernel::SingularValues
+            | Kernel::Cholesky
             | Kernel::TriangularSolve { .. }
             | Kernel::Det
             | Kernel::SlogDet
@@ -621,6 +624,9 @@ unsafe fn decomposed<T: linalg::Real>(kernel: &Kernel, layouts: &[Layout], at: &
     unsafe {
         let a = input::<T>(layouts, at, 0);
         match kernel {
+            Kernel::SingularValues => {
+                decompose::singular_values((count, m, n), a, output(layouts, at, 1), output(layouts, at, 2));
+            }
             Kernel::Cholesky => decompose::cholesky((count, n), a, output(layouts, at, 1))?,
             Kernel::TriangularSolve { lower } => {
                 let sizes = matrices(&layouts[1]);

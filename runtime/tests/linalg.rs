@@ -3,6 +3,7 @@
 use dp_runtime::fault::FaultKind;
 use dp_runtime::linalg::*;
 use dp_runtime::random;
+use std::mem::MaybeUninit;
 
 fn matrix(key: u64, n: usize) -> Vec<f64> {
     let mut out = vec![0.0; n];
@@ -54,6 +55,44 @@ fn svd_gives_back_the_matrix_with_orthonormal_factors_and_unique_signs() {
             assert!((f64::from(*x) - y).abs() < 1e-5 * s[0]);
         }
     }
+}
+
+/// The singular values alone.
+fn values<T: Real>(a: &[T], m: usize, n: usize) -> Vec<T> {
+    let mut s = vec![T::ZERO; m.min(n)];
+    let mut room = vec![MaybeUninit::uninit(); singular_values_room::<T>(m, n)];
+    singular_values_into((m, n), a, &mut s, &mut room);
+    s
+}
+
+#[test]
+fn singular_values_alone_are_those_of_the_decomposition() {
+    for (m, n) in [(1, 1), (3, 3), (5, 2), (2, 5), (40, 17), (1, 6), (6, 1), (131, 129), (129, 400), (300, 150)] {
+        let a = matrix((m * 100 + n) as u64, m * n);
+        let found = values(&a, m, n);
+        let (_, s, _) = svd_f64(&a, m, n);
+        assert_close(&found, &s, 1e-13 * s[0]);
+        assert_eq!(values(&a, m, n), found, "the same bits again");
+        let narrow: Vec<f32> = a.iter().map(|&x| x as f32).collect();
+        let found: Vec<f64> = values(&narrow, m, n).into_iter().map(f64::from).collect();
+        assert_close(&found, &s, 3e-5 * s[0]);
+    }
+    // Differences of neighbours: 2 sin(k pi / 2n), of which many are close. Equal values, also 0.
+    let n = 200;
+    let differences = |at: usize| f64::from(at % n == at / n + 1) - f64::from(at % n == at / n);
+    let a: Vec<f64> = (0..(n - 1) * n).map(differences).collect();
+    let want: Vec<f64> = (1..n).rev().map(|k| 2.0 * (std::f64::consts::PI * k as f64 / (2 * n) as f64).sin()).collect();
+    assert_close(&values(&a, n - 1, n), &want, 1e-13);
+    assert_close(&values(&identity(150), 150, 150), &[1.0; 150], 1e-14);
+    assert_eq!(values(&[0.0; 6], 3, 2), [0.0; 2]);
+    assert_eq!(values(&[0.0; 160 * 140], 160, 140), [0.0; 140]);
+    assert_close(&values(&[1.0; 140 * 140], 140, 140)[..2], &[140.0, 0.0], 1e-12);
+    assert!(values::<f64>(&[], 0, 3).is_empty());
+    assert!(values(&[1.0, f64::INFINITY, 0.0, 1.0], 2, 2).iter().all(|s| s.is_nan()));
+    assert_close(&[values(&[1e300, 0.0, 0.0, 1e-300], 2, 2)[0] / 1e300], &[1.0], 1e-14);
+    // Room for the matrix, and little besides.
+    let bytes = singular_values_room::<f64>(200, 199);
+    assert!(bytes < 8 * 200 * 199 * 3 / 2, "{bytes}");
 }
 
 #[test]

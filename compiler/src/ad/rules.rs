@@ -52,7 +52,7 @@ pub fn derivative(op: &Op) -> Derivative {
         Op::Div | Op::Pow | Op::Atan2 | Op::Hypot => Derivative::Partials,
         Op::Max | Op::Min => Derivative::Custom,
         Op::Prod { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } | Op::Sort => Derivative::Custom,
-        Op::Svd | Op::Solve | Op::Cholesky | Op::TriangularSolve { .. } => Derivative::Custom,
+        Op::Svd | Op::SingularValues | Op::Solve | Op::Cholesky | Op::TriangularSolve { .. } => Derivative::Custom,
         Op::Det | Op::SlogDet | Op::Lu | Op::Qr | Op::Eigh | Op::SpectralQuotient(_) => Derivative::Custom,
         Op::Scan(_) | Op::Cond { .. } | Op::Call { .. } => Derivative::Custom,
     }

@@ -137,8 +137,9 @@ fn measured(program: &Program, flops: Option<f64>, settings: &Settings) {
     }
     let (_, ready) = World::of(program);
     if settings.json {
-        let bytes = ready.code.executable().expect("it was compiled").arena_bytes();
-        say(&format!("{}", serde_json::json!({ "work": program.name, "arena": bytes })));
+        let code = ready.code.executable().expect("it was compiled");
+        let (arena, packed) = (code.arena_bytes(), code.packed_bytes());
+        say(&format!("{}", serde_json::json!({ "work": program.name, "arena": arena, "packed": packed })));
     }
     line(&program.name, steady(&ready, settings), flops, settings);
 }
@@ -285,11 +286,12 @@ fn sizes(settings: &Settings) {
         let (_, ready) = World::of(&program);
         let code = ready.code.executable().expect("it was compiled");
         say(&format!(
-            "{}: {} equations, {} bytes of code, {} bytes of intermediate values",
+            "{}: {} equations, {} bytes of code, {} bytes of intermediate values, of them {} packed operands",
             program.name,
             ready.code.graph().count_eqns(),
             code.code_bytes(),
-            code.arena_bytes()
+            code.arena_bytes(),
+            code.packed_bytes()
         ));
     }
 }

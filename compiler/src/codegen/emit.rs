@@ -13,9 +13,10 @@ pub mod pieces;
 mod reduction;
 pub mod shared;
 mod sign;
+mod stage;
 
 use super::plan::pieces::Pieces;
-use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, Scalar, Step};
+use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, STACK, Scalar, Step};
 use super::view::View;
 use crate::ir::graph::Op;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -86,9 +87,13 @@ pub struct Emitter<'p, 'b, 'l> {
     regs: HashMap<Reg, Value>,
     /// Memory for scalars whose address is needed.
     spills: HashMap<Scalar, StackSlot>,
+    /// `Base::Stack`
+    own: Option<StackSlot>,
     /// Pointers to a kernel's operands, and the scalars that it computes.
     pointers: Option<StackSlot>,
     outs: Option<StackSlot>,
+    /// Values of the nest that are in memory already.
+    prepared: stage::Prepared,
     failed: Block,
     call_sig: SigRef,
     fault_sig: SigRef,
@@ -165,8 +170,10 @@ pub fn function<'p>(
         arena,
         regs: HashMap::new(),
         spills: HashMap::new(),
+        own: None,
         pointers: None,
         outs: None,
+        prepared: stage::Prepared::default(),
         failed,
         call_sig,
         fault_sig,
@@ -183,7 +190,7 @@ pub fn function<'p>(
         Body::Dealt(nest, pieces) => {
             emitter.table = Some(table);
             let totals = nest.reduction.as_ref().map_or(0, |reduction| reduction.totals.len());
-            let place = 8 * (nest.inputs.len() + nest.outputs.len() + totals) as i32;
+            let place = 8 * (nest.operands() + totals) as i32;
             let [from, to] = [0, 8].map(|i| emitter.b.ins().load(types::I64, unaligned(), table, place + i));
             emitter.share = Some(Share { pieces, from, to });
             emitter.loops(nest);
@@ -301,6 +308,11 @@ impl<'p> Emitter<'p, '_, '_> {
             Base::Param(i) => entry(self, offset_of!(Frame, params), i),
             Base::Result(i) => entry(self, offset_of!(Frame, results), i),
             Base::Const(i) => self.pointer(self.shared.addresses.consts[i as usize]),
+            Base::Stack => {
+                let slot = self.own.unwrap_or_else(|| self.stack_slot(STACK as u32));
+                self.own = Some(slot);
+                self.b.ins().stack_addr(types::I64, slot, 0)
+            }
             Base::Spill(scalar) => {
                 let value = self.scalar(scalar);
                 let slot = match self.spills.get(&scalar) {

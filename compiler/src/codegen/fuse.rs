@@ -5,9 +5,11 @@
 //! equation that needs it. Open groups never depend on one another. Equations of a group may have different shapes, as long
 //! as these name the same elements in row-major order; the group's shape has the axes of all. A product with a vector is a
 //! reduction too. Reshapes and permutations of a group's values wait until somebody needs them in memory: those that only
-//! members read are never made. What is cheap to make again (`expansion`) is made in each group that reads it.
+//! members read are never made. What is cheap to make again (`expansion`) is made in each group that reads it. A reduction that only
+//! another one reads is made inside of that one's nest (`inner`).
 
 pub mod expansion;
+pub mod inner;
 pub mod members;
 pub mod shapes;
 
@@ -41,16 +43,61 @@ pub struct Fused {
     pub products: HashMap<usize, Product>,
     /// The elementwise values that the nest makes.
     pub made: HashSet<Var>,
+    /// A nest inside, whose kept axes are the axes of this one, and which is done at each place. Nothing but its totals leaves it.
+    pub inner: Option<Box<Fused>>,
+    /// These totals.
+    pub given: HashSet<Var>,
 }
 
 impl Fused {
+    /// The nest and those inside, from the outermost on.
+    pub fn levels(&self) -> impl Iterator<Item = &Fused> {
+        std::iter::successors(Some(self), |fused| fused.inner.as_deref())
+    }
+
+    /// Gives the nest a finer shape.
+    pub fn refine(&mut self, fine: Vec<usize>) {
+        if self.shape == fine {
+            return;
+        }
+        let parts = shapes::parts(&self.shape, &standard_strides(&self.shape), &fine);
+        self.stage = self.stage.as_ref().map(|stage| stage.refined(&parts));
+        if let Some(inner) = &mut self.inner {
+            inner.refine_kept(&fine);
+        }
+        self.shape = fine;
+    }
+
+    /// Gives the kept axes of a reducing nest a finer shape.
+    pub fn refine_kept(&mut self, fine: &[usize]) {
+        let (mut shape, mut next) = (Vec::new(), fine.iter());
+        for (axis, &size) in self.shape.iter().enumerate() {
+            if self.reduces(axis) {
+                shape.push(size);
+                continue;
+            }
+            let mut left = size;
+            while left > 1 {
+                let part = *next.next().expect("the finer shape has the same elements");
+                shape.push(part);
+                left /= part;
+            }
+        }
+        self.refine(shape);
+    }
+
+    /// True for a reduced axis.
+    pub fn reduces(&self, axis: usize) -> bool {
+        self.stage.as_ref().is_some_and(|stage| stage.axes.contains(&axis))
+    }
+
     /// The value of the nest that operand `k` of member `i` is, if it is none in memory.
     pub fn inside(&self, graph: &Graph, defs: &Defs, i: usize, k: usize) -> Option<Var> {
         let eqn = &graph.eqns[i];
         match self.products.get(&i) {
             Some(product) => (k == product.full || product.square).then_some(product.value),
             None if matches!(eqn.op, Op::Dot { .. }) => None,
-            None => defs.behind(graph, eqn.args[k], false, |v| self.made.contains(&v)),
+            None => defs.behind(graph, eqn.args[k], false, |v| self.made.contains(&v) || self.given.contains(&v)),
         }
     }
 }
@@ -119,16 +166,6 @@ impl Open {
         Open { fused, width: Width::Any, sums: None, parted: None }
     }
 
-    /// Gives the group a finer shape.
-    fn refine(&mut self, fine: Vec<usize>) {
-        let old = &self.fused.shape;
-        if *old != fine {
-            let parts = shapes::parts(old, &standard_strides(old), &fine);
-            self.fused.stage = self.fused.stage.as_ref().map(|stage| stage.refined(&parts));
-            self.fused.shape = fine;
-        }
-    }
-
     fn add(&mut self, graph: &Graph, i: usize) {
         let eqn = &graph.eqns[i];
         self.width = join(self.width, width(graph, eqn)).unwrap_or(Width::One);
@@ -165,17 +202,24 @@ pub fn units(graph: &Graph) -> Vec<Unit> {
     while let Some(&group) = grouping.live.first() {
         grouping.close(group);
     }
-    grouping.units
+    inner::nested(graph, &grouping.defs, grouping.units)
 }
 
 /// The nest of a reduction of what is in memory, if the order of its elements is free.
 fn alone(graph: &Graph, i: usize) -> Option<Fused> {
     let eqn = &graph.eqns[i];
     let ty = graph.ty(*eqn.args.first()?);
-    let own = stage(&eqn.op, ty).filter(|_| !matches!(eqn.op, Op::Sum { .. }))?;
-    if parted(&eqn.op, ty).is_none() && ty.dtype.is_float() {
+    if matches!(eqn.op, Op::Sum { .. }) || (parted(&eqn.op, ty).is_none() && ty.dtype.is_float()) {
         return None;
     }
+    reduction(graph, i)
+}
+
+/// The nest of a single reduction.
+fn reduction(graph: &Graph, i: usize) -> Option<Fused> {
+    let eqn = &graph.eqns[i];
+    let ty = graph.ty(*eqn.args.first()?);
+    let own = stage(&eqn.op, ty)?;
     let shape = shapes::squeezed(&ty.shape);
     let stage = own.refined(&shapes::parts(&ty.shape, &standard_strides(&ty.shape), &shape));
     (!stage.axes.is_empty()).then(|| Fused { eqns: vec![i], shape, stage: Some(stage), ..Fused::default() })
@@ -276,7 +320,7 @@ impl Grouping<'_> {
         if open.fused.eqns.len() + new.len() >= GROUP {
             return false;
         }
-        open.refine(shape);
+        open.fused.refine(shape);
         new.into_iter().for_each(|i| self.add(group, i));
         true
     }
@@ -320,7 +364,7 @@ impl Grouping<'_> {
         if let Some(fine) = fine(self, target)
             && let Some(open) = &mut self.open[target]
         {
-            open.refine(fine);
+            open.fused.refine(fine);
         }
         for (&arg, maker) in eqn.args.iter().zip(&makers) {
             if *maker == Some(target) || outer {
@@ -398,7 +442,7 @@ impl Grouping<'_> {
         };
         let Some(open) = &mut self.open[group] else { return false };
         let Some((fine, stage)) = fits(open) else { return false };
-        open.refine(fine);
+        open.fused.refine(fine);
         open.parted = if open.fused.stage.is_none() || open.parted == kind { kind } else { None };
         open.fused.stage = Some(match &open.fused.stage {
             Some(other) => stage.with(other),

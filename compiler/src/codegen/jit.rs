@@ -38,6 +38,7 @@ pub struct Executable {
     entry: Entry,
     plan: Plan,
     arena_bytes: usize,
+    packed_bytes: usize,
     slots: usize,
     code_bytes: usize,
     functions: usize,
@@ -276,6 +277,11 @@ impl Executable {
         self.arena_bytes
     }
 
+    /// The part of these that is for packed operands of products, which a library of such products would have for itself.
+    pub fn packed_bytes(&self) -> usize {
+        self.packed_bytes
+    }
+
     /// The number of loop nests that elementwise equations were fused into (copies included).
     pub fn fused_loops(&self) -> usize {
         self.plan.nests
@@ -295,6 +301,7 @@ fn pointer(tensor: &Tensor) -> *const u8 {
 
 /// Writes a plan as machine code.
 pub fn assemble(mut plan: Plan, arena_bytes: u64) -> Result<Executable, CodegenError> {
+    let packed_bytes = plan.packed_bytes() as usize;
     let steps = std::mem::take(&mut plan.steps);
     let slots = pieces::crossing(&steps);
     let slot_count = slots.len();
@@ -357,6 +364,7 @@ pub fn assemble(mut plan: Plan, arena_bytes: u64) -> Result<Executable, CodegenE
         entry,
         plan,
         arena_bytes: arena_bytes as usize,
+        packed_bytes,
         slots: slot_count,
         code_bytes,
         functions: ids.len(),

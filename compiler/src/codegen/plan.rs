@@ -45,7 +45,12 @@ pub enum Base {
     Const(u32),
     /// A scalar, put into memory where its address is needed.
     Spill(Scalar),
+    /// `STACK` bytes of the function's own, for what a nest leaves to the calls that follow it at once.
+    Stack,
 }
+
+/// The bytes of `Base::Stack`.
+pub const STACK: usize = 4096;
 
 /// The place of a value.
 #[derive(Clone, PartialEq, Debug)]
@@ -121,6 +126,26 @@ pub struct Nest {
     /// Elements side by side: 4, 2 or 1.
     pub lanes: u32,
     pub reduction: Option<Reduction>,
+    /// A nest that is done at each place, for the elements side by side there: its kept axes are the axes of this one, and its
+    /// totals (registers) are values of this one, numbered after the inputs and before the operations.
+    pub inner: Option<Box<Nest>>,
+}
+
+impl Nest {
+    /// The nest and those inside, from the outermost on.
+    pub fn levels(&self) -> impl Iterator<Item = &Nest> {
+        std::iter::successors(Some(self), |nest| nest.inner.as_deref())
+    }
+
+    /// The inputs of all levels.
+    pub fn reads(&self) -> impl Iterator<Item = &Input> {
+        self.levels().flat_map(|nest| &nest.inputs)
+    }
+
+    /// How many operands have a place of their own in loops: the inputs of all levels, and the outputs.
+    pub fn operands(&self) -> usize {
+        self.reads().count() + self.outputs.len()
+    }
 }
 
 /// What a nest reduces: some of its values, over the same axes.
@@ -280,7 +305,7 @@ pub struct Planner {
 /// Plans a Graph.
 pub fn plan(graph: &Graph) -> Result<Plan, CodegenError> {
     check(graph)?;
-    let graph = &*inline_calls(graph);
+    let graph = &*prepared(graph);
     let mut planner = Planner::default();
     planner.plan.params = graph.param_types();
     planner.plan.results = graph.result_types();
@@ -358,9 +383,23 @@ fn check(graph: &Graph) -> Result<(), CodegenError> {
     Ok(())
 }
 
-/// The Graph with the bodies of its calls in place of the calls. (Loops and branches are left as they are.)
-fn inline_calls(graph: &Graph) -> Cow<'_, Graph> {
-    if !graph.eqns.iter().any(|eqn| matches!(eqn.op, Op::Call { .. })) {
+/// True for a sum of floats over both last and other axes.
+fn is_mixed(graph: &Graph, eqn: &Eqn) -> bool {
+    let Op::Sum { axes } = &eqn.op else { return false };
+    let ty = graph.ty(eqn.args[0]);
+    let last = last_axes(axes, ty.rank());
+    ty.dtype.is_float() && last > 0 && last < axes.len()
+}
+
+/// How many of the axes are the last ones.
+pub fn last_axes(axes: &[usize], rank: usize) -> usize {
+    (1..=axes.len()).take_while(|&n| axes[axes.len() - n] + n == rank).count()
+}
+
+/// The Graph with the bodies of its calls in place of the calls, and two sums for one over last and other axes, as it is defined.
+/// (Loops and branches are left as they are.)
+fn prepared(graph: &Graph) -> Cow<'_, Graph> {
+    if !graph.eqns.iter().any(|eqn| matches!(eqn.op, Op::Call { .. }) || is_mixed(graph, eqn)) {
         return Cow::Borrowed(graph);
     }
     let mut b = Builder::default();
@@ -372,7 +411,13 @@ fn inline_calls(graph: &Graph) -> Cow<'_, Graph> {
     for eqn in &graph.eqns {
         let args: Vec<_> = eqn.args.iter().map(|&v| resolve(&map, v)).collect();
         let outs = match &eqn.op {
-            Op::Call { body, .. } => b.inline(&inline_calls(body), &args),
+            Op::Call { body, .. } => b.inline(&prepared(body), &args),
+            Op::Sum { axes } if is_mixed(graph, eqn) => {
+                let (others, last) = axes.split_at(axes.len() - last_axes(axes, graph.ty(eqn.args[0]).rank()));
+                b.span = eqn.span;
+                let part = b.sum(args[0], last);
+                vec![b.sum(part, others)]
+            }
             op => {
                 let outs: Vec<_> = eqn.outs.iter().map(|&v| b.graph.fresh(graph.ty(v).clone())).collect();
                 b.graph.eqns.push(Eqn { op: op.clone(), args, outs: outs.clone(), span: eqn.span });
@@ -437,7 +482,7 @@ impl Planner {
             Step::Store { to, .. } => self.touch(to),
             Step::Nest(nest) => {
                 self.plan.nests += 1;
-                nest.inputs.iter().for_each(|input| self.touch(&input.view));
+                nest.reads().for_each(|input| self.touch(&input.view));
                 nest.outputs.iter().for_each(|(_, _, view)| self.touch(view));
                 for total in nest.reduction.iter().flat_map(|reduction| &reduction.totals) {
                     self.touch_operand(&total.to);

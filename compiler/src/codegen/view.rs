@@ -28,7 +28,7 @@ impl View {
     pub fn as_splat(&self) -> Option<Scalar> {
         match self.base {
             Base::Spill(scalar) => Some(scalar),
-            Base::Buffer(_) | Base::Large(_) | Base::Param(_) | Base::Result(_) | Base::Const(_) => None,
+            Base::Buffer(_) | Base::Large(_) | Base::Param(_) | Base::Result(_) | Base::Const(_) | Base::Stack => None,
         }
     }
 

@@ -370,6 +370,8 @@ pub enum Op {
     /// Thin singular value decomposition of `[B..., m, n]`, k = min(m, n): `U [B..., m, k]`, `s [B..., k]` descending, `V [B..., n, k]`.
     /// Signs: the entry of largest magnitude in each column of U is positive.
     Svd,
+    /// The singular values of `[B..., m, n]`, `[B..., k]` descending, k = min(m, n). They agree with those of `Svd` to rounding.
+    SingularValues,
     /// `solve(A, b)`: `[B..., n, n]`, `[B..., n, p]` -> `[B..., n, p]` by LU. A singular matrix is a fault.
     Solve,
     /// The lower factor of the symmetric part of `[B..., n, n]`; a matrix that is not positive definite is a fault.

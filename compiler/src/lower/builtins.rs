@@ -476,6 +476,7 @@ impl<'s> Ctx<'s> {
             Builtin::ScatterAdd => self.scatter_add(args),
             Builtin::Opnorm => self.opnorm(args),
             Builtin::Svd => self.decomposed(Op::Svd, false, &["u", "s", "v"], args),
+            Builtin::SingularValues => self.singular_values(args),
             Builtin::Lu => self.decomposed(Op::Lu, false, &["p", "l", "u"], args),
             Builtin::Qr => self.decomposed(Op::Qr, false, &["q", "r"], args),
             Builtin::Eigh => self.decomposed(Op::Eigh, true, &["w", "v"], args),

@@ -5,8 +5,10 @@ use super::shape::{self, Rule};
 use super::value::{Values, take, wrong_kind};
 use super::{Family, Prim};
 use crate::ir::graph::{Op, Type};
+use dp_runtime::kernels::decompose;
 use dp_runtime::linalg;
 use dp_runtime::tensor::{DType, Tensor};
+use std::mem::MaybeUninit;
 
 pub static SVD: Prim = Prim {
     name: "svd",
@@ -18,6 +20,20 @@ pub static SVD: Prim = Prim {
     eval: eval_svd,
     sample: sample_svd,
     special: special_svd,
+};
+
+pub static SINGULAR_VALUES: Prim = Prim {
+    name: "singular_values",
+    doc: "The singular values of `[B..., m, n]`, descending: `[B..., k]`, k = min(m, n).",
+    family: Family::Linalg,
+    plain: Some(|| Op::SingularValues),
+    result: |_, args| {
+        let (a, batch, matrix) = shape::matrices(args)?;
+        shape::one(a.dtype, [batch, &[matrix[0].min(matrix[1])]].concat())
+    },
+    eval: eval_singular_values,
+    sample: |rng| (Op::SingularValues, sample_svd(rng).1),
+    special: || special_svd().into_iter().map(|(_, args)| (Op::SingularValues, args)).collect(),
 };
 
 pub static SOLVE: Prim = Prim {
@@ -83,6 +99,26 @@ fn eval_svd(op: &Op, args: Vec<Tensor>) -> Values {
         Tensor::F64(_) => decompose!(f64, linalg::svd_f64),
         Tensor::I64(_) | Tensor::Bool(_) | Tensor::Key(_) => wrong_kind(op),
     })
+}
+
+fn eval_singular_values(op: &Op, args: Vec<Tensor>) -> Values {
+    let [a] = take(args);
+    let (batch, matrix) = a.shape().split_at(a.shape().len() - 2);
+    let (m, n) = (matrix[0], matrix[1]);
+    let (k, count): (usize, usize) = (m.min(n), batch.iter().product());
+    macro_rules! values {
+        ($T:ty) => {{
+            let mut s = vec![0.0; count * k];
+            let mut room = vec![MaybeUninit::uninit(); linalg::singular_values_room::<$T>(m, n)];
+            decompose::singular_values::<$T>((count, m, n), a.as_slice(), &mut s, &mut room);
+            Tensor::from_vec(&[batch, &[k]].concat(), s)
+        }};
+    }
+    Ok(vec![match a {
+        Tensor::F32(_) => values!(f32),
+        Tensor::F64(_) => values!(f64),
+        Tensor::I64(_) | Tensor::Bool(_) | Tensor::Key(_) => wrong_kind(op),
+    }])
 }
 
 fn eval_solve(op: &Op, args: Vec<Tensor>) -> Values {

@@ -94,7 +94,7 @@ fn prepared(script: &mut Script, e: &Expr) -> Res<(Lowered, crate::run::Prepared
 /// `:mem e`: the bytes that a run takes.
 pub fn memory(workspace: &mut Workspace, e: &Expr, console: &mut dyn Console) {
     // The figures of this expression alone.
-    workspace.runner.timings.arena_bytes = 0;
+    (workspace.runner.timings.arena_bytes, workspace.runner.timings.packed_bytes) = (0, 0);
     let code = workspace.runner.timings.code_bytes;
     let lowered = workspace.with_script(console, |script| prepared(script, e));
     let Some((lowered, prepared)) = lowered else { return };

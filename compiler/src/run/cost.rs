@@ -57,7 +57,7 @@ fn evaluation(graph: &Graph, loops: bool, equations: &mut usize) -> Option<f64> 
                     graph.ty(eqn.outs[0]).len() as f64 * taps as f64
                 }
                 // The same kernels on both sides.
-                Op::Const(_) | Op::Svd | Op::Solve | Op::Normal { .. } | Op::Uniform { .. } => 0.0,
+                Op::Const(_) | Op::Svd | Op::SingularValues | Op::Solve | Op::Normal { .. } | Op::Uniform { .. } => 0.0,
                 Op::Split { .. } | Op::Permutation { .. } | Op::FoldIn => 0.0,
                 op if prims::is_elementwise(op) => size * ELEMENT * (1.0 + weight(op) as f64 / 10.0),
                 _ => size * ELEMENT,

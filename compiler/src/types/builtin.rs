@@ -154,6 +154,7 @@ fn result(ctx: &mut Ctx, builtin: Builtin, given: &Given) -> Option<Ty> {
             Some(Ty::real())
         }
         Builtin::Svd => matrices::svd(ctx, given),
+        Builtin::SingularValues => matrices::singular_values(ctx, given),
         Builtin::Solve | Builtin::SolveLower | Builtin::SolveUpper => matrices::solve(ctx, given),
         Builtin::SolveBy => matrices::solve_by(ctx, given),
         Builtin::Cholesky => matrices::cholesky(ctx, given),

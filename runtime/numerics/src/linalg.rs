@@ -11,13 +11,13 @@ use crate::math::scalar::log_f64;
 use faer::dyn_stack::{MemStack, StackReq};
 use faer::linalg::lu::partial_pivoting::{self as lu, factor};
 use faer::linalg::solvers::PartialPivLu;
-use faer::linalg::svd::{self, ComputeSvdVectors};
+use faer::linalg::svd::{self, ComputeSvdVectors, SvdParams};
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::linalg::{temp_mat_scratch, temp_mat_zeroed};
 use faer::mat::AsMatMut;
 use faer::reborrow::ReborrowMut;
 use faer::traits::RealField;
-use faer::{Mat, MatRef, Par, Side};
+use faer::{Auto, Mat, MatRef, Par, Side, Spec};
 use std::cmp::Ordering;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -114,6 +114,18 @@ pub fn svd_room<T: Real>(m: usize, n: usize) -> usize {
     room_of(StackReq::all_of(&parts).and(work))
 }
 
+/// Bytes of scratch memory for `singular_values_into`, at any alignment.
+pub fn singular_values_room<T: Real>(m: usize, n: usize) -> usize {
+    let none = ComputeSvdVectors::No;
+    let work = svd::svd_scratch::<T>(m, n, none, none, Par::Seq, values_alone::<T>());
+    room_of(temp_mat_scratch::<T>(m.min(n), 1).and(work))
+}
+
+/// Without vectors the iteration on two diagonals needs no memory, where dividing needs that of a matrix.
+fn values_alone<T: Real>() -> Spec<SvdParams, T> {
+    Spec::new(SvdParams { recursion_threshold: usize::MAX, ..Auto::<T>::auto() })
+}
+
 /// Bytes of scratch memory for `solve_into`, at any alignment.
 pub fn solve_room<T: Real>(n: usize, p: usize) -> usize {
     let factor = factor::lu_in_place_scratch::<usize, T>(n, n, Par::Seq, Default::default());
@@ -165,6 +177,35 @@ pub fn svd_into<T: Real>(
             v.iter_mut().skip(j).step_by(k).for_each(|entry| *entry = -*entry);
         }
     }
+}
+
+/// The singular values of an `m` by `n` matrix in row-major order, as `svd_f64` orders them, into `s`, with
+/// `singular_values_room` bytes of scratch memory. They agree with those of `svd_f64` to rounding. A matrix with a NaN or an infinity
+/// gives NaN.
+///
+/// # Panics
+/// If the slices are not as long as that says.
+pub fn singular_values_into<T: Real>((m, n): (usize, usize), a: &[T], s: &mut [T], room: &mut [MaybeUninit<u8>]) {
+    assert_eq!(a.len(), m * n, "elements of a {m} by {n} matrix");
+    if m.min(n) == 0 {
+        return;
+    }
+    if !a.iter().all(|v| v.finite()) || !values_of((m, n), a, s, room) {
+        s.fill(T::NAN);
+    }
+}
+
+/// The singular values alone; false if the iteration fails.
+fn values_of<T: Real>((m, n): (usize, usize), a: &[T], s: &mut [T], room: &mut [MaybeUninit<u8>]) -> bool {
+    let (mut values, stack) = temp_mat_zeroed::<T, _, _>(m.min(n), 1, MemStack::new(room));
+    let mut values = values.as_mat_mut();
+    let matrix = MatRef::from_row_major_slice(a, m, n);
+    let diagonal = values.rb_mut().col_mut(0).as_diagonal_mut();
+    let found = svd::svd(matrix, diagonal, None, None, Par::Seq, stack, values_alone()).is_ok();
+    if found {
+        row_major(values.as_ref(), s);
+    }
+    found
 }
 
 /// Both factors and the singular values; false if the iteration fails.

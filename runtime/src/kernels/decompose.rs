@@ -3,10 +3,24 @@
 use crate::fault::FaultKind;
 use crate::linalg::spectral::{Spectral, quotients};
 use crate::linalg::{self, Real};
+use std::mem::MaybeUninit;
 
 /// The parts of `out` for each of `count` matrices, of `each` elements.
 fn part<T>(out: &mut [T], i: usize, each: usize) -> &mut [T] {
     &mut out[i * each..(i + 1) * each]
+}
+
+/// `linalg::singular_values_into` of `count` matrices `m` by `n`.
+pub fn singular_values<T: Real>(
+    (count, m, n): (usize, usize, usize),
+    a: &[T],
+    s: &mut [T],
+    room: &mut [MaybeUninit<u8>],
+) {
+    for i in 0..count {
+        let matrix = &a[i * m * n..(i + 1) * m * n];
+        linalg::singular_values_into((m, n), matrix, part(s, i, m.min(n)), room);
+    }
 }
 
 /// `linalg::cholesky` of `count` matrices `n` by `n`.

@@ -18,6 +18,7 @@ pub fn batch_op(cx: &mut Batching, op: &Op, args: &[Value]) -> Vec<Value> {
         // These act on trailing axes, or on each element of any leading axes.
         Op::Sort | Op::Svd | Op::Normal { .. } | Op::Uniform { .. } => everywhere(cx, op.clone(), args),
         Op::Fft { .. }
+        | Op::SingularValues
         | Op::Cholesky
         | Op::Det
         | Op::SlogDet

@@ -67,6 +67,7 @@ pub fn tangents(lin: &mut Lin, op: &Op, args: &[Var], outs: &[Var], dargs: &[Opt
             Some(da) => svd(lin, args[0], outs, da).map(Some).to_vec(),
             None => vec![None; 3],
         },
+        Op::SingularValues => vec![dargs[0].map(|da| singular_values(lin, args[0], da))],
         Op::SpectralQuotient(by) => vec![spectral_quotient(lin, *by, args, outs[0], dargs)],
         other => panic!("internal error: `{}` is no decomposition", prims::name(other)),
     }
@@ -293,6 +294,17 @@ fn svd(lin: &mut Lin, a: Var, outs: &[Var], da: Var) -> [Var; 3] {
         dv = add_outside(t, dv, (v, v_turned), dau, s);
     }
     [du, ds, dv]
+}
+
+/// ds_j = u_j' dA v_j, the diagonal of U' dA V. Only here the vectors are needed.
+fn singular_values(lin: &mut Lin, a: Var, da: Var) -> Var {
+    let vectors = lin.primal.emit(Op::Svd, &[a]);
+    let (u, v) = (lin.capture(vectors[0]), lin.capture(vectors[2]));
+    let t = &mut lin.tangent;
+    let rows = t.ty(u).rank() - 2;
+    let dav = t.op(Op::Dot { batch: rows }, &[da, v]);
+    let products = t.op(Op::MulZ, &[u, dav]);
+    t.sum(products, &[rows])
 }
 
 /// `dQ + (I - Q Q') Y S^-1`.

@@ -2,9 +2,11 @@
 
 use super::element::{against_bound, clif_type, element, exp_of_nonpositive};
 use super::sign::never_positive;
+use super::stage::WORTH;
 use super::{Emitter, unaligned};
 use crate::codegen::plan::pieces::{Pieces, weight};
 use crate::codegen::plan::{Nest, Scalar, TileOp};
+use crate::codegen::view::View;
 use crate::ir::graph::Op;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
@@ -43,29 +45,23 @@ impl Emitter<'_, '_, '_> {
         }
     }
 
-    /// Where the operands of a nest start: inputs, then outputs.
+    /// Where the operands of a nest start.
     pub fn starts(&mut self, nest: &Nest) -> Vec<At> {
         if let Some(table) = self.table {
             return self.starts_in(table, nest);
         }
-        let mut at = Vec::new();
-        for input in &nest.inputs {
-            at.push(match input.view.as_splat() {
+        operands(nest)
+            .map(|(dtype, view)| match view.as_splat() {
                 Some(scalar) => At::Held(self.scalar(scalar)),
-                None => At::Memory(self.address(&input.view, input.dtype)),
-            });
-        }
-        for (_, dtype, view) in &nest.outputs {
-            at.push(At::Memory(self.address(view, *dtype)));
-        }
-        at
+                None => At::Memory(self.address(view, dtype)),
+            })
+            .collect()
     }
 
-    /// The strides in bytes of all operands along an axis.
+    /// The strides in bytes of all operands along an axis of the nest; of none along the axis after its last.
     pub fn steps(&self, nest: &Nest, axis: usize) -> Vec<i64> {
-        let ins = nest.inputs.iter().map(|input| (input.view.strides.get(axis), input.dtype));
-        let outs = nest.outputs.iter().map(|(_, dtype, view)| (view.strides.get(axis), *dtype));
-        ins.chain(outs).map(|(stride, dtype)| stride.copied().unwrap_or(0) as i64 * dtype.size() as i64).collect()
+        let stride = |view: &View| if axis < nest.shape.len() { view.strides[axis] } else { 0 };
+        operands(nest).map(|(dtype, view)| stride(view) as i64 * dtype.size() as i64).collect()
     }
 
     fn axis(&mut self, nest: &Nest, axis: usize, at: &[At]) {
@@ -142,7 +138,11 @@ impl Emitter<'_, '_, '_> {
         let weight: usize = nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() + nest.inputs.len();
         let lanes = nest.lanes as usize;
         let mut done = 0;
-        if lanes > 1 {
+        let stages = self.stages(nest);
+        if !stages.is_empty() && n >= WORTH {
+            done = n - n % lanes;
+            self.in_blocks(nest, &stages, &at, &steps, done);
+        } else if lanes > 1 {
             let unroll = if weight <= LIGHT / 4 {
                 4
             } else if weight <= LIGHT {
@@ -182,6 +182,40 @@ impl Emitter<'_, '_, '_> {
 
     /// The body on `lanes` elements from an index on; gives the values of inputs and operations.
     pub fn tile(&mut self, nest: &Nest, lanes: u32, at: &[At], steps: &[i64], index: Index) -> Vec<Value> {
+        let given = self.given(nest, lanes as usize, at, steps, index);
+        self.tile_with(nest, lanes, at, steps, index, given)
+    }
+
+    /// The same with what the nest inside gives.
+    pub fn tile_with(
+        &mut self,
+        nest: &Nest,
+        lanes: u32,
+        at: &[At],
+        steps: &[i64],
+        index: Index,
+        given: Vec<Value>,
+    ) -> Vec<Value> {
+        let values = self.values(nest, lanes, at, steps, (nest.ops.len(), index), given);
+        for (k, (value, dtype, _)) in nest.outputs.iter().enumerate() {
+            let place = nest.inputs.len() + k;
+            if let At::Memory(start) = at[place] {
+                self.put_back(values[*value as usize], start, steps[place], *dtype, lanes, index);
+            }
+        }
+        values
+    }
+
+    /// The values of inputs, of what the nest inside gives, and of the first `count` operations.
+    pub fn values(
+        &mut self,
+        nest: &Nest,
+        lanes: u32,
+        at: &[At],
+        steps: &[i64],
+        (count, index): (usize, Index),
+        given: Vec<Value>,
+    ) -> Vec<Value> {
         let mut values = Vec::with_capacity(nest.inputs.len() + nest.ops.len());
         for (k, input) in nest.inputs.iter().enumerate() {
             let value = match at[k] {
@@ -190,7 +224,12 @@ impl Emitter<'_, '_, '_> {
             };
             values.push(value);
         }
-        for op in &nest.ops {
+        values.extend(given);
+        for (k, op) in nest.ops[..count].iter().enumerate() {
+            if let Some(value) = self.prepared_value(k, op.dtype, lanes) {
+                values.push(value);
+                continue;
+            }
             let args: Vec<Value> = op.args.iter().map(|&a| values[a as usize]).collect();
             if matches!(op.op, Op::IntDiv | Op::Mod) {
                 self.check_divisor(args[1], op.eqn);
@@ -203,12 +242,6 @@ impl Emitter<'_, '_, '_> {
                 }
                 None => element(&mut self.b, &op.op, lanes, &op.from, op.dtype, &args),
             });
-        }
-        for (k, (value, dtype, _)) in nest.outputs.iter().enumerate() {
-            let place = nest.inputs.len() + k;
-            if let At::Memory(start) = at[place] {
-                self.put_back(values[*value as usize], start, steps[place], *dtype, lanes, index);
-            }
         }
         values
     }
@@ -337,6 +370,14 @@ impl Emitter<'_, '_, '_> {
             self.b.ins().store(flags, one, address, offset);
         }
     }
+}
+
+/// The operands of a nest in the order in which they are numbered: inputs and outputs, then those of the nest inside, and so on.
+pub fn operands(nest: &Nest) -> impl Iterator<Item = (DType, &View)> {
+    nest.levels().flat_map(|nest| {
+        let inputs = nest.inputs.iter().map(|input| (input.dtype, &input.view));
+        inputs.chain(nest.outputs.iter().map(|(_, dtype, view)| (*dtype, view)))
+    })
 }
 
 /// True if argument `k` of a maximum or minimum is a float constant with which one comparison is enough: not NaN, and

@@ -1,7 +1,7 @@
 //! How a program is split into functions, and which scalars cross from one to another.
 
 use crate::codegen::plan::pieces::weight as op_weight;
-use crate::codegen::plan::{Count, Nest, Operand, Reg, Scalar, Step};
+use crate::codegen::plan::{Base, Count, Nest, Operand, Reg, Scalar, Step};
 use crate::codegen::view::View;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,7 +15,7 @@ pub fn pieces(steps: &[Step]) -> Vec<Range<usize>> {
     let (mut start, mut total) = (0, 0);
     for (i, step) in steps.iter().enumerate() {
         let weight = weight(step);
-        if total + weight > FUNCTION && i > start {
+        if total + weight > FUNCTION && i > start && !reads_stack(step) {
             list.push(start..i);
             start = i;
             total = 0;
@@ -26,16 +26,18 @@ pub fn pieces(steps: &[Step]) -> Vec<Range<usize>> {
     list
 }
 
+/// True for a call that reads what the nest before it left on the function's stack.
+fn reads_stack(step: &Step) -> bool {
+    let on_stack = |operand: &Operand| matches!(operand, Operand::View(View { base: Base::Stack, .. }));
+    matches!(step, Step::Call { operands, .. } if operands.iter().any(on_stack))
+}
+
 /// About how many instructions a step is in the function that contains it.
 fn weight(step: &Step) -> usize {
     match step {
         Step::Scalar { op, .. } => op_weight(op) + 1,
         Step::Load { .. } | Step::Store { .. } => 4,
-        Step::Nest(nest) => {
-            let body: usize = nest.ops.iter().map(|op| op_weight(&op.op)).sum();
-            let copies = if nest.reduction.is_some() { 12 } else { 4 };
-            20 + 4 * nest.inputs.len() + copies * (body + nest.reduction.as_ref().map_or(0, |r| 4 * r.totals.len()))
-        }
+        Step::Nest(nest) => nest.levels().map(nest_weight).sum(),
         Step::Call { operands, then, .. } => {
             let entries = then.as_ref().map_or(0, |nest| nest.inputs.len() + nest.outputs.len() + 2);
             8 + 4 * (operands.len() + entries)
@@ -44,6 +46,12 @@ fn weight(step: &Step) -> usize {
         Step::Loop(l) => 30 + list_weight(&l.body),
         Step::Branch { then, otherwise, .. } => 10 + list_weight(then) + list_weight(otherwise),
     }
+}
+
+fn nest_weight(nest: &Nest) -> usize {
+    let copies = if nest.reduction.is_some() { 12 } else { 4 };
+    let totals = nest.reduction.as_ref().map_or(0, |r| 4 * r.totals.len());
+    20 + 4 * nest.inputs.len() + copies * (nest.weight() + totals)
 }
 
 fn list_weight(steps: &[Step]) -> usize {
@@ -111,7 +119,7 @@ impl Crossing {
     }
 
     fn nest(&mut self, nest: &Nest, function: u32) {
-        nest.inputs.iter().for_each(|input| self.view(&input.view, function));
+        nest.reads().for_each(|input| self.view(&input.view, function));
         nest.outputs.iter().for_each(|(_, _, view)| self.view(view, function));
         for total in nest.reduction.iter().flat_map(|reduction| &reduction.totals) {
             self.operand(&total.to, function);

@@ -8,11 +8,12 @@
 use super::Emitter;
 mod across;
 mod along;
+mod inside;
 
 use super::deal::Share;
 use super::element::{clif_type, element, multiply_add};
 use super::nest::{At, Index};
-use crate::codegen::plan::pieces::{Pieces, weight};
+use crate::codegen::plan::pieces::Pieces;
 use crate::codegen::plan::{Nest, Operand, Order, Reducer, Reduction, Total};
 use crate::ir::graph::Op;
 use along::{is_beside, is_together};
@@ -20,6 +21,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Type, Value, types};
 use dp_runtime::abi::FoldBy;
 use dp_runtime::tensor::DType;
+use inside::inside_weight;
 
 /// Up to this weight all vectors of a span are written out, with their sums in registers.
 const SPAN: usize = 256;
@@ -177,6 +179,15 @@ impl Emitter<'_, '_, '_> {
         Index { value: Some(value), plus: base.plus }
     }
 
+    /// The index `j` from another one on.
+    pub fn beyond(&mut self, first: Index, j: Index) -> Index {
+        let value = match (first.value, j.value) {
+            (Some(a), Some(b)) => Some(self.b.ins().iadd(a, b)),
+            (one, other) => one.or(other),
+        };
+        Index { value, plus: first.plus + j.plus }
+    }
+
     fn index_value(&mut self, index: Index) -> Value {
         match index.value {
             Some(value) if index.plus == 0 => value,
@@ -316,8 +327,9 @@ impl Emitter<'_, '_, '_> {
     /// Vectors of which halves are added to each other until one is left; `None` for +0.
     fn halves(&mut self, total: &Total, lanes: usize, sums: Vec<Option<Value>>) -> Value {
         let mut sums = sums;
-        // A term that underflows may make a lane -0, which +0 in another one turns to +0.
-        let some = total.times.is_some() && sums.iter().any(Option::is_none);
+        // A term that underflows may make a lane -0 (a square cannot), which +0 in another one turns to +0.
+        let product = total.times.is_some_and(|times| times != total.value);
+        let some = product && sums.iter().any(Option::is_none);
         while sums.len() > 1 {
             let high = sums.split_off(sums.len() / 2);
             for (low, high) in sums.iter_mut().zip(high) {
@@ -372,5 +384,6 @@ pub fn looped(nest: &Nest, reduction: &Reduction) -> usize {
 
 /// About how many instructions the body is.
 fn body_weight(nest: &Nest, reduction: &Reduction) -> usize {
-    nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() + nest.inputs.len() + 2 * reduction.totals.len()
+    let own = nest.weight() + nest.inputs.len() + 2 * reduction.totals.len();
+    own + nest.inner.as_ref().map_or(0, |inner| inside_weight(inner))
 }

@@ -4,9 +4,8 @@
 //! value of a scalar. Nests that can fault, and those that give a scalar in a register, are not shared.
 
 use super::element::clif_type;
-use super::nest::At;
+use super::nest::{At, operands};
 use super::{Body, Emitter, Pending, deal, unaligned};
-use crate::codegen::plan::pieces::weight;
 use crate::codegen::plan::{Nest, Operand, Reduction, Scalar, Step};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use std::collections::{HashMap, HashSet};
@@ -17,9 +16,7 @@ const LIGHT: usize = 12;
 
 /// True if a nest becomes a function where it occurs several times.
 fn is_shared(nest: &Nest) -> bool {
-    nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() >= LIGHT
-        && nest.is_movable()
-        && deal::pieces(nest).is_none()
+    nest.levels().map(Nest::weight).sum::<usize>() >= LIGHT && nest.is_movable() && deal::pieces(nest).is_none()
 }
 
 /// The form of a nest that is shared if it occurs several times.
@@ -29,6 +26,10 @@ pub fn shared_form(nest: &Nest) -> Option<String> {
 
 /// What a nest does, whatever its operands' places: equal for nests that can share a function.
 pub fn form(nest: &Nest) -> String {
+    nest.levels().map(level_form).collect::<Vec<_>>().join("|")
+}
+
+fn level_form(nest: &Nest) -> String {
     let totals = nest.reduction.iter().flat_map(|reduction| &reduction.totals);
     let mut form = format!("{:?} {}", nest.shape, nest.lanes);
     // Writing to a string cannot fail.
@@ -50,12 +51,9 @@ pub fn form(nest: &Nest) -> String {
         let _ = write!(form, ";{}{:?}", reduction.kept, reduction.order);
     }
     for total in totals {
+        let _ = write!(form, ";{}{:?}{:?}{:?}{}", total.value, total.times, total.dtype, total.by, total.parts);
         if let Operand::View(view) = &total.to {
-            let _ = write!(
-                form,
-                ";{}{:?}{:?}{:?}{}{:?}",
-                total.value, total.times, total.dtype, total.by, total.parts, view.strides
-            );
+            let _ = write!(form, "{:?}", view.strides);
         }
     }
     form
@@ -133,26 +131,20 @@ impl<'p> Emitter<'p, '_, '_> {
     /// The operands of the nest that this function is, from its table.
     pub fn starts_in(&mut self, table: Value, nest: &Nest) -> Vec<At> {
         let mut at = Vec::new();
-        for input in &nest.inputs {
+        for operand in operands(nest) {
             let place = 8 * at.len() as i32;
-            at.push(match input.view.as_splat() {
+            at.push(match operand.1.as_splat() {
                 Some(constant @ Scalar::Imm(..)) => At::Held(self.scalar(constant)),
-                Some(Scalar::Reg(_)) => {
-                    At::Held(self.b.ins().load(clif_type(input.dtype, 1), unaligned(), table, place))
-                }
+                Some(Scalar::Reg(_)) => At::Held(self.b.ins().load(clif_type(operand.0, 1), unaligned(), table, place)),
                 None => At::Memory(self.b.ins().load(types::I64, unaligned(), table, place)),
             });
-        }
-        for _ in &nest.outputs {
-            let place = 8 * at.len() as i32;
-            at.push(At::Memory(self.b.ins().load(types::I64, unaligned(), table, place)));
         }
         at
     }
 
     /// Where its totals go.
     pub fn totals_in(&mut self, table: Value, nest: &Nest, reduction: &Reduction) -> Vec<Option<Value>> {
-        let first = nest.inputs.len() + nest.outputs.len();
+        let first = nest.operands();
         let places = first..first + reduction.totals.len();
         places.map(|place| Some(self.b.ins().load(types::I64, unaligned(), table, 8 * place as i32))).collect()
     }

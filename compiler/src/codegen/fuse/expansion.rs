@@ -8,7 +8,7 @@ use crate::ir::graph::{Graph, Op, Var};
 /// Smaller arrays stay in a near cache. (In tests all are large, so that random programs have some.)
 const BYTES: usize = if cfg!(test) { 32 } else { 256 << 10 };
 /// What is broadcast has at most this part of the elements.
-const PART: usize = 4;
+const PART: usize = 2;
 /// The longest chain.
 const EQNS: usize = 24;
 /// The heaviest chain: about one elementary function.

@@ -1,10 +1,11 @@
 //! What can be part of a nest, and what its operands are.
 
 use super::shapes;
-use crate::codegen::plan::{Base, Order};
+use crate::codegen::plan::{Base, Order, last_axes};
 use crate::codegen::view::View;
 use crate::ir::graph::{Eqn, Graph, Op, Type, Var};
 use crate::prims;
+use dp_runtime::kernels::standard_strides;
 use dp_runtime::tensor::DType;
 
 /// What a nest can do of a reduction.
@@ -31,15 +32,15 @@ impl Stage {
     }
 }
 
-/// The first stage of a reduction of an array of type `ty`, if a nest can do it. A sum of floats is over the last axes, or
-/// over none of the last: a sum over both would need a second stage, which the kernels have.
+/// What a nest does of a reduction of an array of type `ty`, if it can. A sum of floats is over the last axes, or over none of the
+/// last: `plan` makes two of a sum over both.
 pub fn stage(op: &Op, ty: &Type) -> Option<Stage> {
     let ordered = matches!(op, Op::Sum { .. }) && ty.dtype.is_float();
     let axes = op.reduced_axes()?;
     if ty.is_empty() {
         return None;
     }
-    let trailing = (1..=axes.len()).take_while(|&n| axes[axes.len() - n] == ty.rank() - n).count();
+    let trailing = last_axes(axes, ty.rank());
     if ordered && trailing > 0 && trailing < axes.len() {
         return None;
     }
@@ -116,6 +117,22 @@ pub fn product(graph: &Graph, defs: &Defs, eqn: &Eqn, inside: impl Fn(Var) -> bo
         }
         Some(product)
     })
+}
+
+/// For each axis of a group, the axis of a reduction's result that it is part of, and how many places of that one of its own
+/// is; nothing for what is reduced.
+pub fn spread(graph: &Graph, eqn: &Eqn, product: Option<&Product>, shape: &[usize]) -> Vec<Option<(usize, usize)>> {
+    if let Some(product) = product {
+        let parts = shapes::parts(graph.shape(eqn.args[product.full]), &product.strides, shape);
+        return parts.into_iter().map(|(axis, by)| (axis != product.reduced).then_some((axis, by))).collect();
+    }
+    let own = graph.shape(eqn.args[0]);
+    let axes = eqn.op.reduced_axes().expect("a reduction over axes");
+    let kept = |(axis, by): (usize, usize)| {
+        let before = axes.iter().filter(|&&reduced| reduced < axis).count();
+        (!axes.contains(&axis)).then_some((axis - before, by))
+    };
+    shapes::parts(own, &standard_strides(own), shape).into_iter().map(kept).collect()
 }
 
 /// True for operations that are fused: elementwise, and written as inline code (`FoldIn` is a kernel).

@@ -5,9 +5,9 @@
 //! is the last to read, element by element. `scatter_add` and `update` work on their operand itself if they are
 //! the last to read it. In all cases `tenants` says which values lie in a base, and `last_use` how long they are needed.
 
-use super::{Base, Home, Operand, Origin, Planner, Scalar, Step, as_view, inline_calls};
+use super::{Base, Home, Operand, Origin, Planner, Scalar, Step, as_view, prepared};
 use crate::codegen::fuse::members::{Defs, is_elementwise, is_view};
-use crate::codegen::fuse::{self, Unit};
+use crate::codegen::fuse::{self, Fused, Unit};
 use crate::codegen::view::View;
 use crate::ir::graph::{Eqn, Graph, Guard, Op, Type, Var};
 use dp_runtime::abi::{Call, Kernel};
@@ -50,7 +50,7 @@ impl Planner {
         dests: &[Option<View>],
         steps: &mut Vec<Step>,
     ) -> Vec<Home> {
-        let graph = &*inline_calls(graph);
+        let graph = &*prepared(graph);
         let units = fuse::units(graph);
         let mut scope = Scope::new(graph, &units, params, (own, apart), dests);
         for (number, unit) in units.iter().enumerate() {
@@ -232,18 +232,17 @@ impl<'g> Scope<'g> {
             }
         }
         for (number, unit) in units.iter().enumerate() {
-            let eqns: &[usize] = match unit {
-                Unit::Nest(fused) => &fused.eqns,
-                Unit::Single(eqn) => std::slice::from_ref(eqn),
+            let levels: Vec<(&[usize], Option<&Fused>)> = match unit {
+                Unit::Nest(fused) => fused.levels().map(|fused| (fused.eqns.as_slice(), Some(fused))).collect(),
+                Unit::Single(eqn) => vec![(std::slice::from_ref(eqn), None)],
             };
-            for &i in eqns {
-                for (k, &arg) in graph.eqns[i].args.iter().enumerate() {
+            for (eqns, fused) in levels {
+                for (i, k, arg) in
+                    eqns.iter().flat_map(|&i| graph.eqns[i].args.iter().enumerate().map(move |(k, &arg)| (i, k, arg)))
+                {
                     let root = scope.root[arg.0 as usize] as usize;
                     scope.last_use[root] = scope.last_use[root].max(number);
-                    let inside = match unit {
-                        Unit::Nest(fused) => fused.inside(graph, &scope.defs, i, k).is_some(),
-                        Unit::Single(_) => false,
-                    };
+                    let inside = fused.is_some_and(|fused| fused.inside(graph, &scope.defs, i, k).is_some());
                     scope.needed[arg.0 as usize] |= !inside;
                 }
             }

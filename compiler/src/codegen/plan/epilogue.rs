@@ -102,7 +102,7 @@ fn count(steps: &[Step], uses: &mut [u32]) {
             Step::Load { from, .. } => see(from),
             Step::Store { to, .. } => see(to),
             Step::Nest(nest) => {
-                nest.inputs.iter().for_each(|input| see(&input.view));
+                nest.reads().for_each(|input| see(&input.view));
                 nest.outputs.iter().for_each(|(_, _, view)| see(view));
                 for total in nest.reduction.iter().flat_map(|reduction| &reduction.totals) {
                     if let Operand::View(view) = &total.to {

@@ -1,7 +1,7 @@
 //! Equations that become calls of kernels.
 
 use super::body::Scope;
-use super::{Home, Operand, Planner, Scalar, Step, as_view};
+use super::{Home, Operand, Planner, Scalar, Step, as_view, last_axes};
 use crate::codegen::view::View;
 use crate::ir::graph::{Eqn, Op, Type, Var};
 use dp_runtime::abi::{FoldBy, Kernel};
@@ -97,6 +97,15 @@ impl Planner {
                 };
                 let room = Type::new(DType::Bool, &[room]);
                 self.standard_call(scope, eqn, types, Kernel::Svd, Some(room), number, steps);
+            }
+            Op::SingularValues => {
+                let (m, n) = last_two(types[0]);
+                let room = match types[0].dtype {
+                    DType::F32 => linalg::singular_values_room::<f32>(m, n),
+                    DType::F64 | DType::I64 | DType::Bool | DType::Key => linalg::singular_values_room::<f64>(m, n),
+                };
+                let room = Type::new(DType::Bool, &[room]);
+                self.standard_call(scope, eqn, types, Kernel::SingularValues, Some(room), number, steps);
             }
             Op::Solve => {
                 let (n, p) = last_two(types[1]);
@@ -221,26 +230,13 @@ impl Planner {
         self.call(kernel, operands, number, steps);
     }
 
+    /// A sum over last axes, or over none of them.
     fn sum(&mut self, scope: &mut Scope, eqn: &Eqn, ty: &Type, axes: &[usize], number: u32, steps: &mut Vec<Step>) {
-        let rank = ty.rank();
-        let trailing = (1..=axes.len()).take_while(|&n| axes[axes.len() - n] == rank - n).count();
-        let (others, last) = axes.split_at(axes.len() - trailing);
         let x = view(scope, eqn.args[0]);
-        if !ty.dtype.is_float() || others.is_empty() {
-            let out = self.out(scope, eqn.outs[0]);
-            return self.reduce(x, ty, axes, |kept| Kernel::SumLast { kept }, out, number, steps);
-        }
-        let (x, ty) = if last.is_empty() {
-            (x, ty.clone())
-        } else {
-            let part = Type::new(ty.dtype, &ty.shape[..rank - trailing]);
-            let place = self.buffer(&part);
-            let out = (Operand::View(place.clone()), part.dtype, part.shape.clone());
-            self.reduce(x, ty, last, |kept| Kernel::SumLast { kept }, out, number, steps);
-            (place, part)
-        };
+        let last = !ty.dtype.is_float() || last_axes(axes, ty.rank()) == axes.len();
+        let kernel = |kept| if last { Kernel::SumLast { kept } } else { Kernel::SumOther { kept } };
         let out = self.out(scope, eqn.outs[0]);
-        self.reduce(x, &ty, others, |kept| Kernel::SumOther { kept }, out, number, steps);
+        self.reduce(x, ty, axes, kernel, out, number, steps);
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -1,5 +1,6 @@
 //! Copies between places.
 
+use super::reduction::Draft;
 use super::{Base, Home, Operand, Planner, Step, as_view};
 use crate::codegen::view::View;
 use crate::ir::graph::Type;
@@ -45,7 +46,10 @@ impl Planner {
             ];
             return self.call(Kernel::Copy, operands, 0, steps);
         }
-        self.push_nest(&ty.shape, vec![(ty.dtype, from)], Vec::new(), vec![(0, ty.dtype, to)], lanes(ty.dtype), steps);
+        let (inputs, outputs) = (vec![(ty.dtype, from)], vec![(0, ty.dtype, to)]);
+        let lanes = lanes(ty.dtype);
+        let draft = Draft { shape: ty.shape.clone(), inputs, ops: Vec::new(), outputs, lanes, inner: None };
+        self.push_nest(draft, steps);
     }
 
     /// Sets an array to zeros.

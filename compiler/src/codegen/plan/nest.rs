@@ -1,23 +1,47 @@
 //! Loop nests: the members of a group as operations on the elements at one place, collapsing axes, dropping what is empty.
 
 use super::body::Scope;
-use super::reduction::{self, Draft, Wanted};
+use super::reduction::{Draft, Inner, Wanted};
 use super::{Home, Input, Nest, Planner, Step, TileOp, as_view};
-use crate::codegen::fuse::members::{Product, is_element, is_outer};
+use crate::codegen::fuse::members::{is_element, is_outer, spread};
 use crate::codegen::fuse::{self, Fused, shapes};
 use crate::codegen::view::View;
-use crate::ir::graph::{Eqn, Op, Type, Var};
-use dp_runtime::kernels::standard_strides;
+use crate::ir::graph::{Op, Var};
 use dp_runtime::kernels::walk::collapse;
 use dp_runtime::tensor::DType;
 use std::collections::HashMap;
 use std::mem::discriminant;
 
+/// The members of a group as operations, with the numbers of their values.
+struct Members {
+    draft: Draft,
+    wanted: Vec<Wanted>,
+    number: HashMap<Var, u32>,
+}
+
 impl Planner {
     /// The nest of a group, with the kernels that finish its reductions.
     pub fn nest(&mut self, scope: &mut Scope, fused: &Fused, steps: &mut Vec<Step>) {
-        let graph = scope.graph;
-        let shape = &fused.shape;
+        let (graph, shape) = (scope.graph, &fused.shape);
+        let Members { mut draft, wanted, number } = self.members(scope, fused);
+        let views: Vec<View> = draft.reads().cloned().collect();
+        for &i in &fused.eqns {
+            let out = graph.eqns[i].outs[0];
+            if is_element(graph, &graph.eqns[i]) && scope.lacks(out) {
+                let place = scope.place_beside(self, out, shape, &views, true);
+                scope.put(out, Home::Array(place.clone()));
+                draft.outputs.push((number[&out], graph.ty(out).dtype, walked(&place, graph.shape(out), shape)));
+            }
+        }
+        let Some(stage) = &fused.stage else {
+            return self.push_nest(draft, steps);
+        };
+        self.reducing_nest(scope, draft, stage, &wanted, steps);
+    }
+
+    /// The members of a group and of those inside, with what they read from memory.
+    fn members(&mut self, scope: &Scope, fused: &Fused) -> Members {
+        let (graph, shape) = (scope.graph, &fused.shape);
         let mut inputs: Vec<(DType, View)> = Vec::new();
         // Values of the nest, and operands in memory: by variable where members see them in the same way.
         let mut number: HashMap<Var, u32> = HashMap::new();
@@ -39,6 +63,12 @@ impl Planner {
                 }
             }
         }
+        let inner = fused.inner.as_deref().map(|inner| self.inner(scope, inner));
+        let mut count = inputs.len();
+        for &(total, _) in inner.iter().flat_map(|inner| &inner.totals) {
+            number.insert(total, count as u32);
+            count += 1;
+        }
         let mut ops: Vec<TileOp> = Vec::new();
         let mut width = fuse::Width::Any;
         let mut wanted = Vec::new();
@@ -58,7 +88,6 @@ impl Planner {
                 let product = fused.products.get(&i);
                 let full = product.map_or(0, |product| product.full);
                 wanted.push(Wanted {
-                    eqn: i,
                     value: value(&number, full),
                     times: product.map(|_| value(&number, 1 - full)),
                     op: eqn.op.clone(),
@@ -77,20 +106,10 @@ impl Planner {
             let kind = discriminant(&eqn.op);
             let same = |other: &TileOp| discriminant(&other.op) == kind && other.args == args && other.dtype == dtype;
             let known = ops.iter().position(same).filter(|_| !matches!(eqn.op, Op::Polygamma { .. }));
-            number.insert(eqn.outs[0], (inputs.len() + known.unwrap_or(ops.len())) as u32);
+            number.insert(eqn.outs[0], (count + known.unwrap_or(ops.len())) as u32);
             if known.is_none() {
                 let from = eqn.args.iter().map(|&a| graph.ty(a).dtype).collect();
                 ops.push(TileOp { op: eqn.op.clone(), args, from, dtype, eqn: origin });
-            }
-        }
-        let views: Vec<View> = inputs.iter().map(|(_, view)| view.clone()).collect();
-        let mut outputs = Vec::new();
-        for &i in &fused.eqns {
-            let out = graph.eqns[i].outs[0];
-            if is_element(graph, &graph.eqns[i]) && scope.lacks(out) {
-                let place = scope.place_beside(self, out, shape, &views, true);
-                scope.put(out, Home::Array(place.clone()));
-                outputs.push((number[&out], graph.ty(out).dtype, walked(&place, graph.shape(out), shape)));
             }
         }
         let lanes = match width {
@@ -98,54 +117,26 @@ impl Planner {
             fuse::Width::Bytes8 => 2,
             fuse::Width::One => 1,
         };
-        let Some(stage) = &fused.stage else {
-            return self.push_nest(shape, inputs, ops, outputs, lanes, steps);
-        };
-        let mut draft = Draft { shape: shape.clone(), inputs, ops, outputs, lanes };
-        if reduction::feasible(&draft, stage, graph.ty(wanted[0].out).dtype) {
-            return self.reducing_nest(scope, draft, stage, &wanted, steps);
-        }
-        // In memory first, then by kernels.
-        for want in &wanted {
-            for k in 0..graph.eqns[want.eqn].args.len() {
-                if let Some(value) = fused.inside(graph, &scope.defs, want.eqn, k)
-                    && !scope.has_home(value)
-                {
-                    // A place of its own: what the kernels still have to read counts as read by now.
-                    let place = scope.place_beside(self, value, shape, &views, false);
-                    scope.put(value, Home::Array(place.clone()));
-                    let dtype = graph.ty(value).dtype;
-                    draft.outputs.push((number[&value], dtype, walked(&place, graph.shape(value), shape)));
-                }
-            }
-        }
-        self.push_nest(shape, draft.inputs, draft.ops, draft.outputs, lanes, steps);
-        for want in &wanted {
-            let eqn = &graph.eqns[want.eqn];
-            eqn.args.iter().for_each(|&arg| self.views(scope, arg, steps));
-            let types: Vec<&Type> = eqn.args.iter().map(|&v| graph.ty(v)).collect();
-            self.kernel(scope, eqn, &types, steps);
+        let inner = inner.map(Box::new);
+        Members {
+            draft: Draft { shape: shape.clone(), inputs, ops, outputs: Vec::new(), lanes, inner },
+            wanted,
+            number,
         }
     }
 
-    /// Makes the views that lead to a variable and have no places yet.
-    fn views(&mut self, scope: &mut Scope, var: Var, steps: &mut Vec<Step>) {
-        if let Some(eqn) = scope.defs.eqn(scope.graph, var).filter(|_| !scope.has_home(var)) {
-            self.views(scope, eqn.args[0], steps);
-            self.structure(scope, eqn, steps);
-        }
+    /// The nest inside another one: its kept axes first, its totals in registers.
+    fn inner(&mut self, scope: &Scope, fused: &Fused) -> Inner {
+        let Members { mut draft, wanted, .. } = self.members(scope, fused);
+        let (reduced, kept): (Vec<usize>, Vec<usize>) = (0..fused.shape.len()).partition(|&axis| fused.reduces(axis));
+        draft.arrange(&[kept, reduced].concat());
+        let totals = wanted.iter().map(|want| (want.out, self.total(scope, want))).collect();
+        Inner { draft, totals }
     }
 
-    /// Appends a nest over `shape`, whose views have that shape's axes.
-    pub fn push_nest(
-        &mut self,
-        shape: &[usize],
-        inputs: Vec<(DType, View)>,
-        ops: Vec<TileOp>,
-        outputs: Vec<(u32, DType, View)>,
-        lanes: u32,
-        steps: &mut Vec<Step>,
-    ) {
+    /// Appends a nest that reduces nothing.
+    pub fn push_nest(&mut self, draft: Draft, steps: &mut Vec<Step>) {
+        let Draft { shape, inputs, ops, outputs, lanes, .. } = draft;
         if shape.contains(&0) || outputs.is_empty() {
             return;
         }
@@ -154,12 +145,12 @@ impl Planner {
             .map(|(_, v)| v.strides.as_slice())
             .chain(outputs.iter().map(|(_, _, v)| v.strides.as_slice()))
             .collect();
-        let (shape, strides) = collapse(shape, &all);
+        let (shape, strides) = collapse(&shape, &all);
         let mut strides = strides.into_iter();
         let mut next = |view: View| View { strides: strides.next().unwrap_or_default(), ..view };
         let inputs = inputs.into_iter().map(|(dtype, view)| Input { dtype, view: next(view) }).collect();
         let outputs = outputs.into_iter().map(|(value, dtype, view)| (value, dtype, next(view))).collect();
-        self.push(steps, Step::Nest(Nest { shape, inputs, ops, outputs, lanes, reduction: None }));
+        self.push(steps, Step::Nest(Nest { shape, inputs, ops, outputs, lanes, reduction: None, inner: None }));
     }
 }
 
@@ -189,25 +180,4 @@ fn read(scope: &Scope, fused: &Fused, i: usize, k: usize) -> View {
     };
     let strides = shapes::parts(full, &product.strides, shape).into_iter().map(stride).collect();
     View { strides, ..view }
-}
-
-/// For each axis of a group, the axis of a reduction's result that it is part of, and how many places of that one of its own
-/// is; nothing for what is reduced.
-fn spread(
-    graph: &crate::ir::graph::Graph,
-    eqn: &Eqn,
-    product: Option<&Product>,
-    shape: &[usize],
-) -> Vec<Option<(usize, usize)>> {
-    if let Some(product) = product {
-        let parts = shapes::parts(graph.shape(eqn.args[product.full]), &product.strides, shape);
-        return parts.into_iter().map(|(axis, by)| (axis != product.reduced).then_some((axis, by))).collect();
-    }
-    let own = graph.shape(eqn.args[0]);
-    let axes = eqn.op.reduced_axes().expect("a reduction over axes");
-    let kept = |(axis, by): (usize, usize)| {
-        let before = axes.iter().filter(|&&reduced| reduced < axis).count();
-        (!axes.contains(&axis)).then_some((axis - before, by))
-    };
-    shapes::parts(own, &standard_strides(own), shape).into_iter().map(kept).collect()
 }

@@ -1,6 +1,6 @@
 //! Operands of matrix products that are the same in all passes of a loop are packed once, before it.
 
-use super::{Base, Operand, Planner, Reg, Step};
+use super::{Base, Operand, Plan, Planner, Reg, Step};
 use crate::codegen::view::View;
 use crate::ir::graph::Type;
 use dp_runtime::abi::{Call, Kernel};
@@ -69,6 +69,44 @@ impl Planner {
             before.push(body.remove(place));
         }
         buffers
+    }
+}
+
+impl Plan {
+    /// The bytes of the arena in which packed operands lie at some time. The plan has been laid out.
+    pub fn packed_bytes(&self) -> u64 {
+        let mut ids = Vec::new();
+        self.packed(&self.steps, &mut ids);
+        let buffers = ids.into_iter().map(|id| &self.buffers[id as usize]);
+        let mut ranges: Vec<(u64, u64)> = buffers.map(|buffer| (buffer.offset, buffer.offset + buffer.bytes)).collect();
+        ranges.sort_unstable();
+        let (mut bytes, mut end) = (0, 0);
+        for (from, to) in ranges {
+            bytes += to.saturating_sub(from.max(end));
+            end = end.max(to);
+        }
+        bytes
+    }
+
+    /// The buffers that steps pack operands into.
+    fn packed(&self, steps: &[Step], ids: &mut Vec<u32>) {
+        for step in steps {
+            match step {
+                Step::Call { call, operands, .. } => {
+                    if let (Kernel::Pack, [_, Operand::View(View { base: Base::Buffer(id), .. })]) =
+                        (&self.calls[*call].kernel, operands.as_slice())
+                    {
+                        ids.push(*id);
+                    }
+                }
+                Step::Loop(l) => self.packed(&l.body, ids),
+                Step::Branch { then, otherwise, .. } => {
+                    self.packed(then, ids);
+                    self.packed(otherwise, ids);
+                }
+                Step::Scalar { .. } | Step::Load { .. } | Step::Store { .. } | Step::Nest(_) | Step::Guard { .. } => {}
+            }
+        }
     }
 }
 

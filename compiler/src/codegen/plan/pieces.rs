@@ -5,7 +5,7 @@ use crate::ir::graph::Op;
 use dp_runtime::abi::MOST_ENTRIES;
 
 /// Nests of at least so many light operations, some 100 microseconds of work, are dealt out to threads.
-const LARGE: usize = 2 << 20;
+pub const LARGE: usize = 2 << 20;
 /// Elements of a chunk of an only axis.
 pub const CHUNK: usize = 4096;
 
@@ -23,17 +23,25 @@ pub enum Pieces {
 impl Nest {
     /// True if the operands can come from a table.
     pub fn is_movable(&self) -> bool {
-        let faults = self.ops.iter().any(|op| matches!(op.op, Op::IntDiv | Op::Mod));
+        let mut ops = self.levels().flat_map(|nest| &nest.ops);
+        let faults = ops.any(|op| matches!(op.op, Op::IntDiv | Op::Mod));
         let mut totals = self.reduction.iter().flat_map(|reduction| &reduction.totals);
-        let entries = self.inputs.len() + self.outputs.len() + self.reduction.as_ref().map_or(0, |r| r.totals.len());
+        let entries = self.operands() + self.reduction.as_ref().map_or(0, |r| r.totals.len());
         !faults && entries + 2 <= MOST_ENTRIES && !totals.any(|total| matches!(total.to, Operand::Out(_)))
     }
 
     /// True if there is work for several threads.
     pub fn is_large(&self) -> bool {
-        let operands = self.inputs.len() + self.outputs.len();
-        let each = self.ops.iter().map(|op| weight(&op.op)).sum::<usize>() + operands;
-        self.shape.iter().product::<usize>().saturating_mul(each) >= LARGE
+        let work = |nest: &Nest| {
+            let each = nest.weight() + nest.inputs.len() + nest.outputs.len();
+            nest.shape.iter().product::<usize>().saturating_mul(each)
+        };
+        self.levels().map(work).fold(0, usize::saturating_add) >= LARGE
+    }
+
+    /// About how many instructions the operations of this level are.
+    pub fn weight(&self) -> usize {
+        self.ops.iter().map(|op| weight(&op.op)).sum()
     }
 
     /// The pieces of a nest that reduces nothing.

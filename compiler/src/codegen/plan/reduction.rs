@@ -3,11 +3,12 @@
 //! A sum of floats has a fixed order (`prims::sums`), which the nest keeps: over the last axes in lanes and chunks, over
 //! other axes in blocks. Sums of several chunks or blocks go to memory as parts, which a kernel combines by the
 //! pairwise tree. A maximum or minimum beside them is made of the same parts. A product with a vector is a sum over last
-//! axes, wherever they lie, of products that are added without rounding between.
+//! axes, wherever they lie, of products that are added without rounding between. What a nest inside makes goes from its totals to
+//! the values of the nest around, at each place.
 
 use super::body::Scope;
 use super::kernels::Typed;
-use super::{Home, Nest, Operand, Order, Planner, Reducer, Reduction, Step, TileOp, Total};
+use super::{Base, Home, Nest, Operand, Order, Planner, Reducer, Reduction, STACK, Step, TileOp, Total};
 use crate::codegen::fuse::members::Stage;
 use crate::codegen::view::View;
 use crate::ir::graph::{Op, Type, Var};
@@ -33,19 +34,64 @@ pub fn part_length(order: Order) -> usize {
     }
 }
 
-/// A nest whose values are to be reduced, before its axes are collapsed.
+/// A nest before its axes are collapsed. Its views have the axes of its shape.
 pub struct Draft {
     pub shape: Vec<usize>,
     pub inputs: Vec<(DType, View)>,
     pub ops: Vec<TileOp>,
     pub outputs: Vec<(u32, DType, View)>,
     pub lanes: u32,
+    pub inner: Option<Box<Inner>>,
+}
+
+/// The nest inside another one: the other one's axes come first, then the reduced ones.
+pub struct Inner {
+    pub draft: Draft,
+    /// With their variables.
+    pub totals: Vec<(Var, Total)>,
+}
+
+impl Draft {
+    /// The drafts of all levels, from the outermost on.
+    fn levels(&self) -> impl Iterator<Item = &Draft> {
+        std::iter::successors(Some(self), |draft| draft.inner.as_ref().map(|inner| &inner.draft))
+    }
+
+    /// What all levels read.
+    pub fn reads(&self) -> impl Iterator<Item = &View> {
+        self.levels().flat_map(|draft| draft.inputs.iter().map(|(_, view)| view))
+    }
+
+    /// The views of all levels, each with its level.
+    fn views_mut(&mut self) -> Vec<(usize, &mut View)> {
+        let (mut list, mut draft, mut level) = (Vec::new(), self, 0);
+        loop {
+            list.extend(draft.inputs.iter_mut().map(|(_, view)| (level, view)));
+            list.extend(draft.outputs.iter_mut().map(|(_, _, view)| (level, view)));
+            match &mut draft.inner {
+                Some(inner) => draft = &mut inner.draft,
+                None => return list,
+            }
+            level += 1;
+        }
+    }
+
+    /// Puts the axes in another order, also for the nest inside, whose own follow.
+    pub fn arrange(&mut self, order: &[usize]) {
+        fn pick<T: Copy>(list: &[T], order: &[usize]) -> Vec<T> {
+            order.iter().map(|&axis| list[axis]).chain(list[order.len()..].iter().copied()).collect()
+        }
+        self.views_mut().into_iter().for_each(|(_, view)| view.strides = pick(&view.strides, order));
+        let mut draft = Some(self);
+        while let Some(level) = draft {
+            level.shape = pick(&level.shape, order);
+            draft = level.inner.as_mut().map(|inner| &mut inner.draft);
+        }
+    }
 }
 
 /// A reduction of one of a draft's values.
 pub struct Wanted {
-    /// The equation that it is.
-    pub eqn: usize,
     pub value: u32,
     /// What it is multiplied by, in a sum of products.
     pub times: Option<u32>,
@@ -85,22 +131,6 @@ fn reducer(op: &Op) -> Reducer {
     }
 }
 
-/// True if the nest can reduce these axes itself: where neighbours on the reduced axes are combined in lanes, rows that
-/// are not one piece must be a whole number of lanes long.
-pub fn feasible(draft: &Draft, stage: &Stage, dtype: DType) -> bool {
-    let views = draft.inputs.iter().map(|(_, view)| view).chain(draft.outputs.iter().map(|(_, _, view)| view));
-    if stage.order == Order::Across {
-        return true;
-    }
-    let strides: Vec<Vec<isize>> =
-        views.map(|view| stage.axes.iter().map(|&axis| view.strides[axis]).collect()).collect();
-    let strides: Vec<&[isize]> = strides.iter().map(Vec::as_slice).collect();
-    let shape: Vec<usize> = stage.axes.iter().map(|&axis| draft.shape[axis]).collect();
-    let (shape, _) = collapse(&shape, &strides);
-    let span = if stage.ordered { sum_lanes(dtype) } else { draft.lanes as usize };
-    shape.len() <= 1 || shape[shape.len() - 1].is_multiple_of(span)
-}
-
 impl Planner {
     /// Appends a nest that also reduces some of its values, and the kernels that finish the reductions.
     pub fn reducing_nest(
@@ -118,6 +148,7 @@ impl Planner {
         let mut totals = Vec::new();
         // Kernels to call after the nest, of the parts.
         let mut later: Vec<(Kernel, Vec<Typed>, u32)> = Vec::new();
+        let mut used = 0;
         for want in wanted {
             let by = reducer(&want.op);
             let parts = if stage.ordered { count.div_ceil(part_length(order)) } else { 1 };
@@ -134,7 +165,7 @@ impl Planner {
             let mut total = Total { value: want.value, times: want.times, dtype, by, to, parts };
             if total.parts > 1 {
                 let shape = [&kept_shape[..], &[total.parts]].concat();
-                let place = self.buffer(&Type::new(dtype, &shape));
+                let place = self.parts(&Type::new(dtype, &shape), &mut used);
                 let whole = std::mem::replace(&mut total.to, Operand::View(place.clone()));
                 let operands = vec![(Operand::View(place), dtype, shape), (whole, dtype, kept_shape.clone())];
                 let kernel = match by {
@@ -145,11 +176,22 @@ impl Planner {
             }
             totals.push(total);
         }
-        let nest = self.permuted(draft, &kept, &stage.axes, order, totals);
+        let nest = arranged(draft, &kept, &stage.axes, order, totals);
         self.push(steps, Step::Nest(nest));
         for (kernel, operands, number) in later {
             self.call(kernel, operands, number, steps);
         }
+    }
+
+    /// A place for the parts of a total: on the stack, of which some bytes are used, if there is room.
+    fn parts(&mut self, ty: &Type, used: &mut usize) -> View {
+        let start = used.next_multiple_of(ty.dtype.size());
+        let end = start + ty.len() * ty.dtype.size();
+        if end > STACK {
+            return self.buffer(ty);
+        }
+        *used = end;
+        View { offset: (start / ty.dtype.size()) as isize, ..View::standard(Base::Stack, &ty.shape) }
     }
 
     /// Where a total goes. It may lie where an operand is read that does not move along the reduced axes: all reads of a place
@@ -171,9 +213,8 @@ impl Planner {
         }
         let still = |view: &View| (0..view.strides.len()).all(|axis| kept.contains(&axis) || view.strides[axis] == 0);
         let reads: Vec<View> = draft
-            .inputs
-            .iter()
-            .map(|(_, view)| match still(view) {
+            .reads()
+            .map(|view| match still(view) {
                 true => View { strides: kept.iter().map(|&axis| view.strides[axis]).collect(), ..view.clone() },
                 false => view.clone(),
             })
@@ -184,56 +225,62 @@ impl Planner {
         (Operand::View(place), ty.dtype)
     }
 
-    /// The nest with the kept axes first, both groups of axes collapsed.
-    fn permuted(&self, draft: Draft, kept: &[usize], reduced: &[usize], order: Order, totals: Vec<Total>) -> Nest {
-        let group = |view: &View, axes: &[usize]| -> Vec<isize> { axes.iter().map(|&a| view.strides[a]).collect() };
-        let views: Vec<&View> =
-            draft.inputs.iter().map(|(_, view)| view).chain(draft.outputs.iter().map(|(_, _, view)| view)).collect();
-        let sizes = |axes: &[usize]| -> Vec<usize> { axes.iter().map(|&a| draft.shape[a]).collect() };
-        let mut outer: Vec<Vec<isize>> = views.iter().map(|view| group(view, kept)).collect();
-        for total in &totals {
-            outer.push(match &total.to {
-                Operand::View(view) => view.strides[..kept.len()].to_vec(),
-                Operand::Out(_) => vec![0; kept.len()],
-            });
+    /// A total that stays in registers, of one part.
+    pub fn total(&mut self, scope: &Scope, want: &Wanted) -> Total {
+        let dtype = scope.graph.ty(want.out).dtype;
+        let to = Operand::Out(self.reg(dtype));
+        Total { value: want.value, times: want.times, dtype, by: reducer(&want.op), to, parts: 1 }
+    }
+}
+
+/// The nest of a draft with the kept axes first, each group of axes collapsed: the kept ones, the reduced ones, and those of each
+/// level inside.
+fn arranged(mut draft: Draft, kept: &[usize], reduced: &[usize], order: Order, mut totals: Vec<Total>) -> Nest {
+    draft.arrange(&[kept, reduced].concat());
+    let whole = draft.levels().last().map(|draft| draft.shape.clone()).unwrap_or_default();
+    let ends: Vec<usize> = std::iter::once(kept.len()).chain(draft.levels().map(|draft| draft.shape.len())).collect();
+    let mut shapes: Vec<Vec<usize>> = Vec::new();
+    // The views of a level have all groups up to that of its own; totals have the kept axes, and one for parts.
+    let mut views: Vec<(usize, &mut View)> = Vec::new();
+    for total in &mut totals {
+        if let Operand::View(view) = &mut total.to {
+            views.push((0, view));
         }
-        let inner: Vec<Vec<isize>> = views.iter().map(|view| group(view, reduced)).collect();
-        let collapsed = |axes: &[usize], strides: &[Vec<isize>]| {
-            collapse(&sizes(axes), &strides.iter().map(Vec::as_slice).collect::<Vec<_>>())
-        };
-        let (kept_shape, outer) = collapsed(kept, &outer);
-        let (reduced_shape, inner) = collapsed(reduced, &inner);
-        let together = |k: usize| [&outer[k][..], &inner[k][..]].concat();
-        let inputs = draft.inputs.iter().enumerate().map(|(k, (dtype, view))| super::Input {
-            dtype: *dtype,
-            view: View { strides: together(k), ..view.clone() },
-        });
-        let first = draft.inputs.len();
-        let outputs =
-            draft.outputs.iter().enumerate().map(|(k, (value, dtype, view))| {
-                (*value, *dtype, View { strides: together(first + k), ..view.clone() })
-            });
-        let first = first + draft.outputs.len();
-        let (inputs, outputs) = (inputs.collect(), outputs.collect());
-        let totals = totals.into_iter().enumerate().map(|(k, total)| {
-            let to = match total.to {
-                Operand::View(view) => {
-                    let parts = view.strides[kept.len()..].iter();
-                    let strides = outer[first + k].iter().chain(parts).copied().collect();
-                    Operand::View(View { strides, ..view })
-                }
-                Operand::Out(reg) => Operand::Out(reg),
-            };
-            Total { to, ..total }
-        });
-        let reduction = Reduction { kept: kept_shape.len(), order, totals: totals.collect() };
-        Nest {
-            shape: [kept_shape, reduced_shape].concat(),
-            inputs,
-            ops: draft.ops,
-            outputs,
-            lanes: draft.lanes,
-            reduction: Some(reduction),
-        }
+    }
+    views.extend(draft.views_mut().into_iter().map(|(level, view)| (level + 1, view)));
+    let mut strides: Vec<Vec<isize>> = vec![Vec::new(); views.len()];
+    for (group, &end) in ends.iter().enumerate() {
+        let axes = if group == 0 { 0..end } else { ends[group - 1]..end };
+        let with: Vec<usize> = (0..views.len()).filter(|&k| views[k].0 >= group).collect();
+        let own: Vec<&[isize]> = with.iter().map(|&k| &views[k].1.strides[axes.clone()]).collect();
+        let (shape, found) = collapse(&whole[axes], &own);
+        with.iter().zip(found).for_each(|(&k, list)| strides[k].extend(list));
+        shapes.push(shape);
+    }
+    for ((group, view), list) in views.into_iter().zip(strides) {
+        let rest = if group == 0 { view.strides.split_off(kept.len()) } else { Vec::new() };
+        view.strides = [list, rest].concat();
+    }
+    let reduction = Reduction { kept: shapes[0].len(), order, totals };
+    level(draft, &shapes, 2, reduction)
+}
+
+/// The nest of a draft whose axes are the first groups.
+fn level(draft: Draft, shapes: &[Vec<usize>], groups: usize, reduction: Reduction) -> Nest {
+    let shape = shapes[..groups].concat();
+    let inner = draft.inner.map(|inner| {
+        let totals = inner.totals.into_iter().map(|(_, total)| total).collect();
+        let reduction = Reduction { kept: shape.len(), order: Order::Along, totals };
+        Box::new(level(inner.draft, shapes, groups + 1, reduction))
+    });
+    let inputs = draft.inputs.into_iter().map(|(dtype, view)| super::Input { dtype, view }).collect();
+    Nest {
+        shape,
+        inputs,
+        ops: draft.ops,
+        outputs: draft.outputs,
+        lanes: draft.lanes,
+        reduction: Some(reduction),
+        inner,
     }
 }

@@ -9,7 +9,7 @@ use crate::prims::sample::Rng;
 use dp_runtime::abi::Kernel;
 use dp_runtime::tensor::{DType, Tensor};
 
-fn program(inputs: &[Tensor], build: impl Fn(&mut Builder, &[Var]) -> Vec<Var>) -> Graph {
+pub fn program(inputs: &[Tensor], build: impl Fn(&mut Builder, &[Var]) -> Vec<Var>) -> Graph {
     let mut b = Builder::default();
     let vars: Vec<Var> = inputs.iter().map(|t| b.param(Type::of(t))).collect();
     let results = build(&mut b, &vars);
@@ -17,7 +17,7 @@ fn program(inputs: &[Tensor], build: impl Fn(&mut Builder, &[Var]) -> Vec<Var>) 
 }
 
 /// Every non-empty set of axes of a rank.
-fn axis_sets(rank: usize) -> Vec<Vec<usize>> {
+pub fn axis_sets(rank: usize) -> Vec<Vec<usize>> {
     (1..1usize << rank).map(|set| (0..rank).filter(|axis| set >> axis & 1 == 1).collect()).collect()
 }
 
@@ -30,7 +30,7 @@ fn kernels(graph: &Graph) -> Vec<Kernel> {
 
 #[test]
 fn every_reduction_of_a_chain_agrees_with_the_evaluator() {
-    let shapes: [&[usize]; 16] = [
+    let shapes: [&[usize]; 19] = [
         &[1],
         &[3],
         &[33],
@@ -47,6 +47,9 @@ fn every_reduction_of_a_chain_agrees_with_the_evaluator() {
         &[130, 2, 64],
         &[262, 70],
         &[6, 1100],
+        &[7, 3, 8],
+        &[90, 5, 12],
+        &[11, 4, 20],
     ];
     let mut rng = Rng::new(5);
     for shape in shapes {

@@ -32,7 +32,7 @@ fn large_nests_agree_with_the_evaluator_on_threads() {
     assert!(pool::threads() > 1 || std::thread::available_parallelism().is_ok_and(|n| n.get() == 1));
     let mut rng = Rng::new(31);
     // Only axes with and without a rest, outer axes, parts along and across, with and without the chain's values.
-    let cases: [(&[usize], &[usize], &[&[usize]]); 9] = [
+    let cases: [(&[usize], &[usize], &[&[usize]]); 10] = [
         (&[40960], &[], &[]),
         (&[50001], &[], &[]),
         (&[50001], &[], &[&[0]]),
@@ -42,6 +42,7 @@ fn large_nests_agree_with_the_evaluator_on_threads() {
         (&[9, 70, 101], &[101], &[&[1]]),
         (&[9, 70, 101], &[101], &[&[0, 1]]),
         (&[2, 31000], &[31000], &[&[0], &[0]]),
+        (&[70, 9, 101], &[101], &[&[0, 2]]),
     ];
     for (shape, row, sums) in cases {
         for dtype in [DType::F32, DType::F64] {
@@ -66,4 +67,23 @@ fn only_large_nests_are_dealt_out() {
         compile(&graph).expect("code").functions()
     };
     assert_eq!([functions(1000), functions(100_000)], [1, 2]);
+}
+
+/// Nests with others inside, by places and by parts of the outermost sum.
+#[test]
+fn large_nests_with_others_inside_agree_on_threads() {
+    let mut rng = Rng::new(32);
+    for (shape, axes) in
+        [([9000, 5, 9], vec![0, 1]), ([40, 30, 70], vec![1]), ([40, 400, 8], vec![0]), ([3, 5, 4000], vec![0, 1])]
+    {
+        for dtype in [DType::F32, DType::F64] {
+            let inputs = [rng.tensor(dtype, &shape)];
+            let mut b = Builder::default();
+            let x = b.param(Type::of(&inputs[0]));
+            let t = b.op(Op::Tanh, &[x]);
+            let least = b.op(Op::ReduceMin { axes: vec![2] }, &[t]);
+            let sum = b.op(Op::Sum { axes: axes.clone() }, &[least]);
+            agree(&b.finish(vec![sum]), &inputs, &format!("{dtype:?} {shape:?} {axes:?}"));
+        }
+    }
 }

@@ -50,6 +50,12 @@ impl Ctx<'_> {
         Ok(record(names, self.emit(op, &[a])?))
     }
 
+    pub(super) fn singular_values(&mut self, args: &Args) -> Res<Value> {
+        let [a] = args.exactly(self)?;
+        let a = self.matrix(args, &a, false)?;
+        self.op(Op::SingularValues, &[a])
+    }
+
     /// A system with a vector or a matrix on the right.
     pub(super) fn system(&mut self, op: Op, args: &Args) -> Res<Value> {
         let [a, b] = args.exactly(self)?;
@@ -80,7 +86,7 @@ impl Ctx<'_> {
             return Ok(self.real_const(0.0));
         }
         if m.min(n) <= DENSE {
-            let s = self.emit(Op::Svd, &[a])?.swap_remove(1);
+            let s = self.op(Op::SingularValues, &[a])?;
             return self.take(&s, 0, 0);
         }
         self.power_opnorm(&a, n)

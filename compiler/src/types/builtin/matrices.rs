@@ -54,6 +54,15 @@ pub fn svd(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     Some(record(vec![("u", u), ("s", s), ("v", v)]))
 }
 
+pub fn singular_values(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
+    let matrix = matrix(ctx, given)?;
+    let values = match matrix.dims.as_deref() {
+        Some([outer @ .., m, n]) => Some([outer, &[m.combine(n, Poly::lesser)]].concat()),
+        Some(_) | None => None,
+    };
+    Some(real(values))
+}
+
 pub fn qr(ctx: &mut Ctx, given: &Given) -> Option<Ty> {
     let matrix = matrix(ctx, given)?;
     let (q, r) = match matrix.dims.as_deref() {

@@ -1,30 +1,27 @@
 //! Sums along the last axes: in lanes, chunk by chunk.
 
+use super::inside::has_strips;
 use super::{Part, Place, SPAN, body_weight};
 use crate::codegen::emit::element::clif_type;
-use crate::codegen::emit::nest::Index;
+use crate::codegen::emit::nest::{At, Index};
+use crate::codegen::emit::stage::{BLOCK, WORTH, staged_weight};
 use crate::codegen::emit::{Emitter, unaligned};
 use crate::codegen::plan::reduction::{part_length, sum_lanes};
 use crate::codegen::plan::{Nest, Operand, Order, Reduction, Total};
-use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, StackSlot, Value, types};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, Endianness, InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
 use dp_runtime::tensor::DType;
+
+/// Vectors of neighbouring places whose elementary functions are made in one call.
+const TILES: usize = 4;
 
 impl Emitter<'_, '_, '_> {
     /// Neighbours on the innermost reduced axis side by side.
     pub(super) fn along(&mut self, nest: &Nest, reduction: &Reduction, place: &Place) {
         let reduced = &nest.shape[reduction.kept..];
         let count: usize = reduced.iter().product();
-        let inner = reduced.last().copied().unwrap_or(1);
         let ordered = reduction.is_ordered();
-        let lanes = if inner < nest.lanes as usize { 1 } else { nest.lanes as usize };
-        let body = body_weight(nest, reduction);
-        let span = if ordered {
-            sum_lanes(reduction.totals[0].dtype)
-        } else {
-            let fits =
-                |&copies: &usize| body * copies <= SPAN && (reduced.len() <= 1 || inner.is_multiple_of(lanes * copies));
-            lanes * [4, 2].into_iter().find(fits).unwrap_or(1)
-        };
+        let (lanes, span) = span(nest, reduction);
         // What does not move along a single axis is read once.
         let mut place = place.clone();
         if reduced.len() <= 1 {
@@ -32,12 +29,7 @@ impl Emitter<'_, '_, '_> {
             place.at = self.held(nest, &place.at, &steps);
         }
         self.parts(count, if ordered { part_length(Order::Along) } else { count }, |this, part| {
-            let short = body * part.len.min(span).div_ceil(lanes) <= SPAN;
-            let sums = if short {
-                this.span_in_registers(nest, reduction, &place, part, (lanes, span))
-            } else {
-                this.span_in_memory(nest, reduction, &place, part, (lanes, span))
-            };
+            let sums = this.sums(nest, reduction, &place, part, (lanes, span));
             for (k, (total, sums)) in reduction.totals.iter().zip(sums).enumerate() {
                 let value = this.finish(total, lanes, sums);
                 match (&total.to, place.to[k]) {
@@ -49,6 +41,29 @@ impl Emitter<'_, '_, '_> {
                 }
             }
         });
+    }
+
+    /// The sums of a part: vectors of `lanes` for a span, `None` where no element goes.
+    pub(super) fn sums(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        part: Part,
+        (lanes, span): (usize, usize),
+    ) -> Vec<Vec<Option<Value>>> {
+        let mut body = body_weight(nest, reduction);
+        if part.len >= WORTH.max(span) {
+            body -= staged_weight(nest, &self.stages(nest));
+        }
+        let short = body * part.len.min(span).div_ceil(lanes) <= SPAN;
+        // What a nest inside reads would be read for all vectors first, and not fit in registers.
+        let plain = nest.inner.is_none() || part.len.min(span) <= lanes;
+        if short && plain && has_whole_rows(nest, reduction, lanes) {
+            self.span_in_registers(nest, reduction, place, part, (lanes, span))
+        } else {
+            self.span_in_memory(nest, reduction, place, part, (lanes, span))
+        }
     }
 
     /// The sums of a part, all vectors of a span at once: `None` for lanes that no element goes to.
@@ -65,28 +80,59 @@ impl Emitter<'_, '_, '_> {
         let width = |total: &Total| if total.is_chain() { 1 } else { vectors };
         let mut sums: Vec<Vec<Option<Value>>> = totals.iter().map(|total| vec![None; width(total)]).collect();
         let passes = part.len / span;
+        let reduced = &nest.shape[reduction.kept..];
+        let whole = reduced.len() <= 1 || reduced[reduced.len() - 1].is_multiple_of(span);
         if passes > 0 {
             let mut starts = Vec::new();
             for total in totals {
                 let start = self.start(total, if total.is_chain() { 1 } else { lanes as u32 });
                 starts.extend(vec![start; width(total)]);
             }
-            let last = self.repeat(passes, starts, |this, i, held| {
-                let index = this.further(part.base, i, span);
-                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
-                let mut held = held.to_vec();
-                for u in 0..vectors {
-                    let here = Index { plus: index.plus + u * lanes, ..index };
-                    let values = this.tile(nest, lanes as u32, &at, &steps, here);
-                    let mut first = 0;
-                    for total in totals {
-                        let k = if total.is_chain() { first } else { first + u };
-                        held[k] = this.add_tile(total, lanes, held[k], &values);
-                        first += width(total);
+            // Of what kernels make, as much as the first cache holds at a time.
+            let stages = if lanes > 1 && passes * span >= WORTH { self.stages(nest) } else { Vec::new() };
+            let most = if stages.is_empty() { passes } else { (BLOCK / span).min(passes) };
+            let some = |this: &mut Self, base: Index, passes: usize, held: Vec<Value>| {
+                this.prepare(&stages, lanes, passes * span, |this, op, i| {
+                    let index = this.beyond(base, i);
+                    let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
+                    this.argument(nest, lanes as u32, &at, &steps, (op, index))
+                });
+                let held = this.repeat(passes, held, |this, i, held| {
+                    let first = this.further(base, i, span);
+                    let (mut at, mut steps, mut index) = this.inside(nest, reduction, &place.at, first);
+                    let prepared = this.scaled(i, span as i64);
+                    let mut held = held.to_vec();
+                    for u in 0..vectors {
+                        if !whole && u > 0 {
+                            // Another row, perhaps.
+                            let here = Index { plus: first.plus + u * lanes, ..first };
+                            (at, steps, index) = this.inside(nest, reduction, &place.at, here);
+                        }
+                        let beyond = if whole { u * lanes } else { 0 };
+                        let here = Index { plus: index.plus + beyond, ..index };
+                        this.prepared.place = Some(Index { value: Some(prepared), plus: u * lanes });
+                        let values = this.tile(nest, lanes as u32, &at, &steps, here);
+                        let mut first = 0;
+                        for total in totals {
+                            let k = if total.is_chain() { first } else { first + u };
+                            held[k] = this.add_tile(total, lanes, held[k], &values);
+                            first += width(total);
+                        }
                     }
-                }
+                    held
+                });
+                this.used_up();
                 held
+            };
+            let blocks = passes / most;
+            let mut last = self.repeat(blocks, starts, |this, i, held| {
+                let base = if blocks > 1 { this.further(part.base, i, most * span) } else { part.base };
+                some(this, base, most, held.to_vec())
             });
+            if passes % most > 0 {
+                let base = Index { plus: part.base.plus + blocks * most * span, ..part.base };
+                last = some(self, base, passes % most, last);
+            }
             let mut last = last.into_iter();
             for list in &mut sums {
                 list.iter_mut().for_each(|sum| *sum = last.next());
@@ -95,12 +141,12 @@ impl Emitter<'_, '_, '_> {
         // What is left of the only or last part: whole vectors, then single elements.
         let done = passes * span;
         let left = part.len - done;
-        let steps = self.steps(nest, nest.shape.len().saturating_sub(1));
         let mut taken = 0;
         while taken < left {
             let n = if taken + lanes <= left { lanes } else { 1 };
             let here = Index { plus: part.base.plus + done + taken, ..part.base };
-            let values = self.tile(nest, n as u32, &place.at, &steps, here);
+            let (at, steps, here) = self.inside(nest, reduction, &place.at, here);
+            let values = self.tile(nest, n as u32, &at, &steps, here);
             for (total, list) in totals.iter().zip(&mut sums) {
                 let k = if total.is_chain() { 0 } else { taken / lanes };
                 let own = if total.is_chain() { 1 } else { lanes };
@@ -143,33 +189,37 @@ impl Emitter<'_, '_, '_> {
             slots.push((slot, bytes));
         }
         let whole = part.len / lanes;
-        if whole > 0 {
+        let add = |this: &mut Self, i: Value, values: &[Value]| {
+            let vector = this.b.ins().band_imm_u(i, vectors as i64 - 1);
+            for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
+                let mut address = this.b.ins().stack_addr(types::I64, slot, 0);
+                let mut own = 1;
+                if !total.is_chain() {
+                    let shift = this.scaled(vector, bytes);
+                    address = this.b.ins().iadd(address, shift);
+                    own = lanes as u32;
+                }
+                let before = this.b.ins().load(clif_type(total.dtype, own), unaligned(), address, 0);
+                let after = this.add_tile(total, lanes, before, values);
+                this.b.ins().store(unaligned(), after, address, 0);
+            }
+        };
+        if whole > 0 && has_strips(nest, reduction, lanes) {
+            self.strips(nest, reduction, lanes, &place.at, (part.base, whole), add);
+        } else if whole > 0 {
             self.count(whole as i64, 1, |this, i| {
                 let index = this.further(part.base, i, lanes);
-                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
-                let values = this.tile(nest, lanes as u32, &at, &steps, index);
-                let vector = this.b.ins().band_imm_u(i, vectors as i64 - 1);
-                for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
-                    let mut address = this.b.ins().stack_addr(types::I64, slot, 0);
-                    let mut own = 1;
-                    if !total.is_chain() {
-                        let shift = this.scaled(vector, bytes);
-                        address = this.b.ins().iadd(address, shift);
-                        own = lanes as u32;
-                    }
-                    let before = this.b.ins().load(clif_type(total.dtype, own), unaligned(), address, 0);
-                    let after = this.add_tile(total, lanes, before, &values);
-                    this.b.ins().store(unaligned(), after, address, 0);
-                }
+                let values = this.tile_inside(nest, reduction, lanes, &place.at, index);
+                add(this, i, &values);
             });
         }
         let done = whole * lanes;
         if done < part.len {
-            let steps = self.steps(nest, nest.shape.len().saturating_sub(1));
             let base = Index { plus: part.base.plus + done, ..part.base };
             self.count((part.len - done) as i64, 1, |this, i| {
                 let index = this.further(base, i, 1);
-                let values = this.tile(nest, 1, &place.at, &steps, index);
+                let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
+                let values = this.tile(nest, 1, &at, &steps, index);
                 for (total, &(slot, bytes)) in totals.iter().zip(&slots) {
                     if total.is_chain() {
                         let before = this.b.ins().stack_load(types::I64, clif_type(total.dtype, 1), slot, 0);
@@ -196,6 +246,55 @@ impl Emitter<'_, '_, '_> {
             sums.push((0..count).map(load).map(Some).collect());
         }
         sums
+    }
+
+    /// The values of a tile of neighbours on the reduced axes, of which those that are reduced count: where rows are no whole number
+    /// of tiles, one that begins in a row and ends in another is made element by element.
+    fn tile_inside(&mut self, nest: &Nest, reduction: &Reduction, lanes: usize, at: &[At], index: Index) -> Vec<Value> {
+        if has_whole_rows(nest, reduction, lanes) {
+            let (at, steps, index) = self.inside(nest, reduction, at, index);
+            return self.tile(nest, lanes as u32, &at, &steps, index);
+        }
+        let reduced = reduction.totals.iter().flat_map(|total| {
+            let both = std::iter::once(total.value).chain(total.times);
+            both.map(|value| (value, total.dtype))
+        });
+        let wanted: Vec<(u32, DType)> = reduced.collect();
+        let types: Vec<Type> = wanted.iter().map(|&(_, dtype)| clif_type(dtype, lanes as u32)).collect();
+        let [straight, broken, join] = [(); 3].map(|()| self.b.create_block());
+        let found: Vec<Value> = types.iter().map(|&ty| self.b.append_block_param(join, ty)).collect();
+        let size = nest.shape[nest.shape.len() - 1] as i64;
+        let flat = self.index_value(index);
+        let column = self.b.ins().urem_imm_u(flat, size);
+        let fits = self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, column, size - lanes as i64);
+        self.b.ins().brif(fits, straight, &[], broken, &[]);
+        self.b.switch_to_block(straight);
+        let (there, steps, here) = self.inside(nest, reduction, at, index);
+        let values = self.tile(nest, lanes as u32, &there, &steps, here);
+        let args: Vec<BlockArg> = wanted.iter().map(|&(value, _)| BlockArg::Value(values[value as usize])).collect();
+        self.b.ins().jump(join, &args);
+        self.b.switch_to_block(broken);
+        let slots: Vec<StackSlot> = types.iter().map(|ty| self.stack_slot(ty.bytes())).collect();
+        self.count(lanes as i64, 1, |this, u| {
+            let index = this.further(index, u, 1);
+            let (at, steps, index) = this.inside(nest, reduction, at, index);
+            let values = this.tile(nest, 1, &at, &steps, index);
+            for ((&(value, dtype), &slot), ty) in wanted.iter().zip(&slots).zip(&types) {
+                let element = this.as_lane(dtype, lanes, values[value as usize]);
+                let to = this.b.ins().stack_addr(types::I64, slot, 0);
+                let shift = this.scaled(u, i64::from(ty.lane_type().bytes()));
+                let to = this.b.ins().iadd(to, shift);
+                this.b.ins().store(unaligned(), element, to, 0);
+            }
+        });
+        let load = |(&slot, &ty): (&StackSlot, &Type)| self.b.ins().stack_load(types::I64, ty, slot, 0);
+        let args: Vec<BlockArg> = slots.iter().zip(&types).map(load).map(BlockArg::Value).collect();
+        self.b.ins().jump(join, &args);
+        self.b.switch_to_block(join);
+        let count = wanted.iter().map(|&(value, _)| value as usize + 1).max().unwrap_or(0);
+        let mut values = vec![flat; count];
+        wanted.iter().zip(found).for_each(|(&(value, _), found)| values[value as usize] = found);
+        values
     }
 
     /// Very short reductions: those of neighbouring places are finished together, after their lanes have changed places.
@@ -246,7 +345,7 @@ impl Emitter<'_, '_, '_> {
     }
 
     /// The transpose of a square of lanes: 4 vectors of 32 bits or 2 of 64.
-    fn turned(&mut self, list: Vec<Value>) -> Vec<Value> {
+    pub(super) fn turned(&mut self, list: Vec<Value>) -> Vec<Value> {
         let ty = self.b.func.dfg.value_type(list[0]);
         let bytes = (ty.lane_bits() / 8) as u8;
         // Elements of `bytes` bytes from the low or high halves of two vectors, in turn.
@@ -283,60 +382,121 @@ impl Emitter<'_, '_, '_> {
         let axis = reduction.kept - 1;
         let (width, lanes) = (nest.shape[axis], nest.lanes as usize);
         let whole = width - width % lanes;
-        self.count(whole as i64, lanes as i64, |this, j| {
-            this.lanes_of(nest, reduction, place, lanes, Index { value: Some(j), plus: 0 });
-        });
+        // With kernels several vectors at a time: a call takes more of them than one.
+        let copies = if self.stages(nest).is_empty() { 1 } else { TILES };
+        let mut done = 0;
+        for (width, copies) in [(lanes, copies), (lanes, 1)] {
+            let passes = (whole - done) / (width * copies);
+            if passes > 0 {
+                let pass = width * copies;
+                self.count((passes * pass) as i64, pass as i64, |this, j| {
+                    this.lanes_of(nest, reduction, place, (width, copies), Index { value: Some(j), plus: done });
+                });
+                done += passes * pass;
+            }
+        }
         if whole < width {
             self.count((width - whole) as i64, 1, |this, j| {
-                this.lanes_of(nest, reduction, place, 1, Index { value: Some(j), plus: whole });
+                this.lanes_of(nest, reduction, place, (1, 1), Index { value: Some(j), plus: whole });
             });
         }
     }
 
-    /// The sums at `width` neighbouring places.
-    fn lanes_of(&mut self, nest: &Nest, reduction: &Reduction, place: &Place, width: usize, j: Index) {
+    /// The sums at `copies` vectors of `width` neighbouring places.
+    fn lanes_of(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        (width, copies): (usize, usize),
+        j: Index,
+    ) {
         let axis = reduction.kept - 1;
         let steps = self.steps(nest, axis);
         let totals = &reduction.totals;
         let lanes = sum_lanes(totals[0].dtype);
         let count: usize = nest.shape[reduction.kept..].iter().product();
         let ty = clif_type(totals[0].dtype, width as u32);
-        let bytes = i64::from(ty.bytes());
-        let slots: Vec<StackSlot> = totals.iter().map(|_| self.stack_slot(bytes as u32 * lanes as u32)).collect();
+        let (bytes, row_bytes) = (i64::from(ty.bytes()), i64::from(ty.bytes()) * copies as i64);
+        let slots: Vec<StackSlot> = totals.iter().map(|_| self.stack_slot(row_bytes as u32 * lanes as u32)).collect();
+        let stages = self.stages(nest);
         // The first element of each lane, then the others.
         for (from, to) in [(0, count.min(lanes)), (lanes, count)] {
             if from >= to {
                 continue;
             }
-            self.count((to - from) as i64, 1, |this, p| {
+            let here = |this: &mut Self, p: Value| {
                 let row = if from == 0 { p } else { this.b.ins().iadd_imm_s(p, from as i64) };
                 let at = this.row(nest, reduction, &place.at, row);
-                let at = this.held(nest, &at, &steps);
-                let values = this.tile(nest, width as u32, &at, &steps, j);
+                this.held(nest, &at, &steps)
+            };
+            if width > 1 && (to - from) * width * copies >= WORTH {
+                self.prepare_rows(&stages, (to - from, copies), width, |this, op, p, u| {
+                    let at = here(this, p);
+                    this.argument(nest, width as u32, &at, &steps, (op, tile_at(j, u, width)))
+                });
+            }
+            self.count((to - from) as i64, 1, |this, p| {
+                let at = here(this, p);
                 let lane = if to - from <= lanes { p } else { this.b.ins().band_imm_u(p, lanes as i64 - 1) };
-                let shift = this.scaled(lane, bytes);
-                for (total, &slot) in totals.iter().zip(&slots) {
-                    let address = this.b.ins().stack_addr(types::I64, slot, 0);
-                    let address = this.b.ins().iadd(address, shift);
-                    let before = match from {
-                        0 => this.start(total, width as u32),
-                        _ => this.b.ins().load(ty, unaligned(), address, 0),
-                    };
-                    let after = this.add_tile(total, width, before, &values);
-                    this.b.ins().store(unaligned(), after, address, 0);
+                let shift = this.scaled(lane, row_bytes);
+                let prepared = this.scaled(p, (width * copies) as i64);
+                for u in 0..copies {
+                    this.prepared.place = Some(Index { value: Some(prepared), plus: u * width });
+                    let values = this.tile(nest, width as u32, &at, &steps, tile_at(j, u, width));
+                    for (total, &slot) in totals.iter().zip(&slots) {
+                        let address = this.b.ins().stack_addr(types::I64, slot, (u as i64 * bytes) as i32);
+                        let address = this.b.ins().iadd(address, shift);
+                        let before = match from {
+                            0 => this.start(total, width as u32),
+                            _ => this.b.ins().load(ty, unaligned(), address, 0),
+                        };
+                        let after = this.add_tile(total, width, before, &values);
+                        this.b.ins().store(unaligned(), after, address, 0);
+                    }
                 }
             });
+            self.used_up();
         }
         for (k, (total, &slot)) in totals.iter().zip(&slots).enumerate() {
-            let load = |l: usize| {
-                (l < count).then(|| self.b.ins().stack_load(types::I64, ty, slot, (l as i64 * bytes) as i32))
-            };
-            let sums = (0..lanes).map(load).collect();
-            let value = self.halves(total, width, sums);
-            let start = place.to[k].expect("a total of several places is in memory");
-            self.put_back(value, start, total.step(axis), total.dtype, width as u32, j);
+            for u in 0..copies {
+                let load = |l: usize| {
+                    let offset = (l as i64 * row_bytes + u as i64 * bytes) as i32;
+                    (l < count).then(|| self.b.ins().stack_load(types::I64, ty, slot, offset))
+                };
+                let sums = (0..lanes).map(load).collect();
+                let value = self.halves(total, width, sums);
+                let start = place.to[k].expect("a total of several places is in memory");
+                self.put_back(value, start, total.step(axis), total.dtype, width as u32, tile_at(j, u, width));
+            }
         }
     }
+}
+
+/// The place of a vector of `width` neighbours, `u` of them further on.
+fn tile_at(j: Index, u: usize, width: usize) -> Index {
+    Index { plus: j.plus + u * width, ..j }
+}
+
+/// True if no tile of `lanes` neighbours on the reduced axes lies in two rows.
+pub(super) fn has_whole_rows(nest: &Nest, reduction: &Reduction, lanes: usize) -> bool {
+    let reduced = &nest.shape[reduction.kept..];
+    reduced.len() <= 1 || reduced[reduced.len() - 1].is_multiple_of(lanes)
+}
+
+/// How many elements side by side are combined, and how many until the first lane has its turn again.
+pub(super) fn span(nest: &Nest, reduction: &Reduction) -> (usize, usize) {
+    let reduced = &nest.shape[reduction.kept..];
+    let inner = reduced.last().copied().unwrap_or(1);
+    let lanes = if inner < nest.lanes as usize { 1 } else { nest.lanes as usize };
+    if reduction.is_ordered() {
+        return (lanes, sum_lanes(reduction.totals[0].dtype));
+    }
+    let body = body_weight(nest, reduction);
+    let fits = |&copies: &usize| {
+        nest.inner.is_none() && body * copies <= SPAN && (reduced.len() <= 1 || inner.is_multiple_of(lanes * copies))
+    };
+    (lanes, lanes * [4, 2].into_iter().find(fits).unwrap_or(1))
 }
 
 /// True for sums along the last axes that are short but long to write out, where neighbouring places are neighbours in
@@ -350,6 +510,7 @@ pub(super) fn is_beside(nest: &Nest, reduction: &Reduction) -> bool {
     let inputs = nest.inputs.iter().all(|input| input.view.as_splat().is_some() || near(&input.view.strides));
     reduction.order == Order::Along
         && lanes > 1
+        && nest.inner.is_none()
         && nest.shape[axis] >= lanes
         && count <= 2 * sum_lanes(first.dtype)
         && body_weight(nest, reduction) * count.div_ceil(lanes) > SPAN / 4
