@@ -1,6 +1,7 @@
 //! Compiled code against the reference evaluator, bit for bit.
 
 mod control;
+mod elementary;
 mod nested;
 mod passes;
 mod products;
