@@ -13,6 +13,7 @@ pub mod conv;
 pub mod copy;
 pub mod decompose;
 pub mod dot;
+pub mod elementary;
 pub mod gemm;
 pub mod index;
 pub mod level;

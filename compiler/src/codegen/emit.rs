@@ -13,6 +13,7 @@ pub mod pieces;
 mod reduction;
 pub mod shared;
 mod sign;
+mod stage;
 
 use super::plan::pieces::Pieces;
 use super::plan::{Base, Count, Loop, Nest, Operand, Plan, Reg, STACK, Scalar, Step};
@@ -91,6 +92,8 @@ pub struct Emitter<'p, 'b, 'l> {
     /// Pointers to a kernel's operands, and the scalars that it computes.
     pointers: Option<StackSlot>,
     outs: Option<StackSlot>,
+    /// Values of the nest that are in memory already.
+    prepared: stage::Prepared,
     failed: Block,
     call_sig: SigRef,
     fault_sig: SigRef,
@@ -170,6 +173,7 @@ pub fn function<'p>(
         own: None,
         pointers: None,
         outs: None,
+        prepared: stage::Prepared::default(),
         failed,
         call_sig,
         fault_sig,

@@ -135,14 +135,21 @@ unsafe fn product<T: Real>(layouts: &[Layout], at: &[*mut u8], following: &Follo
     }
 }
 
-/// By images, or groups of channels.
+/// Elements of a convolution's result, so many images of which are made together: they stay in a near cache.
+const TOGETHER: usize = 32 << 10;
+
+/// By a few images, and groups of channels.
 unsafe fn convolution<T: Real>(plan: &conv::Plan, layouts: &[Layout], at: &[*mut u8], following: &Following) {
     let (x, k, out) = (&layouts[0], &layouts[1], &layouts[2]);
     let then = following.then;
     let (images, channels, plane) = (out.shape[0], out.shape[1], out.shape[2] * out.shape[3]);
     let group = if plane.is_multiple_of(then.each) { conv::CHANNELS.min(channels) } else { channels };
     let groups = channels.div_ceil(group);
-    let dealt = pool::threads() > 1 && (then.large || conv::is_dealt(plan, images));
+    let threads = pool::threads();
+    let dealt = threads > 1 && (then.large || conv::is_dealt(plan, images));
+    // Small images together, for each call prepares the kernel; but enough parts for all threads.
+    let most = if dealt { images * groups / (4 * threads) } else { images };
+    let together = (TOGETHER / (channels * plane).max(1)).min(most).max(1);
     let operands = Shared((at[0] as *const T, at[1] as *const T, at[2] as *mut T));
     let make = |which: std::ops::Range<usize>, chosen: std::ops::Range<usize>| unsafe {
         let (image, kernel, result) = operands.get();
@@ -155,15 +162,19 @@ unsafe fn convolution<T: Real>(plan: &conv::Plan, layouts: &[Layout], at: &[*mut
         conv::conv_part(plan, (image, x), (kernel, k), (to.wrapping_sub(start), out), which, chosen);
         (to, start, start + len)
     };
-    if dealt && images * groups < pool::threads() {
+    if dealt && images * groups < threads {
         let (to, _, len) = make(0..images, 0..channels);
         return unsafe { following.all(len, to) };
     }
     unsafe {
-        following.parts(images * groups, dealt, &|part, table| {
-            let (image, from) = (part / groups, part % groups * group);
-            let (to, start, end) = make(image..image + 1, from..channels.min(from + group));
-            following.pieces(table, (start, end), to);
+        following.parts(images.div_ceil(together) * groups, dealt, &|part, table| {
+            let (image, from) = (part / groups * together, part % groups * group);
+            let (which, until) = (image..images.min(image + together), channels.min(from + group));
+            let (to, start, _) = make(which.clone(), from..until);
+            for image in which {
+                let piece = |channel: usize| (image * channels + channel) * plane;
+                following.pieces(table, (piece(from), piece(until)), to.wrapping_add(piece(from) - start));
+            }
         });
     }
 }

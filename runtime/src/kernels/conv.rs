@@ -11,6 +11,7 @@
 
 mod channels;
 mod columns;
+mod list;
 
 use super::dot::LARGE;
 use super::level::Level;
@@ -81,6 +82,9 @@ struct Phase {
     count: usize,
     /// By column of the kernel; so the results that a tap meets begin, and end, ever earlier.
     taps: Vec<Tap>,
+    /// From one tap to the next: columns of the input, and of the kernel.
+    step: isize,
+    next: usize,
 }
 
 impl Phase {
@@ -89,6 +93,12 @@ impl Phase {
         let from = self.taps.partition_point(|tap| tap.from > results.start as isize);
         let to = self.taps.partition_point(|tap| tap.to >= results.end as isize);
         from..to.max(from)
+    }
+
+    /// Whether all of some results meet all taps.
+    fn inside(&self, results: Range<usize>) -> bool {
+        let from = self.taps.first().is_none_or(|tap| tap.from <= results.start as isize);
+        from && self.taps.last().is_none_or(|tap| tap.to >= results.end as isize)
     }
 
     /// The taps with some columns of the kernel.
@@ -129,9 +139,14 @@ impl Plan {
             (0..window.spread[1].min(window.size[1])).map(|first| phase(&window, first, w, q)).collect();
         let longest = phases.iter().map(|phase| phase.count).max().unwrap_or(0);
         let lanes = Level::best().bytes() / bytes;
-        // The share of the lanes that is put to use.
+        // The share of the lanes that is put to use. Three half vectors of channels go together with AVX-512. One vector of columns
+        // with half of its taps at the edge is worth less.
         let used = |n: usize| n as f64 / n.next_multiple_of(lanes).max(1) as f64;
-        Plan { window, sizes, rows, four, phases, channels: used(o) > 1.25 * used(longest) }
+        let halves = Level::best() == Level::Avx512 && (o % (2 * lanes)).div_ceil(lanes / 2) == 3;
+        let of_channels = if halves { o as f64 / o.next_multiple_of(lanes / 2) as f64 } else { used(o) };
+        let narrow = longest <= lanes;
+        let channels = of_channels > if narrow { 0.75 } else { 1.1 } * used(longest);
+        Plan { window, sizes, rows, four, phases, channels }
     }
 
     /// The rows of the kernel that a block of taps holds and row `y` of the result meets.
@@ -212,7 +227,12 @@ fn phase(window: &Window, first: usize, w: usize, q: usize) -> Phase {
             taps.push(Tap { t, base, sorted, from, to });
         }
     }
-    Phase { first, count, taps }
+    // Every so many columns of the kernel meet a column; those that no result meets are at the ends.
+    let (step, next) = match &taps[..] {
+        [one, other, ..] => (other.base - one.base, other.t - one.t),
+        _ => (0, 0),
+    };
+    Phase { first, count, taps, step, next }
 }
 
 /// `out = conv(x, k)` with `x: [B..., N, C, H, W]`, `k: [B..., O, C, P, Q]`, `out: [B..., N, O, Y, X]`.

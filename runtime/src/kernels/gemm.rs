@@ -72,7 +72,7 @@ pub unsafe fn block<S: Simd, const M: usize>(
                 Right::Plain(b) => {
                     let right = Matrix { at: b.at.offset(j0 as isize * b.col), ..b };
                     let whole = if packs(m, b.col) { 0 } else { width / wide * wide };
-                    pack::<S>(k, whole, width, right, space);
+                    pack::<S, VECTORS>(k, whole, width, right, space);
                     (space as *const S::T, right, whole)
                 }
             };
@@ -113,22 +113,22 @@ pub unsafe fn block<S: Simd, const M: usize>(
     }
 }
 
-/// Columns `from..to` of a right operand that has `k` rows, as panels, zeros to the right of the last: panel after panel,
-/// each row after row.
+/// Columns `from..to` of a right operand that has `k` rows, as panels of `V` vectors, zeros to the right of the last: panel
+/// after panel, each row after row.
 ///
 /// # Safety
 /// As in `kernels`; as in `simd` for `S`. The panels have room.
 #[inline(always)]
-pub unsafe fn pack<S: Simd>(k: usize, from: usize, to: usize, b: Matrix<S::T>, panels: *mut S::T) {
+pub unsafe fn pack<S: Simd, const V: usize>(k: usize, from: usize, to: usize, b: Matrix<S::T>, panels: *mut S::T) {
     let Matrix { at: b, row, col } = b;
-    let wide = VECTORS * S::WIDTH;
+    let wide = V * S::WIDTH;
     let mut j = from;
     while j < to {
         let w = wide.min(to - j);
         let (panel, b) = unsafe { (panels.add(k * j), b.offset(j as isize * col)) };
         if w == wide && col == 1 {
             for p in 0..k {
-                for v in 0..VECTORS {
+                for v in 0..V {
                     unsafe {
                         S::load(b.offset(p as isize * row).add(v * S::WIDTH)).store(panel.add(p * wide + v * S::WIDTH))
                     };

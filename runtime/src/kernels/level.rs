@@ -94,7 +94,7 @@ macro_rules! kernels {
                         Level::Avx512 => pack_avx512(k, n, b, panels),
                         #[cfg(target_arch = "x86_64")]
                         Level::Avx2 => pack_avx2(k, n, b, panels),
-                        _ => gemm::pack::<Plain<$T, 4>>(k, 0, n, b, panels),
+                        _ => gemm::pack::<Plain<$T, 4>, { gemm::VECTORS }>(k, 0, n, b, panels),
                     }
                 }
             }
@@ -102,13 +102,13 @@ macro_rules! kernels {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
             unsafe fn pack_avx512(k: usize, n: usize, b: Matrix<$T>, panels: *mut $T) {
-                unsafe { gemm::pack::<$wide>(k, 0, n, b, panels) }
+                unsafe { gemm::pack::<$wide, { gemm::VECTORS }>(k, 0, n, b, panels) }
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             unsafe fn pack_avx2(k: usize, n: usize, b: Matrix<$T>, panels: *mut $T) {
-                unsafe { gemm::pack::<$middle>(k, 0, n, b, panels) }
+                unsafe { gemm::pack::<$middle, { gemm::VECTORS }>(k, 0, n, b, panels) }
             }
 
             /// `matvec::with`
@@ -122,7 +122,7 @@ macro_rules! kernels {
                         Level::Avx512 => vector_avx512(p),
                         #[cfg(target_arch = "x86_64")]
                         Level::Avx2 => vector_avx2(p),
-                        _ => matvec::with::<Plain<$T, 4>, 1, 1>(p),
+                        _ => matvec::with::<Plain<$T, 4>, 1, false>(p),
                     }
                 }
             }
@@ -130,13 +130,13 @@ macro_rules! kernels {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
             unsafe fn vector_avx512(p: Problem<$T>) {
-                unsafe { matvec::with::<$wide, 4, 2>(p) }
+                unsafe { matvec::with::<$wide, 4, true>(p) }
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             unsafe fn vector_avx2(p: Problem<$T>) {
-                unsafe { matvec::with::<$middle, 2, 1>(p) }
+                unsafe { matvec::with::<$middle, 2, false>(p) }
             }
 
             /// `matvec::pairs`

@@ -5,12 +5,15 @@
 //! the processor, the bits do not.
 
 use super::simd::Simd;
+use super::space::{Use, space};
 use super::{MAX_LANES, Real, SUM_CHUNK, Tree, combine_lanes};
+use std::mem::MaybeUninit;
+use std::ptr;
 
-/// Vectors of neighbouring results computed together where the matrix is contiguous along the results.
-const STRIP: usize = 8;
-/// The most of these results.
+/// The most neighbouring results computed together where the matrix is contiguous along the results.
 const STRIP_MOST: usize = 128;
+/// Levels of a tree over lanes, at most.
+const MOST_LEVELS: usize = 6;
 /// Dot products finished together where the matrix is contiguous along the sums.
 const GROUP: usize = 8;
 
@@ -70,28 +73,34 @@ pub unsafe fn pairs<S: Simd>(p: Pairs<S::T>) {
 /// Solves a problem with vectors of one kind.
 ///
 /// # Safety
-/// As in `kernels`; as in `simd` for `S`. `ROWS` divides `GROUP`.
+/// As in `kernels`; as in `simd` for `S`. `ROWS` divides `GROUP`; `WIDE` for 32 registers.
 #[inline(always)]
-pub unsafe fn with<S: Simd, const ROWS: usize, const LANES: usize>(p: Problem<S::T>) {
+pub unsafe fn with<S: Simd, const ROWS: usize, const WIDE: bool>(p: Problem<S::T>) {
     if p.row == 1 && p.a_step == 1 {
         return unsafe { contiguous_sums::<S, ROWS>(p) };
     }
     let mut done = 0;
     if p.col == 1 {
         macro_rules! strips {
-            ($vectors:expr) => {
+            ($vectors:expr, $lanes:expr) => {
                 while done + $vectors * S::WIDTH <= p.n {
-                    unsafe { strip::<S, $vectors, LANES>(p, done, $vectors * S::WIDTH) };
+                    unsafe { strip::<S, $vectors, $lanes>(p, done, $vectors * S::WIDTH) };
                     done += $vectors * S::WIDTH;
                 }
             };
         }
-        strips!(STRIP);
-        strips!(4);
-        strips!(2);
-        strips!(1);
+        if const { WIDE } {
+            strips!(8, 1);
+            strips!(4, 2);
+            strips!(2, 4);
+            strips!(1, 8);
+        } else {
+            strips!(4, 1);
+            strips!(2, 2);
+            strips!(1, 4);
+        }
         if done < p.n {
-            unsafe { strip::<S, 1, LANES>(p, done, p.n - done) };
+            unsafe { strip::<S, 1, 4>(p, done, p.n - done) };
         }
         return;
     }
@@ -158,24 +167,12 @@ unsafe fn group<S: Simd, const ROWS: usize>(
     unsafe { across::<S>(&lanes, sums) };
 }
 
-/// The last levels of the trees, across rows: lane l of all rows is one line.
+/// The last levels of the trees, of several rows at once.
 #[inline(always)]
 unsafe fn across<S: Simd>(lanes: &[S::T; GROUP * GROUP], sums: &mut [S::T; GROUP]) {
-    let mut turned = [S::T::ZERO; GROUP * GROUP];
     for d in (0..GROUP).step_by(S::SQUARE) {
-        let from = unsafe { lanes.as_ptr().add(d * S::SQUARE) };
-        unsafe { S::turn(from, S::SQUARE as isize, turned.as_mut_ptr().add(d), GROUP) };
+        unsafe { S::halve(lanes.as_ptr().add(d * S::SQUARE), sums.as_mut_ptr().add(d)) };
     }
-    let mut left = S::SQUARE;
-    while left > 1 {
-        left /= 2;
-        for l in 0..left {
-            for d in 0..GROUP {
-                turned[l * GROUP + d] = turned[l * GROUP + d] + turned[(l + left) * GROUP + d];
-            }
-        }
-    }
-    sums.copy_from_slice(&turned[..GROUP]);
 }
 
 /// The lanes of `R` dot products, in registers, and the first levels of their trees; what is left goes to `to`, one
@@ -228,33 +225,40 @@ unsafe fn rows<S: Simd, const R: usize>(k: usize, a: *const S::T, b: *const S::T
 #[inline(always)]
 unsafe fn strip<S: Simd, const V: usize, const L: usize>(p: Problem<S::T>, from: usize, w: usize) {
     let b = unsafe { p.b.add(from) };
+    let whole = w == V * S::WIDTH;
+    if whole && p.step == 1 && p.k <= SUM_CHUNK {
+        return unsafe { strip_chunk::<S, V, L, false>(p.k, p.a, p.a_step, b, p.row, w, p.out.add(from)) };
+    }
     let mut sums = [S::T::ZERO; STRIP_MOST];
-    if p.k <= SUM_CHUNK {
-        unsafe { strip_chunk::<S, V, L>(p.k, p.a, p.a_step, b, p.row, w, &mut sums) };
-    } else {
-        let mut trees = [const { Tree::<S::T>::EMPTY }; STRIP_MOST];
-        let mut start = 0;
-        while start < p.k {
-            let len = SUM_CHUNK.min(p.k - start);
-            let at = start as isize;
-            unsafe {
-                strip_chunk::<S, V, L>(
-                    len,
-                    p.a.offset(at * p.a_step),
-                    p.a_step,
-                    b.offset(at * p.row),
-                    p.row,
-                    w,
-                    &mut sums,
-                )
-            };
-            for (tree, &sum) in trees.iter_mut().zip(&sums[..w]) {
-                tree.push(sum);
+    // Not on the stack: a large frame would cost every call.
+    let trees = if p.k > SUM_CHUNK { space::<Tree<S::T>>(Use::Panels, w) } else { ptr::null_mut() };
+    let mut start = 0;
+    loop {
+        let (len, at) = (SUM_CHUNK.min(p.k - start), start as isize);
+        unsafe {
+            let (a, b, to) = (p.a.offset(at * p.a_step), b.offset(at * p.row), sums.as_mut_ptr());
+            if whole {
+                strip_chunk::<S, V, L, false>(len, a, p.a_step, b, p.row, w, to);
+            } else {
+                strip_chunk::<S, V, L, true>(len, a, p.a_step, b, p.row, w, to);
             }
-            start += len;
+            if p.k <= SUM_CHUNK {
+                break;
+            }
+            for (j, sum) in sums[..w].iter_mut().enumerate() {
+                let tree = trees.add(j);
+                if start == 0 {
+                    tree.write(Tree::EMPTY);
+                }
+                (*tree).push(*sum);
+                if start + len == p.k {
+                    *sum = (*tree).finish();
+                }
+            }
         }
-        for (sum, tree) in sums[..w].iter_mut().zip(&trees) {
-            *sum = tree.finish();
+        start += len;
+        if start == p.k {
+            break;
         }
     }
     for (j, &sum) in sums[..w].iter().enumerate() {
@@ -262,55 +266,92 @@ unsafe fn strip<S: Simd, const V: usize, const L: usize>(p: Problem<S::T>, from:
     }
 }
 
-/// The part of one chunk, lane after lane, so that the sums of one lane stay in registers.
+/// The part of one chunk. Lanes go through registers in blocks: `L` side by side, whose rows lie side by side in memory, with the
+/// `L` that the first level of the tree adds to them. Blocks follow each other as the tree combines them, so that it is
+/// done while the next rows come.
 #[inline(always)]
-unsafe fn strip_chunk<S: Simd, const V: usize, const L: usize>(
+unsafe fn strip_chunk<S: Simd, const V: usize, const L: usize, const SOME: bool>(
     len: usize,
     a: *const S::T,
     a_step: isize,
     b: *const S::T,
     row: isize,
     w: usize,
-    sums: &mut [S::T; STRIP_MOST],
+    to: *mut S::T,
 ) {
     unsafe {
         let zero = S::splat(S::T::ZERO);
-        let mut lanes = [[zero; V]; MAX_LANES];
-        let partial = w < V * S::WIDTH;
-        for l in (0..S::T::LANES.min(len)).step_by(L) {
-            let mut acc = [[zero; V]; L];
-            let mut i = l;
-            while i < len {
-                // Rows side by side in memory belong to lanes side by side.
-                let rows = L.min(len - i);
-                for d in 0..L {
-                    if d < rows {
-                        let at = (i + d) as isize;
-                        let x = S::splat(*a.offset(at * a_step));
-                        let line = b.offset(at * row);
-                        for v in 0..V {
-                            let y = if partial { S::load_some(line, w) } else { S::load(line.add(v * S::WIDTH)) };
-                            acc[d][v] = x.fma(y, acc[d][v]);
-                        }
+        let half = S::T::LANES / 2;
+        let blocks = half / L;
+        let whole = len - len % S::T::LANES;
+        // Of blocks that the tree has not combined yet, as in `Tree`; each is written before it is read.
+        let mut parts = [const { MaybeUninit::<[[S; V]; L]>::uninit() }; MOST_LEVELS];
+        for block in 0..blocks {
+            let lane = L * reversed(block, blocks);
+            let mut acc = [[[zero; V]; L]; 2];
+            macro_rules! add {
+                ($h:expr, $d:expr, $i:expr) => {
+                    let x = S::splat(*a.offset($i as isize * a_step));
+                    let line = b.offset($i as isize * row);
+                    for v in 0..V {
+                        let y = if SOME { S::load_some(line, w) } else { S::load(line.add(v * S::WIDTH)) };
+                        acc[$h][$d][v] = x.fma(y, acc[$h][$d][v]);
+                    }
+                };
+            }
+            let mut i = lane;
+            while i < whole {
+                for h in 0..2 {
+                    for d in 0..L {
+                        add!(h, d, i + h * half + d);
                     }
                 }
                 i += S::T::LANES;
             }
-            lanes[l..l + L].copy_from_slice(&acc);
+            for h in 0..2 {
+                for d in 0..L {
+                    if i + h * half + d < len {
+                        add!(h, d, i + h * half + d);
+                    }
+                }
+            }
+            let mut sum = acc[0];
+            for d in 0..L {
+                for v in 0..V {
+                    sum[d][v] = acc[0][d][v].add(acc[1][d][v]);
+                }
+            }
+            let level = block.trailing_ones() as usize;
+            for part in parts[..level].iter() {
+                let part = part.assume_init_ref();
+                for d in 0..L {
+                    for v in 0..V {
+                        sum[d][v] = part[d][v].add(sum[d][v]);
+                    }
+                }
+            }
+            parts[level].write(sum);
         }
-        let mut width = S::T::LANES;
+        let mut sum = parts[blocks.trailing_zeros() as usize].assume_init();
+        let mut width = L;
         while width > 1 {
             width /= 2;
-            for l in 0..width {
+            for d in 0..width {
                 for v in 0..V {
-                    lanes[l][v] = lanes[l][v].add(lanes[l + width][v]);
+                    sum[d][v] = sum[d][v].add(sum[d + width][v]);
                 }
             }
         }
         for v in 0..V {
-            lanes[0][v].store(sums.as_mut_ptr().add(v * S::WIDTH));
+            sum[0][v].store(to.add(v * S::WIDTH));
         }
     }
+}
+
+/// The number with the bits of `i` in reversed order, below `count`, a power of two: the order in which a tree that adds the upper
+/// half to the lower one is done with its leaves.
+fn reversed(i: usize, count: usize) -> usize {
+    if count == 1 { 0 } else { i.reverse_bits() >> (usize::BITS - count.trailing_zeros()) }
 }
 
 /// Any strides.

@@ -10,6 +10,8 @@ pub trait Simd: Copy {
     type T: Real;
     /// Floats in a vector.
     const WIDTH: usize;
+    /// A vector of half as many, or this kind if there is none.
+    type Half: Simd<T = Self::T>;
 
     /// # Safety
     /// The processor has the instructions of this kind; so for all functions here.
@@ -75,6 +77,12 @@ pub trait Simd: Copy {
     /// `SQUARE` floats can be written.
     unsafe fn fold(self, at: *mut Self::T);
 
+    /// The sums of the rows of a square, each by halving: element l with l + `SQUARE / 2`, and so on.
+    ///
+    /// # Safety
+    /// A square of floats can be read, `SQUARE` of them written.
+    unsafe fn halve(rows: *const Self::T, sums: *mut Self::T);
+
     /// The side of the squares that `turn` transposes.
     const SQUARE: usize;
     /// `to[i * to_step + j] = from[j * from_step + i]` for i, j below `SQUARE`.
@@ -91,6 +99,7 @@ pub struct Plain<T, const N: usize>([T; N]);
 impl<T: Real, const N: usize> Simd for Plain<T, N> {
     type T = T;
     const WIDTH: usize = N;
+    type Half = Self;
     #[inline(always)]
     unsafe fn splat(x: T) -> Self {
         Plain([x; N])
@@ -158,6 +167,13 @@ impl<T: Real, const N: usize> Simd for Plain<T, N> {
         }
         unsafe { std::ptr::copy_nonoverlapping(v.as_ptr(), at, Self::SQUARE) };
     }
+    #[inline(always)]
+    unsafe fn halve(rows: *const T, sums: *mut T) {
+        for i in 0..4 {
+            let row = unsafe { (rows as *const [T; 4]).add(i).read_unaligned() };
+            unsafe { *sums.add(i) = (row[0] + row[2]) + (row[1] + row[3]) };
+        }
+    }
     const SQUARE: usize = 4;
     #[inline(always)]
     unsafe fn turn(from: *const T, from_step: isize, to: *mut T, to_step: usize) {
@@ -175,7 +191,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! vector {
-        ($name:ident, $raw:ty, $T:ty, $width:expr, $doc:expr, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $square:expr, $turn:ident, $some:ident, $fold:ident) => {
+        ($name:ident, $half:ident, $raw:ty, $T:ty, $width:expr, $doc:expr, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $square:expr, $turn:ident, $halve:ident, $some:ident, $fold:ident) => {
             #[doc = $doc]
             #[derive(Clone, Copy)]
             pub struct $name($raw);
@@ -183,6 +199,7 @@ pub mod x86 {
             impl Simd for $name {
                 type T = $T;
                 const WIDTH: usize = $width;
+                type Half = $half;
                 #[inline(always)]
                 unsafe fn splat(x: $T) -> Self {
                     $name(unsafe { $splat(x) })
@@ -237,6 +254,10 @@ pub mod x86 {
                 unsafe fn fold(self, at: *mut $T) {
                     unsafe { $fold(self.0, at) }
                 }
+                #[inline(always)]
+                unsafe fn halve(rows: *const $T, sums: *mut $T) {
+                    unsafe { $halve(rows, sums) }
+                }
                 const SQUARE: usize = $square;
                 #[inline(always)]
                 unsafe fn turn(from: *const $T, from_step: isize, to: *mut $T, to_step: usize) {
@@ -246,6 +267,7 @@ pub mod x86 {
         };
     }
     vector!(
+        F32x8,
         F32x8,
         __m256,
         f32,
@@ -258,10 +280,12 @@ pub mod x86 {
         _mm256_add_ps,
         8,
         turn_f32,
+        halve_f32,
         some_f32x8,
         store_f32x8
     );
     vector!(
+        F64x4,
         F64x4,
         __m256d,
         f64,
@@ -274,11 +298,13 @@ pub mod x86 {
         _mm256_add_pd,
         4,
         turn_f64,
+        halve_f64,
         some_f64x4,
         store_f64x4
     );
     vector!(
         F32x16,
+        F32x8,
         __m512,
         f32,
         16,
@@ -290,11 +316,13 @@ pub mod x86 {
         _mm512_add_ps,
         8,
         turn_f32,
+        halve_f32,
         some_f32x16,
         fold_f32x16
     );
     vector!(
         F64x8,
+        F64x4,
         __m512d,
         f64,
         8,
@@ -306,6 +334,7 @@ pub mod x86 {
         _mm512_add_pd,
         4,
         turn_f64,
+        halve_f64,
         some_f64x8,
         fold_f64x8
     );
@@ -332,6 +361,41 @@ pub mod x86 {
     unsafe fn fold_f64x8(v: __m512d, at: *mut f64) {
         unsafe {
             _mm256_storeu_pd(at, _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd::<1>(v)));
+        }
+    }
+
+    /// Eight rows of eight: each step makes one vector of two, with the sums of both.
+    #[inline(always)]
+    unsafe fn halve_f32(rows: *const f32, sums: *mut f32) {
+        unsafe {
+            let mut half = [_mm256_setzero_ps(); 4];
+            for (i, half) in half.iter_mut().enumerate() {
+                let (low, high) = (_mm256_loadu_ps(rows.add(8 * i)), _mm256_loadu_ps(rows.add(8 * (i + 4))));
+                let left = _mm256_permute2f128_ps::<0x20>(low, high);
+                *half = _mm256_add_ps(left, _mm256_permute2f128_ps::<0x31>(low, high));
+            }
+            let quarter = |a: __m256, b: __m256| {
+                let left = _mm256_shuffle_ps::<0x44>(a, b);
+                _mm256_add_ps(left, _mm256_shuffle_ps::<0xEE>(a, b))
+            };
+            let (a, b) = (quarter(half[0], half[1]), quarter(half[2], half[3]));
+            let left = _mm256_shuffle_ps::<0x88>(a, b);
+            _mm256_storeu_ps(sums, _mm256_add_ps(left, _mm256_shuffle_ps::<0xDD>(a, b)));
+        }
+    }
+
+    /// Four rows of four.
+    #[inline(always)]
+    unsafe fn halve_f64(rows: *const f64, sums: *mut f64) {
+        unsafe {
+            let mut half = [_mm256_setzero_pd(); 2];
+            for (i, half) in half.iter_mut().enumerate() {
+                let (low, high) = (_mm256_loadu_pd(rows.add(4 * i)), _mm256_loadu_pd(rows.add(4 * (i + 2))));
+                let left = _mm256_permute2f128_pd::<0x20>(low, high);
+                *half = _mm256_add_pd(left, _mm256_permute2f128_pd::<0x31>(low, high));
+            }
+            let left = _mm256_unpacklo_pd(half[0], half[1]);
+            _mm256_storeu_pd(sums, _mm256_add_pd(left, _mm256_unpackhi_pd(half[0], half[1])));
         }
     }
 

@@ -11,10 +11,12 @@ pub enum Use {
     Image,
     /// A part of a result.
     Part,
+    /// What is summed.
+    List,
 }
 
 thread_local! {
-    static SPACES: RefCell<[Space; 3]> = const { RefCell::new([const { Space(Vec::new()) }; 3]) };
+    static SPACES: RefCell<[Space; 4]> = const { RefCell::new([const { Space(Vec::new()) }; 4]) };
 }
 
 /// A cache line.

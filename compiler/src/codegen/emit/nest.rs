@@ -2,6 +2,7 @@
 
 use super::element::{against_bound, clif_type, element, exp_of_nonpositive};
 use super::sign::never_positive;
+use super::stage::WORTH;
 use super::{Emitter, unaligned};
 use crate::codegen::plan::pieces::{Pieces, weight};
 use crate::codegen::plan::{Nest, Scalar, TileOp};
@@ -137,7 +138,11 @@ impl Emitter<'_, '_, '_> {
         let weight: usize = nest.ops.iter().map(|op| weight(&op.op)).sum::<usize>() + nest.inputs.len();
         let lanes = nest.lanes as usize;
         let mut done = 0;
-        if lanes > 1 {
+        let stages = self.stages(nest);
+        if !stages.is_empty() && n >= WORTH {
+            done = n - n % lanes;
+            self.in_blocks(nest, &stages, &at, &steps, done);
+        } else if lanes > 1 {
             let unroll = if weight <= LIGHT / 4 {
                 4
             } else if weight <= LIGHT {
@@ -191,6 +196,26 @@ impl Emitter<'_, '_, '_> {
         index: Index,
         given: Vec<Value>,
     ) -> Vec<Value> {
+        let values = self.values(nest, lanes, at, steps, (nest.ops.len(), index), given);
+        for (k, (value, dtype, _)) in nest.outputs.iter().enumerate() {
+            let place = nest.inputs.len() + k;
+            if let At::Memory(start) = at[place] {
+                self.put_back(values[*value as usize], start, steps[place], *dtype, lanes, index);
+            }
+        }
+        values
+    }
+
+    /// The values of inputs, of what the nest inside gives, and of the first `count` operations.
+    pub fn values(
+        &mut self,
+        nest: &Nest,
+        lanes: u32,
+        at: &[At],
+        steps: &[i64],
+        (count, index): (usize, Index),
+        given: Vec<Value>,
+    ) -> Vec<Value> {
         let mut values = Vec::with_capacity(nest.inputs.len() + nest.ops.len());
         for (k, input) in nest.inputs.iter().enumerate() {
             let value = match at[k] {
@@ -200,7 +225,11 @@ impl Emitter<'_, '_, '_> {
             values.push(value);
         }
         values.extend(given);
-        for op in &nest.ops {
+        for (k, op) in nest.ops[..count].iter().enumerate() {
+            if let Some(value) = self.prepared_value(k, op.dtype, lanes) {
+                values.push(value);
+                continue;
+            }
             let args: Vec<Value> = op.args.iter().map(|&a| values[a as usize]).collect();
             if matches!(op.op, Op::IntDiv | Op::Mod) {
                 self.check_divisor(args[1], op.eqn);
@@ -213,12 +242,6 @@ impl Emitter<'_, '_, '_> {
                 }
                 None => element(&mut self.b, &op.op, lanes, &op.from, op.dtype, &args),
             });
-        }
-        for (k, (value, dtype, _)) in nest.outputs.iter().enumerate() {
-            let place = nest.inputs.len() + k;
-            if let At::Memory(start) = at[place] {
-                self.put_back(values[*value as usize], start, steps[place], *dtype, lanes, index);
-            }
         }
         values
     }

@@ -179,6 +179,15 @@ impl Emitter<'_, '_, '_> {
         Index { value: Some(value), plus: base.plus }
     }
 
+    /// The index `j` from another one on.
+    pub fn beyond(&mut self, first: Index, j: Index) -> Index {
+        let value = match (first.value, j.value) {
+            (Some(a), Some(b)) => Some(self.b.ins().iadd(a, b)),
+            (one, other) => one.or(other),
+        };
+        Index { value, plus: first.plus + j.plus }
+    }
+
     fn index_value(&mut self, index: Index) -> Value {
         match index.value {
             Some(value) if index.plus == 0 => value,

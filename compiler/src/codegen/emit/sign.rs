@@ -35,14 +35,16 @@ impl Sign {
     }
 }
 
-/// True if a value of a nest (inputs, then operations) is at most 0 or not a number, whatever the inputs are.
+/// True if a value of a nest (inputs, what the nest inside gives, then operations) is at most 0 or not a number, whatever the inputs are.
 pub fn never_positive(nest: &Nest, value: u32) -> bool {
     sign(nest, value as usize, DEPTH).never_positive
 }
 
 fn sign(nest: &Nest, value: usize, depth: usize) -> Sign {
-    let Some(k) = value.checked_sub(nest.inputs.len()) else {
-        let number = match nest.inputs[value].view.as_splat() {
+    let given =
+        nest.inner.iter().flat_map(|inner| &inner.reduction).map(|reduction| reduction.totals.len()).sum::<usize>();
+    let Some(k) = value.checked_sub(nest.inputs.len() + given) else {
+        let number = match nest.inputs.get(value).and_then(|input| input.view.as_splat()) {
             Some(Scalar::Imm(DType::F32, bits)) => f64::from(f32::from_bits(bits as u32)),
             Some(Scalar::Imm(DType::F64, bits)) => f64::from_bits(bits),
             Some(Scalar::Imm(DType::I64 | DType::Bool | DType::Key, _) | Scalar::Reg(_)) | None => {

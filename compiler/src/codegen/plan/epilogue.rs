@@ -79,8 +79,8 @@ impl Plan {
     }
 }
 
-/// The bytes of the largest part of a result that a thread makes at once: an image, or the most rows, up to a whole piece
-/// of `each` elements.
+/// The bytes of the largest part of a result that a thread makes at once: an image (or some small ones, which are less than a
+/// large part), or the most rows, up to a whole piece of `each` elements.
 fn part_bytes(call: &Call, each: usize) -> usize {
     let Some(result) = call.operands.last() else { return 0 };
     let elements = match result.shape.as_slice() {

@@ -114,6 +114,7 @@ const SCALED_32: [f64; 13] = [
 ];
 
 /// The error function `2/sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `x`.
+#[inline(always)]
 pub fn erf<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (one, size) = (l.splat(1.0), l.abs(x));
     let near = near_zero(l, x);
@@ -132,6 +133,7 @@ pub fn erf<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The error function for `x` up to 1.
+#[inline(always)]
 fn near_zero<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let z = l.mul(x, x);
     let q = polynomial(l, z, &NEAR_64, &NEAR_32);
@@ -139,6 +141,7 @@ fn near_zero<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The complement `1 - erf(x)`, precise also where it is small.
+#[inline(always)]
 pub fn erfc<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (one, two) = (l.splat(1.0), l.splat(2.0));
     let size = l.abs(x);

@@ -24,11 +24,13 @@ const EXP_64: [f64; 11] = [
 const EXP_32: [f64; 5] = [0.5, 0.1666652113199234, 0.04166635498404503, 0.008368670009076595, 0.0013945510145276785];
 
 /// `ln 2` in two parts, the first with trailing zeros: its product with k is exact.
+#[inline(always)]
 fn ln2<L: Lanes>(l: &mut L) -> (L::V, L::V) {
     (constant(l, 0.6931471805598903, 0.693145751953125), constant(l, 5.497923018708371e-14, 1.428606765330187e-06))
 }
 
 /// `x + x_low = k ln 2 + r + r_low`; `k` is an integer.
+#[inline(always)]
 pub(super) fn reduce<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L::V, L::V) {
     let inverse = l.splat(std::f64::consts::LOG2_E);
     let turns = l.mul(x, inverse);
@@ -42,6 +44,7 @@ pub(super) fn reduce<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L::V, 
 }
 
 /// What is to be added to `1 + r` to give `exp(r + r_low)`.
+#[inline(always)]
 fn exp_tail<L: Lanes>(l: &mut L, r: L::V, r_low: L::V) -> L::V {
     let q = polynomial(l, r, &EXP_64, &EXP_32);
     let square = l.mul(r, r);
@@ -50,6 +53,7 @@ fn exp_tail<L: Lanes>(l: &mut L, r: L::V, r_low: L::V) -> L::V {
 }
 
 /// `exp(x + x_low) = (high + low) * 2^k`, with `x` brought into the range where that is not 0 or infinite.
+#[inline(always)]
 pub(super) fn exp_parts<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L::V, L::V) {
     let (least, most) = (constant(l, -746.0, -105.0), constant(l, 710.0, 89.0));
     let below = l.lt(x, least);
@@ -65,6 +69,7 @@ pub(super) fn exp_parts<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L::
 }
 
 /// `e^x`.
+#[inline(always)]
 pub fn exp<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let most = constant(l, 710.0, 89.0);
     let above = l.lt(most, x);
@@ -81,6 +86,7 @@ pub fn exp<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// `e^x` for an `x` that is not above 0, or not a number: the bits of `exp`, in fewer steps.
+#[inline(always)]
 pub fn exp_of_nonpositive<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (p, k) = exp_fraction(l, x);
     let (shift, unit) = (least_exponent(l), least_normal(l));
@@ -88,6 +94,7 @@ pub fn exp_of_nonpositive<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// `e^x = (1 + p) * 2^k`, with `k` as `k + integers()`.
+#[inline(always)]
 fn exp_fraction<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
     let least = constant(l, -746.0, -105.0);
     let below = l.lt(x, least);
@@ -105,16 +112,19 @@ fn exp_fraction<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
 }
 
 /// What is added to an exponent for numbers in units of the least normal float.
+#[inline(always)]
 fn least_exponent<L: Lanes>(l: &mut L) -> L::V {
     constant(l, 1022.0, 126.0)
 }
 
+#[inline(always)]
 fn least_normal<L: Lanes>(l: &mut L) -> L::V {
     constant(l, f64::MIN_POSITIVE, f64::from(f32::MIN_POSITIVE))
 }
 
 /// `(1 + p) * 2^k`, rounded once, for `k` from twice the least normal exponent on; `unit` is `2^-shift`. No product underflows,
 /// which would take many processors several times as long.
+#[inline(always)]
 fn scale_up<L: Lanes>(l: &mut L, p: L::V, k: L::V, shift: L::V, unit: L::V) -> L::V {
     let one = l.splat(1.0);
     let k = l.add(k, shift);
@@ -130,6 +140,7 @@ fn scale_up<L: Lanes>(l: &mut L, p: L::V, k: L::V, shift: L::V, unit: L::V) -> L
 }
 
 /// `exp(-|x|)` as a value and its correction.
+#[inline(always)]
 fn exp_of_minus_abs<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
     let zero = l.splat(0.0);
     let size = l.abs(x);
@@ -140,6 +151,7 @@ fn exp_of_minus_abs<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
 }
 
 /// `unit * (exp(r + r_low) 2^k - 1)` as a value and its correction, where `m = unit * 2^k`.
+#[inline(always)]
 pub(super) fn expm1_pair<L: Lanes>(l: &mut L, r: L::V, r_low: L::V, m: L::V, unit: f64) -> (L::V, L::V) {
     let minus_unit = l.splat(-unit);
     let tail = exp_tail(l, r, r_low);
@@ -153,6 +165,7 @@ pub(super) fn expm1_pair<L: Lanes>(l: &mut L, r: L::V, r_low: L::V, m: L::V, uni
 }
 
 /// `e^x - 1`, precise near 0.
+#[inline(always)]
 pub fn expm1<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (least, most) = (constant(l, -40.0, -20.0), constant(l, 710.0, 89.0));
     let below = l.lt(x, least);
@@ -172,6 +185,7 @@ pub fn expm1<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// `x` itself where it is so small that the function is `x` to rounding (this keeps `-0` and subnormals).
+#[inline(always)]
 fn keep_tiny<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
     let tiny = constant(l, 1e-17, 1e-8);
     let size = l.abs(x);
@@ -180,6 +194,7 @@ fn keep_tiny<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
 }
 
 /// The hyperbolic tangent.
+#[inline(always)]
 pub fn tanh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     // With e = exp(-2|x|) - 1: tanh |x| = -e / (2 + e).
     let (size, zero, two) = (l.abs(x), l.splat(0.0), l.splat(2.0));
@@ -206,6 +221,7 @@ pub fn tanh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The logistic function `1 / (1 + exp(-x))`.
+#[inline(always)]
 pub fn sigmoid<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (zero, one) = (l.splat(0.0), l.splat(1.0));
     let (e, e_low) = exp_of_minus_abs(l, x);
@@ -219,6 +235,7 @@ pub fn sigmoid<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// `log(1 + exp(x))`.
+#[inline(always)]
 pub fn softplus<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let zero = l.splat(0.0);
     let (e, e_low) = exp_of_minus_abs(l, x);

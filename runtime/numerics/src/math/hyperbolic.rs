@@ -7,6 +7,7 @@ use crate::lanes::Lanes;
 
 /// A quarter of `exp(|x|) - 1` as a value and its correction; beyond the range of the hyperbolic functions it is large
 /// enough for four times it to be infinite.
+#[inline(always)]
 fn quarter_expm1<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
     let (size, zero, two) = (l.abs(x), l.splat(0.0), l.splat(2.0));
     let most = constant(l, 710.6, 89.6);
@@ -20,12 +21,14 @@ fn quarter_expm1<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
 }
 
 /// NaN where the argument is not a number, else the value.
+#[inline(always)]
 fn unless_nan<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
     let number = l.eq(x, x);
     l.select(number, value, x)
 }
 
 /// `value`, which is not negative, with the sign of `x`.
+#[inline(always)]
 fn with_sign<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
     let sign = sign_bit(l);
     let sign = l.bit_and(sign, x);
@@ -33,6 +36,7 @@ fn with_sign<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
 }
 
 /// `x` where the function is `x` to rounding.
+#[inline(always)]
 fn keep_tiny<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
     let tiny = constant(l, 5e-9, 1.5e-4);
     let size = l.abs(x);
@@ -41,6 +45,7 @@ fn keep_tiny<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
 }
 
 /// The hyperbolic sine.
+#[inline(always)]
 pub fn sinh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     // With q = (exp |x| - 1) / 4: sinh |x| = 2 (q + q / (1 + 4 q)).
     let (one, four) = (l.splat(1.0), l.splat(4.0));
@@ -67,6 +72,7 @@ pub fn sinh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The hyperbolic cosine.
+#[inline(always)]
 pub fn cosh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     // With e = exp |x| / 4: cosh x = 2 (e + 1 / (16 e)).
     let (quarter, sixteenth) = (l.splat(0.25), l.splat(0.0625));
@@ -82,6 +88,7 @@ pub fn cosh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// `log(x) + ln 2` for large `x`, as `log1p(x - 1) + ln 2` with the exact pair of `x - 1`.
+#[inline(always)]
 fn log_of_double<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let minus_one = l.splat(-1.0);
     let (t, t_low) = two_sum(l, x, minus_one);
@@ -93,6 +100,7 @@ fn log_of_double<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The inverse hyperbolic sine.
+#[inline(always)]
 pub fn asinh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     // asinh |x| = log1p(|x| + x^2 / (1 + sqrt(1 + x^2))).
     let (size, one) = (l.abs(x), l.splat(1.0));
@@ -118,6 +126,7 @@ pub fn asinh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The inverse hyperbolic cosine, at least 0; NaN below 1.
+#[inline(always)]
 pub fn acosh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     // With t = x - 1: acosh x = log1p(t + sqrt(t (2 + t))).
     let (one, two) = (l.splat(1.0), l.splat(2.0));
@@ -145,6 +154,7 @@ pub fn acosh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The inverse hyperbolic tangent; NaN beyond -1 and 1.
+#[inline(always)]
 pub fn atanh<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     // atanh |x| = log1p(2 |x| / (1 - |x|)) / 2.
     let (size, one, zero, half) = (l.abs(x), l.splat(1.0), l.splat(0.0), l.splat(0.5));

@@ -18,6 +18,7 @@ const LOG_64: [f64; 7] = [
 const LOG_32: [f64; 3] = [0.6666677594184875, 0.3997756838798523, 0.2987157702445984];
 
 /// A positive normal or subnormal `x = 2^k m` with `m` in `[sqrt(1/2), sqrt(2))`; garbage for others.
+#[inline(always)]
 pub(super) fn split<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
     let fraction = fraction_bits::<L>();
     let least_normal = l.splat_bits(1 << fraction);
@@ -47,6 +48,7 @@ pub(super) fn split<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
 }
 
 /// `log((1 + f + f_low) 2^k)` as a value and its correction.
+#[inline(always)]
 fn log_pair<L: Lanes>(l: &mut L, k: L::V, f: L::V, f_low: L::V) -> (L::V, L::V) {
     let (two, half) = (l.splat(2.0), l.splat(0.5));
     let below = l.add(two, f);
@@ -70,6 +72,7 @@ fn log_pair<L: Lanes>(l: &mut L, k: L::V, f: L::V, f_low: L::V) -> (L::V, L::V) 
 }
 
 /// The natural logarithm; NaN below 0.
+#[inline(always)]
 pub fn log<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (k, m) = split(l, x);
     let (zero, one) = (l.splat(0.0), l.splat(1.0));
@@ -80,6 +83,7 @@ pub fn log<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The logarithm of `inside` at the ends of its domain; `value` elsewhere. `x` is the argument given.
+#[inline(always)]
 fn ends<L: Lanes>(l: &mut L, x: L::V, inside: L::V, value: L::V) -> L::V {
     let (zero, infinite) = (l.splat(0.0), l.splat(f64::INFINITY));
     let (minus_infinite, nan) = (l.splat(f64::NEG_INFINITY), l.splat(f64::NAN));
@@ -93,6 +97,7 @@ fn ends<L: Lanes>(l: &mut L, x: L::V, inside: L::V, value: L::V) -> L::V {
 }
 
 /// `log(1 + x + x_low)` for finite `x > -1` as a value and its correction; `|x_low|` is small against `|x|`.
+#[inline(always)]
 pub(super) fn log1p_pair<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L::V) {
     let one = l.splat(1.0);
     let (u, lost) = two_sum(l, one, x);
@@ -117,6 +122,7 @@ pub(super) fn log1p_pair<L: Lanes>(l: &mut L, x: L::V, x_low: L::V) -> (L::V, L:
 }
 
 /// `log(1 + x)`, precise near 0; NaN below `-1`.
+#[inline(always)]
 pub fn log1p<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (zero, one) = (l.splat(0.0), l.splat(1.0));
     let (high, low) = log1p_pair(l, x, zero);
@@ -129,6 +135,7 @@ pub fn log1p<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The logarithm to base 2, exact at the powers of two; NaN below 0.
+#[inline(always)]
 pub fn log2<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (k, m) = split(l, x);
     let log = log_near_one(l, m);
@@ -144,6 +151,7 @@ pub fn log2<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The logarithm to base 10; NaN below 0.
+#[inline(always)]
 pub fn log10<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (k, m) = split(l, x);
     let log = log_near_one(l, m);

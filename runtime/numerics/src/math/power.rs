@@ -18,6 +18,7 @@ const TAIL_64: [f64; 7] = [
 const TAIL_32: [f64; 3] = [0.40000152587890625, 0.2854709029197693, 0.23419663310050964];
 
 /// The logarithm of a number in `[sqrt(1/2), sqrt(2))` as a pair, to about a 2000th of an ulp.
+#[inline(always)]
 pub(super) fn log_near_one<L: Lanes>(l: &mut L, m: L::V) -> (L::V, L::V) {
     let (zero, one, two) = (l.splat(0.0), l.splat(1.0), l.splat(2.0));
     let f = l.sub(m, one);
@@ -45,6 +46,7 @@ pub(super) fn log_near_one<L: Lanes>(l: &mut L, m: L::V) -> (L::V, L::V) {
 }
 
 /// The logarithm of a positive finite number as a pair, to about a 2000th of an ulp.
+#[inline(always)]
 pub(super) fn log_pair<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
     let (k, m) = split(l, x);
     let (a, a_low) = log_near_one(l, m);
@@ -61,6 +63,7 @@ pub(super) fn log_pair<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
 }
 
 /// The product of two pairs.
+#[inline(always)]
 pub(super) fn multiply_pairs<L: Lanes>(l: &mut L, a: (L::V, L::V), b: (L::V, L::V)) -> (L::V, L::V) {
     let (high, error) = two_product(l, a.0, b.0);
     let low = l.fma(a.0, b.1, error);
@@ -71,6 +74,7 @@ pub(super) fn multiply_pairs<L: Lanes>(l: &mut L, a: (L::V, L::V), b: (L::V, L::
 /// `x^y`. `x^0 = 1` and `1^y = 1` for every operand, also NaN; a negative `x` needs an integer `y`, otherwise NaN.
 ///
 /// `x^1`, `x^2`, `x^-1` and, for `x >= 0`, `x^(1/2)` are rounded correctly, as `x`, `x * x`, `1 / x` and `sqrt(x)`.
+#[inline(always)]
 pub fn pow<L: Lanes>(l: &mut L, x: L::V, y: L::V) -> L::V {
     let (zero, one, two, half) = (l.splat(0.0), l.splat(1.0), l.splat(2.0), l.splat(0.5));
     let (infinite, nan) = (l.splat(f64::INFINITY), l.splat(f64::NAN));
@@ -137,6 +141,7 @@ pub fn pow<L: Lanes>(l: &mut L, x: L::V, y: L::V) -> L::V {
 }
 
 /// `then` where `y` equals `at`, else `other`.
+#[inline(always)]
 fn choose<L: Lanes>(l: &mut L, y: L::V, at: L::V, then: L::V, other: L::V) -> L::V {
     let here = l.eq(y, at);
     l.select(here, then, other)

@@ -4,6 +4,7 @@ use super::{constant, exp, log, sign_bit, two_product, two_sum};
 use crate::lanes::Lanes;
 
 /// The cube root, also of negative numbers.
+#[inline(always)]
 pub fn cbrt<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let size = l.abs(x);
     // Small numbers are lifted by a power of 8, away from where a cube underflows.
@@ -41,6 +42,7 @@ pub fn cbrt<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// `sqrt(a^2 + b^2)` without overflow on the way; infinite if either operand is, also beside a NaN.
+#[inline(always)]
 pub fn hypot<L: Lanes>(l: &mut L, a: L::V, b: L::V) -> L::V {
     let (one, two) = (l.splat(1.0), l.splat(2.0));
     let (a, b) = (l.abs(a), l.abs(b));

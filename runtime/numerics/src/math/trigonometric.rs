@@ -57,6 +57,7 @@ struct Reduced<V> {
     r_low: V,
 }
 
+#[inline(always)]
 fn reduce<L: Lanes>(l: &mut L, x: L::V) -> Reduced<L::V> {
     let inverse = l.splat(std::f64::consts::FRAC_2_PI);
     let first = constant(l, std::f64::consts::FRAC_PI_2, 1.5707963705062866);
@@ -88,6 +89,7 @@ fn reduce<L: Lanes>(l: &mut L, x: L::V) -> Reduced<L::V> {
 }
 
 /// `sin(r + r_low)` and `cos(r + r_low)`, each as a value and its correction.
+#[inline(always)]
 fn sin_cos_pairs<L: Lanes>(l: &mut L, r: L::V, r_low: L::V) -> (Pair<L::V>, Pair<L::V>) {
     let (one, half) = (l.splat(1.0), l.splat(0.5));
     let z = l.mul(r, r);
@@ -112,6 +114,7 @@ fn sin_cos_pairs<L: Lanes>(l: &mut L, r: L::V, r_low: L::V) -> (Pair<L::V>, Pair
 }
 
 /// True for quadrants 1 and 3 (also 5), where sine and cosine change places.
+#[inline(always)]
 fn is_odd<L: Lanes>(l: &mut L, quadrant: L::V) -> L::M {
     let half = l.splat(0.5);
     let halved = l.mul(quadrant, half);
@@ -121,6 +124,7 @@ fn is_odd<L: Lanes>(l: &mut L, quadrant: L::V) -> L::M {
 }
 
 /// NaN beyond the range in which angles are reduced, and at infinity.
+#[inline(always)]
 fn in_range<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
     let size = l.abs(x);
     let limit = constant(l, 2_251_799_813_685_248.0, 4_194_304.0);
@@ -130,6 +134,7 @@ fn in_range<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
 }
 
 /// `x` where the function is `x` to rounding, which keeps `-0` and subnormal numbers.
+#[inline(always)]
 fn keep_tiny<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
     let size = l.abs(x);
     let tiny = constant(l, 5e-9, 1.5e-4);
@@ -138,6 +143,7 @@ fn keep_tiny<L: Lanes>(l: &mut L, x: L::V, value: L::V) -> L::V {
 }
 
 /// The sine of an angle in radians.
+#[inline(always)]
 pub fn sin<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let Reduced { quadrant, r, r_low } = reduce(l, x);
     let value = sin_from(l, quadrant, r, r_low);
@@ -146,6 +152,7 @@ pub fn sin<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The cosine of an angle in radians.
+#[inline(always)]
 pub fn cos<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let Reduced { quadrant, r, r_low } = reduce(l, x);
     let one = l.splat(1.0);
@@ -155,6 +162,7 @@ pub fn cos<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The sine of `quadrant pi/2 + r + r_low` for a quadrant from 0 to 4.
+#[inline(always)]
 fn sin_from<L: Lanes>(l: &mut L, quadrant: L::V, r: L::V, r_low: L::V) -> L::V {
     let (s, c) = sin_cos_pairs(l, r, r_low);
     let (s, c) = (l.add(s.0, s.1), l.add(c.0, c.1));
@@ -168,6 +176,7 @@ fn sin_from<L: Lanes>(l: &mut L, quadrant: L::V, r: L::V, r_low: L::V) -> L::V {
 }
 
 /// The tangent of an angle in radians.
+#[inline(always)]
 pub fn tan<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let Reduced { quadrant, r, r_low } = reduce(l, x);
     let (s, c) = sin_cos_pairs(l, r, r_low);
@@ -184,6 +193,7 @@ pub fn tan<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 
 /// The angle of the point `(x, y)` with `x, y >= 0`, not both 0 or infinite, as a value and its correction. `lows` are
 /// corrections of `y` and `x`.
+#[inline(always)]
 fn first_quadrant<L: Lanes>(l: &mut L, y: L::V, x: L::V, lows: Option<(L::V, L::V)>) -> (L::V, L::V) {
     // Rotated by 0, pi/4 or pi/2, so that the remaining tangent is at most tan(pi/8).
     let (steep, flat) = (l.splat(2.414_213_562_373_095), l.splat(0.414_213_562_373_095_03));
@@ -235,6 +245,7 @@ fn first_quadrant<L: Lanes>(l: &mut L, y: L::V, x: L::V, lows: Option<(L::V, L::
 }
 
 /// The arctangent, between `-pi/2` and `pi/2`.
+#[inline(always)]
 pub fn atan<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (size, one) = (l.abs(x), l.splat(1.0));
     // Beyond this the result is pi/2 to rounding.
@@ -250,6 +261,7 @@ pub fn atan<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// An exact power of two with which to scale away from overflow (`-1`) or underflow (`1`).
+#[inline(always)]
 fn scale_by<L: Lanes>(l: &mut L, direction: i64) -> L::V {
     let exponent = constant(l, 600.0, 60.0);
     let direction = l.splat(direction as f64);
@@ -258,6 +270,7 @@ fn scale_by<L: Lanes>(l: &mut L, direction: i64) -> L::V {
 }
 
 /// The angle of the point `(x, y)`, between `-pi` and `pi`; C's conventions for zeros and infinities.
+#[inline(always)]
 pub fn atan2<L: Lanes>(l: &mut L, y: L::V, x: L::V) -> L::V {
     let (zero, one, infinite) = (l.splat(0.0), l.splat(1.0), l.splat(f64::INFINITY));
     let (a, b) = (l.abs(y), l.abs(x));
@@ -310,6 +323,7 @@ pub fn atan2<L: Lanes>(l: &mut L, y: L::V, x: L::V) -> L::V {
 }
 
 /// `sqrt(1 - x^2)` for `|x| <= 1` as a value and its correction.
+#[inline(always)]
 fn other_leg<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
     let (zero, one, two) = (l.splat(0.0), l.splat(1.0), l.splat(2.0));
     let (square, square_low) = two_product(l, x, x);
@@ -328,6 +342,7 @@ fn other_leg<L: Lanes>(l: &mut L, x: L::V) -> (L::V, L::V) {
 }
 
 /// The angle between `-pi/2` and `pi/2` whose sine is `x`; NaN beyond -1 and 1.
+#[inline(always)]
 pub fn asin<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (size, one, zero) = (l.abs(x), l.splat(1.0), l.splat(0.0));
     let inside = l.le(size, one);
@@ -344,6 +359,7 @@ pub fn asin<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// The angle between 0 and `pi` whose cosine is `x`; NaN beyond -1 and 1.
+#[inline(always)]
 pub fn acos<L: Lanes>(l: &mut L, x: L::V) -> L::V {
     let (size, one, zero) = (l.abs(x), l.splat(1.0), l.splat(0.0));
     let inside = l.le(size, one);
@@ -364,6 +380,7 @@ pub fn acos<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 }
 
 /// `pi` as a value and its correction.
+#[inline(always)]
 fn half_turn<L: Lanes>(l: &mut L) -> (L::V, L::V) {
     (constant(l, std::f64::consts::PI, 3.1415927410125732), constant(l, 1.2246467991473532e-16, -8.742277657347586e-08))
 }

@@ -1,13 +1,17 @@
 //! Lanes over the columns of the result. Safety: see `kernels`.
 
-use super::{Group, Part, Phase, Place, Sizes, Tap, blocks, write};
-use crate::kernels::Real;
+use super::list::{Cell, List, MOST_BLOCKS, Way};
+use super::{Group, Part, Phase, Place, Sizes, write};
 use crate::kernels::simd::Simd;
 use crate::kernels::space::{Use, space};
+use crate::kernels::{DOT_BLOCK, Real};
 use std::ops::Range;
 
 /// Vectors of columns in a tile.
 const VECTORS: usize = 2;
+
+/// Lists at hand: that of the tiles inside an image, and those of a few at its edges.
+const LISTS: usize = 4;
 
 /// Where an image lies: columns side by side, sorted by their remainders if there is a stride.
 #[derive(Clone, Copy)]
@@ -106,124 +110,159 @@ unsafe fn band<S: Simd, const R: usize>(
     weights: *const S::T,
 ) {
     let plan = group.plan;
-    let spread = plan.window.spread[0];
-    let [on, oo, oy, _] = group.out_strides;
+    let [on, oo, _, _] = group.out_strides;
     let out = unsafe { group.out.offset(n as isize * on + channel as isize * oo) };
-    for first in rows.start..rows.end.min(rows.start + spread) {
-        let mut y = first;
-        while y < rows.end {
-            let out = unsafe { out.offset(y as isize * oy) };
-            let line = Line { y, image, weights, out, step: oo };
-            if const { R > 1 } {
-                unsafe { columns::<S, R, false>(group, &line) };
-                y += spread;
-            } else if plan.four[y] && y + 3 * spread < rows.end {
-                unsafe { columns::<S, 4, true>(group, &Line { step: spread as isize * oy, ..line }) };
-                y += 4 * spread;
-            } else {
-                unsafe { columns::<S, 1, true>(group, &line) };
-                y += spread;
+    let (count, most) = (plan.sizes.taps(), MOST_BLOCKS * DOT_BLOCK);
+    let room = count.min(most);
+    let cells = space::<Cell>(Use::List, LISTS * room);
+    for start in (0..count.max(1)).step_by(most) {
+        let taps = start..count.min(start + most);
+        let line = Line { taps: &taps, image, weights: weights.wrapping_add(start * R), out };
+        for phase in &plan.phases {
+            let mut lists: [List; LISTS] = std::array::from_fn(|i| List::new(cells.wrapping_add(i * room)));
+            let spread = plan.window.spread[0];
+            for first in rows.start..rows.end.min(rows.start + spread) {
+                let mut y = first;
+                while y < rows.end {
+                    unsafe {
+                        if const { R > 1 } {
+                            columns::<S, R, false>(group, phase, y, &mut lists, &line);
+                            y += spread;
+                        } else if plan.four[y] && y + 3 * spread < rows.end {
+                            columns::<S, 4, true>(group, phase, y, &mut lists, &line);
+                            y += 4 * spread;
+                        } else {
+                            columns::<S, 1, true>(group, phase, y, &mut lists, &line);
+                            y += spread;
+                        }
+                    }
+                }
             }
         }
     }
 }
 
-/// One line of tiles: row `y` of the result in all channels, or with the next rows of its phase in one channel.
-struct Line<T> {
-    y: usize,
+/// What the tiles of some channels of an image share.
+struct Line<'a, T> {
+    taps: &'a Range<usize>,
     image: Image<T>,
+    /// Those of the first of the taps.
     weights: *const T,
+    /// The first row and column of the first channel's result.
     out: *mut T,
-    /// From one of the results side by side to the next in `out`.
-    step: isize,
 }
 
-/// All columns of a line.
+/// All columns of row `y`.
 #[inline(always)]
-unsafe fn columns<S: Simd, const R: usize, const ROWS: bool>(group: &Group<S::T>, line: &Line<S::T>) {
-    for phase in &group.plan.phases {
-        let mut m = 0;
-        while m < phase.count {
-            if phase.count - m <= S::WIDTH {
-                unsafe { tile::<S, R, 1, ROWS>(group, phase, line, m) };
-            } else {
-                unsafe { tile::<S, R, VECTORS, ROWS>(group, phase, line, m) };
-            }
-            m += VECTORS * S::WIDTH;
+unsafe fn columns<S: Simd, const R: usize, const ROWS: bool>(
+    group: &Group<S::T>,
+    phase: &Phase,
+    y: usize,
+    lists: &mut [List; LISTS],
+    line: &Line<S::T>,
+) {
+    let way = Way::Sorted([line.image.channel, line.image.row]);
+    let (mut m, mut edges) = (0, 0);
+    while m < phase.count {
+        let vectors = if phase.count - m <= S::WIDTH { 1 } else { VECTORS };
+        // The last tile begins earlier rather than be narrow: what two tiles compute is the same. (Where chains are added, only one may.)
+        if line.taps.len() == group.plan.sizes.taps() && phase.count >= vectors * S::WIDTH {
+            m = m.min(phase.count - vectors * S::WIDTH);
         }
+        let inside = phase.inside(m..m + vectors * S::WIDTH);
+        let list = &mut lists[if inside { 0 } else { 1 + edges % (LISTS - 1) }];
+        edges += usize::from(!inside);
+        unsafe {
+            list.fill(group.plan, phase, (y, m), vectors * S::WIDTH, line.taps, way);
+            if vectors == 1 {
+                tile::<S, R, 1, ROWS>(group, phase, (y, m), list, line);
+            } else {
+                tile::<S, R, VECTORS, ROWS>(group, phase, (y, m), list, line);
+            }
+        }
+        m += vectors * S::WIDTH;
     }
 }
 
-/// `R` results by `K` vectors of columns from `m` on. `ROWS`: the results are rows of one channel, otherwise channels of one row.
+/// `R` results by `K` vectors of columns from `m` on. `ROWS`: the results are rows of one channel from `y` on, otherwise channels of row `y`.
 #[inline(always)]
 unsafe fn tile<S: Simd, const R: usize, const K: usize, const ROWS: bool>(
     group: &Group<S::T>,
     phase: &Phase,
+    (y, m): (usize, usize),
+    list: &List,
     line: &Line<S::T>,
-    m: usize,
 ) {
     let plan = group.plan;
     let side = if ROWS { 1 } else { R };
     let down = plan.window.stride[0] as isize * line.image.row;
     let width = K * S::WIDTH;
-    let common = phase.common(m..m + width);
-    for block in blocks(plan.sizes.taps()) {
+    let top = plan.rows[y].first().map_or(0, |&(_, row)| row);
+    let corner = line.image.at.wrapping_offset(top as isize * line.image.row + m as isize);
+    let next = phase.next * side;
+    let mut sum = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
+    let mut place = 0;
+    for block in 0..line.taps.len().div_ceil(DOT_BLOCK) {
         let mut chain = [[unsafe { S::splat(S::T::ZERO) }; K]; R];
-        let start = block.start;
-        let mut runs = plan.runs(line.y, block);
-        while let Some(run) = runs.next() {
-            let x = run.channel as isize * line.image.channel + run.row as isize * line.image.row + m as isize;
-            let (x, w) = (line.image.at.wrapping_offset(x), line.weights.wrapping_add(run.number * side));
-            if ROWS {
-                // Where there are many channels, the rows of the next tile come from far: no row is read through.
-                let next = x.wrapping_offset((R as isize - 1) * down).wrapping_add(width);
-                for v in 0..K {
-                    unsafe { S::ask(next.wrapping_add(v * S::WIDTH)) };
-                }
-            }
-            let taps = phase.columns(&run.columns, plan.sizes.q);
-            for (place, tap) in phase.taps[taps.clone()].iter().enumerate() {
-                unsafe {
-                    if common.contains(&(taps.start + place)) {
-                        add::<S, R, K, ROWS, false>(&mut chain, tap, m, x, w, down);
-                    } else {
-                        add::<S, R, K, ROWS, true>(&mut chain, tap, m, x, w, down);
+        let end = list.ends[block];
+        while place < end {
+            unsafe {
+                let cell = *list.cells.add(place);
+                let (mut x, mut w) = (corner.wrapping_offset(cell.x), line.weights.add(cell.tap as usize * side));
+                if ROWS {
+                    // Where there are many channels, the rows of the next tile come from far: no row is read through.
+                    let next = x.wrapping_offset((R as isize - 1) * down).wrapping_add(width);
+                    for v in 0..K {
+                        S::ask(next.wrapping_add(v * S::WIDTH));
                     }
                 }
+                if cell.from == 0 && cell.to as usize == width {
+                    for _ in 0..cell.count {
+                        add::<S, R, K, ROWS, false>(&mut chain, (0, 0), x, w, down);
+                        x = x.wrapping_offset(phase.step);
+                        w = w.wrapping_add(next);
+                    }
+                } else {
+                    let lanes = (cell.from as isize, cell.to as isize);
+                    add::<S, R, K, ROWS, true>(&mut chain, lanes, x, w, down);
+                }
+            }
+            place += 1;
+        }
+        for r in 0..R {
+            for v in 0..K {
+                sum[r][v] = if block == 0 { chain[r][v] } else { unsafe { sum[r][v].add(chain[r][v]) } };
             }
         }
-        let out_x = group.out_strides[3];
-        let lane = plan.window.spread[1] as isize * out_x;
-        let place = Place {
-            to: line.out.wrapping_offset(phase.first as isize * out_x + m as isize * lane),
-            result: line.step,
-            lane,
-            lanes: width.min(phase.count - m),
-            first: start == 0,
-        };
-        unsafe { write(chain, place) };
     }
+    let [_, oo, oy, ox] = group.out_strides;
+    let lane = plan.window.spread[1] as isize * ox;
+    let place = Place {
+        to: line.out.wrapping_offset(y as isize * oy + phase.first as isize * ox + m as isize * lane),
+        result: if ROWS { plan.window.spread[0] as isize * oy } else { oo },
+        lane,
+        lanes: width.min(phase.count - m),
+        first: line.taps.start == 0,
+    };
+    unsafe { write(sum, place) };
 }
 
-/// Adds what a tap gives to the chains of a tile. `x` is the first column of the run's input row that the tile meets
-/// at `base` 0, `down` the way to the row of the next result, `w` the weights of the run's column 0. `EDGE`: some columns
-/// of the result do not meet the tap.
+/// Adds what a tap gives to the chains of a tile. `x` is what column 0 of the tile meets, `down` the way to the row of the next result, `w` the
+/// weights. `EDGE`: only columns `from..to` meet the tap.
 #[inline(always)]
 unsafe fn add<S: Simd, const R: usize, const K: usize, const ROWS: bool, const EDGE: bool>(
     chain: &mut [[S; K]; R],
-    tap: &Tap,
-    m: usize,
+    (from, to): (isize, isize),
     x: *const S::T,
     w: *const S::T,
     down: isize,
 ) {
     unsafe {
-        let (x, w) = (x.wrapping_offset(tap.sorted), w.add(tap.t * if ROWS { 1 } else { R }));
         let mut lanes = [S::lanes(0, 0); K];
         if EDGE {
             for v in 0..K {
-                let first = (m + v * S::WIDTH) as isize;
-                lanes[v] = S::lanes(tap.from - first, tap.to - first);
+                let first = (v * S::WIDTH) as isize;
+                lanes[v] = S::lanes(from - first, to - first);
             }
         }
         let mut line = [S::splat(S::T::ZERO); K];

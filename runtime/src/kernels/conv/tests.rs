@@ -59,6 +59,12 @@ fn check<T: Real + std::fmt::Debug>(bytes: usize, from: impl Fn(f64) -> T, bits:
         (1, [2, 13, 67], [1, 3, 3], window([1, 1], [1, 1], [2, 1], [1, 1], [25, 67])),
         (1, [1, 9, 33], [33, 7, 29], window([1, 1], [1, 1], [1, 1], [1, 1], [5, 7])),
         (2, [3, 4, 6], [40, 2, 3], window([1, 1], [1, 1], [1, 1], [0, 1], [3, 6])),
+        // More blocks than a list holds; three vectors of channels, three half ones; columns that two tiles compute.
+        (1, [1, 80, 70], [20, 72, 62], window([1, 1], [1, 1], [1, 1], [0, 0], [9, 9])),
+        (2, [1, 75, 120], [2, 70, 60], window([1, 1], [1, 1], [1, 1], [1, 0], [8, 61])),
+        (3, [2, 7, 9], [24, 3, 3], window([1, 1], [1, 1], [1, 1], [1, 1], [7, 9])),
+        (2, [3, 8, 14], [48, 5, 5], window([1, 1], [1, 1], [1, 1], [2, 2], [8, 14])),
+        (2, [2, 9, 21], [24, 3, 3], window([2, 2], [1, 1], [1, 1], [1, 1], [5, 11])),
         // Large enough for several threads.
         (3, [5, 30, 40], [70, 3, 3], window([1, 1], [1, 1], [1, 1], [1, 1], [30, 40])),
         // All at once; windows that lie outside; rows only.

@@ -147,15 +147,6 @@ impl Emitter<'_, '_, '_> {
         }
     }
 
-    /// The index `j` from another one on.
-    fn beyond(&mut self, first: Index, j: Index) -> Index {
-        let value = match (first.value, j.value) {
-            (Some(a), Some(b)) => Some(self.b.ins().iadd(a, b)),
-            (one, other) => one.or(other),
-        };
-        Index { value, plus: first.plus + j.plus }
-    }
-
     /// `copies` vectors of neighbouring totals.
     fn strip(
         &mut self,

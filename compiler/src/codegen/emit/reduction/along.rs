@@ -4,12 +4,16 @@ use super::inside::has_strips;
 use super::{Part, Place, SPAN, body_weight};
 use crate::codegen::emit::element::clif_type;
 use crate::codegen::emit::nest::{At, Index};
+use crate::codegen::emit::stage::{BLOCK, WORTH, staged_weight};
 use crate::codegen::emit::{Emitter, unaligned};
 use crate::codegen::plan::reduction::{part_length, sum_lanes};
 use crate::codegen::plan::{Nest, Operand, Order, Reduction, Total};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, Endianness, InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
 use dp_runtime::tensor::DType;
+
+/// Vectors of neighbouring places whose elementary functions are made in one call.
+const TILES: usize = 4;
 
 impl Emitter<'_, '_, '_> {
     /// Neighbours on the innermost reduced axis side by side.
@@ -48,7 +52,11 @@ impl Emitter<'_, '_, '_> {
         part: Part,
         (lanes, span): (usize, usize),
     ) -> Vec<Vec<Option<Value>>> {
-        let short = body_weight(nest, reduction) * part.len.min(span).div_ceil(lanes) <= SPAN;
+        let mut body = body_weight(nest, reduction);
+        if part.len >= WORTH.max(span) {
+            body -= staged_weight(nest, &self.stages(nest));
+        }
+        let short = body * part.len.min(span).div_ceil(lanes) <= SPAN;
         // What a nest inside reads would be read for all vectors first, and not fit in registers.
         let plain = nest.inner.is_none() || part.len.min(span) <= lanes;
         if short && plain && has_whole_rows(nest, reduction, lanes) {
@@ -80,28 +88,51 @@ impl Emitter<'_, '_, '_> {
                 let start = self.start(total, if total.is_chain() { 1 } else { lanes as u32 });
                 starts.extend(vec![start; width(total)]);
             }
-            let last = self.repeat(passes, starts, |this, i, held| {
-                let first = this.further(part.base, i, span);
-                let (mut at, mut steps, mut index) = this.inside(nest, reduction, &place.at, first);
-                let mut held = held.to_vec();
-                for u in 0..vectors {
-                    if !whole && u > 0 {
-                        // Another row, perhaps.
-                        let here = Index { plus: first.plus + u * lanes, ..first };
-                        (at, steps, index) = this.inside(nest, reduction, &place.at, here);
+            // Of what kernels make, as much as the first cache holds at a time.
+            let stages = if lanes > 1 && passes * span >= WORTH { self.stages(nest) } else { Vec::new() };
+            let most = if stages.is_empty() { passes } else { (BLOCK / span).min(passes) };
+            let some = |this: &mut Self, base: Index, passes: usize, held: Vec<Value>| {
+                this.prepare(&stages, lanes, passes * span, |this, op, i| {
+                    let index = this.beyond(base, i);
+                    let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
+                    this.argument(nest, lanes as u32, &at, &steps, (op, index))
+                });
+                let held = this.repeat(passes, held, |this, i, held| {
+                    let first = this.further(base, i, span);
+                    let (mut at, mut steps, mut index) = this.inside(nest, reduction, &place.at, first);
+                    let prepared = this.scaled(i, span as i64);
+                    let mut held = held.to_vec();
+                    for u in 0..vectors {
+                        if !whole && u > 0 {
+                            // Another row, perhaps.
+                            let here = Index { plus: first.plus + u * lanes, ..first };
+                            (at, steps, index) = this.inside(nest, reduction, &place.at, here);
+                        }
+                        let beyond = if whole { u * lanes } else { 0 };
+                        let here = Index { plus: index.plus + beyond, ..index };
+                        this.prepared.place = Some(Index { value: Some(prepared), plus: u * lanes });
+                        let values = this.tile(nest, lanes as u32, &at, &steps, here);
+                        let mut first = 0;
+                        for total in totals {
+                            let k = if total.is_chain() { first } else { first + u };
+                            held[k] = this.add_tile(total, lanes, held[k], &values);
+                            first += width(total);
+                        }
                     }
-                    let beyond = if whole { u * lanes } else { 0 };
-                    let here = Index { plus: index.plus + beyond, ..index };
-                    let values = this.tile(nest, lanes as u32, &at, &steps, here);
-                    let mut first = 0;
-                    for total in totals {
-                        let k = if total.is_chain() { first } else { first + u };
-                        held[k] = this.add_tile(total, lanes, held[k], &values);
-                        first += width(total);
-                    }
-                }
+                    held
+                });
+                this.used_up();
                 held
+            };
+            let blocks = passes / most;
+            let mut last = self.repeat(blocks, starts, |this, i, held| {
+                let base = if blocks > 1 { this.further(part.base, i, most * span) } else { part.base };
+                some(this, base, most, held.to_vec())
             });
+            if passes % most > 0 {
+                let base = Index { plus: part.base.plus + blocks * most * span, ..part.base };
+                last = some(self, base, passes % most, last);
+            }
             let mut last = last.into_iter();
             for list in &mut sums {
                 list.iter_mut().for_each(|sum| *sum = last.next());
@@ -351,60 +382,100 @@ impl Emitter<'_, '_, '_> {
         let axis = reduction.kept - 1;
         let (width, lanes) = (nest.shape[axis], nest.lanes as usize);
         let whole = width - width % lanes;
-        self.count(whole as i64, lanes as i64, |this, j| {
-            this.lanes_of(nest, reduction, place, lanes, Index { value: Some(j), plus: 0 });
-        });
+        // With kernels several vectors at a time: a call takes more of them than one.
+        let copies = if self.stages(nest).is_empty() { 1 } else { TILES };
+        let mut done = 0;
+        for (width, copies) in [(lanes, copies), (lanes, 1)] {
+            let passes = (whole - done) / (width * copies);
+            if passes > 0 {
+                let pass = width * copies;
+                self.count((passes * pass) as i64, pass as i64, |this, j| {
+                    this.lanes_of(nest, reduction, place, (width, copies), Index { value: Some(j), plus: done });
+                });
+                done += passes * pass;
+            }
+        }
         if whole < width {
             self.count((width - whole) as i64, 1, |this, j| {
-                this.lanes_of(nest, reduction, place, 1, Index { value: Some(j), plus: whole });
+                this.lanes_of(nest, reduction, place, (1, 1), Index { value: Some(j), plus: whole });
             });
         }
     }
 
-    /// The sums at `width` neighbouring places.
-    fn lanes_of(&mut self, nest: &Nest, reduction: &Reduction, place: &Place, width: usize, j: Index) {
+    /// The sums at `copies` vectors of `width` neighbouring places.
+    fn lanes_of(
+        &mut self,
+        nest: &Nest,
+        reduction: &Reduction,
+        place: &Place,
+        (width, copies): (usize, usize),
+        j: Index,
+    ) {
         let axis = reduction.kept - 1;
         let steps = self.steps(nest, axis);
         let totals = &reduction.totals;
         let lanes = sum_lanes(totals[0].dtype);
         let count: usize = nest.shape[reduction.kept..].iter().product();
         let ty = clif_type(totals[0].dtype, width as u32);
-        let bytes = i64::from(ty.bytes());
-        let slots: Vec<StackSlot> = totals.iter().map(|_| self.stack_slot(bytes as u32 * lanes as u32)).collect();
+        let (bytes, row_bytes) = (i64::from(ty.bytes()), i64::from(ty.bytes()) * copies as i64);
+        let slots: Vec<StackSlot> = totals.iter().map(|_| self.stack_slot(row_bytes as u32 * lanes as u32)).collect();
+        let stages = self.stages(nest);
         // The first element of each lane, then the others.
         for (from, to) in [(0, count.min(lanes)), (lanes, count)] {
             if from >= to {
                 continue;
             }
-            self.count((to - from) as i64, 1, |this, p| {
+            let here = |this: &mut Self, p: Value| {
                 let row = if from == 0 { p } else { this.b.ins().iadd_imm_s(p, from as i64) };
                 let at = this.row(nest, reduction, &place.at, row);
-                let at = this.held(nest, &at, &steps);
-                let values = this.tile(nest, width as u32, &at, &steps, j);
+                this.held(nest, &at, &steps)
+            };
+            if width > 1 && (to - from) * width * copies >= WORTH {
+                self.prepare_rows(&stages, (to - from, copies), width, |this, op, p, u| {
+                    let at = here(this, p);
+                    this.argument(nest, width as u32, &at, &steps, (op, tile_at(j, u, width)))
+                });
+            }
+            self.count((to - from) as i64, 1, |this, p| {
+                let at = here(this, p);
                 let lane = if to - from <= lanes { p } else { this.b.ins().band_imm_u(p, lanes as i64 - 1) };
-                let shift = this.scaled(lane, bytes);
-                for (total, &slot) in totals.iter().zip(&slots) {
-                    let address = this.b.ins().stack_addr(types::I64, slot, 0);
-                    let address = this.b.ins().iadd(address, shift);
-                    let before = match from {
-                        0 => this.start(total, width as u32),
-                        _ => this.b.ins().load(ty, unaligned(), address, 0),
-                    };
-                    let after = this.add_tile(total, width, before, &values);
-                    this.b.ins().store(unaligned(), after, address, 0);
+                let shift = this.scaled(lane, row_bytes);
+                let prepared = this.scaled(p, (width * copies) as i64);
+                for u in 0..copies {
+                    this.prepared.place = Some(Index { value: Some(prepared), plus: u * width });
+                    let values = this.tile(nest, width as u32, &at, &steps, tile_at(j, u, width));
+                    for (total, &slot) in totals.iter().zip(&slots) {
+                        let address = this.b.ins().stack_addr(types::I64, slot, (u as i64 * bytes) as i32);
+                        let address = this.b.ins().iadd(address, shift);
+                        let before = match from {
+                            0 => this.start(total, width as u32),
+                            _ => this.b.ins().load(ty, unaligned(), address, 0),
+                        };
+                        let after = this.add_tile(total, width, before, &values);
+                        this.b.ins().store(unaligned(), after, address, 0);
+                    }
                 }
             });
+            self.used_up();
         }
         for (k, (total, &slot)) in totals.iter().zip(&slots).enumerate() {
-            let load = |l: usize| {
-                (l < count).then(|| self.b.ins().stack_load(types::I64, ty, slot, (l as i64 * bytes) as i32))
-            };
-            let sums = (0..lanes).map(load).collect();
-            let value = self.halves(total, width, sums);
-            let start = place.to[k].expect("a total of several places is in memory");
-            self.put_back(value, start, total.step(axis), total.dtype, width as u32, j);
+            for u in 0..copies {
+                let load = |l: usize| {
+                    let offset = (l as i64 * row_bytes + u as i64 * bytes) as i32;
+                    (l < count).then(|| self.b.ins().stack_load(types::I64, ty, slot, offset))
+                };
+                let sums = (0..lanes).map(load).collect();
+                let value = self.halves(total, width, sums);
+                let start = place.to[k].expect("a total of several places is in memory");
+                self.put_back(value, start, total.step(axis), total.dtype, width as u32, tile_at(j, u, width));
+            }
         }
     }
+}
+
+/// The place of a vector of `width` neighbours, `u` of them further on.
+fn tile_at(j: Index, u: usize, width: usize) -> Index {
+    Index { plus: j.plus + u * width, ..j }
 }
 
 /// True if no tile of `lanes` neighbours on the reduced axes lies in two rows.

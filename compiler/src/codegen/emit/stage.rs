@@ -1,0 +1,227 @@
+//! Elementary functions of many places at once, by the runtime's kernels, whose vectors are wider than ours.
+//!
+//! A loop over places becomes several: one for each elementary operation, which writes its arguments to memory, then the kernel,
+//! which replaces these by values, and the loop itself, where the operations are reads. Cheap operations are made anew in each.
+
+use super::Emitter;
+use super::element::clif_type;
+use super::nest::{At, Index};
+use super::sign::never_positive;
+use crate::codegen::plan::Nest;
+use crate::codegen::plan::pieces::weight;
+use crate::ir::graph::Op;
+use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, StackSlot, Value, types};
+use dp_runtime::kernels::elementary::{Elementary, InPlace};
+use dp_runtime::kernels::level::Level;
+use dp_runtime::tensor::DType;
+
+/// The places of one kernel call, which with all arguments stay in the first cache.
+pub const BLOCK: usize = 512;
+/// From this many places on a call is worth it.
+pub const WORTH: usize = 24;
+/// The most operations of a nest that are made this way.
+const MOST: usize = 4;
+
+/// An operation of a nest that a kernel makes.
+#[derive(Clone, Copy)]
+pub struct Stage {
+    op: usize,
+    dtype: DType,
+    kernel: InPlace,
+}
+
+/// Values that are in memory already.
+#[derive(Default)]
+pub struct Prepared {
+    /// By operation.
+    slots: Vec<(usize, StackSlot)>,
+    /// The place of the next tile among them.
+    pub place: Option<Index>,
+}
+
+impl Emitter<'_, '_, '_> {
+    /// The operations of a nest that kernels make, in their order.
+    pub fn stages(&self, nest: &Nest) -> Vec<Stage> {
+        // The totals of a nest inside would be made once more for each stage.
+        if nest.lanes == 1 || nest.inner.is_some() {
+            return Vec::new();
+        }
+        let kernel = |dtype: DType, function: Elementary| function.in_place(Level::best(), dtype == DType::F64);
+        let stages = nest.ops.iter().enumerate().filter_map(|(k, op)| {
+            let function = elementary(nest, k)?;
+            Some(Stage { op: k, dtype: op.dtype, kernel: kernel(op.dtype, function)? })
+        });
+        stages.take(MOST).collect()
+    }
+
+    /// Makes the operations of `stages` for `count` places, a multiple of the lanes; `argument` gives the argument of an operation
+    /// at a tile.
+    pub fn prepare(
+        &mut self,
+        stages: &[Stage],
+        lanes: usize,
+        count: usize,
+        mut argument: impl FnMut(&mut Self, usize, Index) -> Value,
+    ) {
+        for stage in stages {
+            let slot = self.stack_slot((count * stage.dtype.size()) as u32);
+            self.tiles(lanes, count, |this, i| {
+                this.prepared.place = Some(i);
+                let value = argument(this, stage.op, i);
+                this.prepared_store(slot, stage.dtype, i, value);
+            });
+            self.kernel_of(stage, slot, count);
+        }
+        self.prepared.place = None;
+    }
+
+    fn prepared_store(&mut self, slot: StackSlot, dtype: DType, place: Index, value: Value) {
+        let (to, near) = self.prepared_at(slot, dtype, place);
+        self.b.ins().store(MemFlagsData::trusted(), value, to, near);
+    }
+
+    /// Replaces the arguments in memory by values.
+    fn kernel_of(&mut self, stage: &Stage, slot: StackSlot, count: usize) {
+        let mut sig = Signature::new(self.shared.call_conv);
+        sig.params.extend([AbiParam::new(types::I64), AbiParam::new(types::I64)]);
+        let sig = self.b.import_signature(sig);
+        let kernel = self.pointer(stage.kernel as *const () as usize);
+        let at = self.b.ins().stack_addr(types::I64, slot, 0);
+        let count = self.b.ins().iconst(types::I64, count as i64);
+        self.b.ins().call_indirect(sig, kernel, &[at, count]);
+        self.prepared.slots.push((stage.op, slot));
+    }
+
+    /// The same for `rows` rows of `copies` tiles, given by row and tile.
+    pub fn prepare_rows(
+        &mut self,
+        stages: &[Stage],
+        (rows, copies): (usize, usize),
+        lanes: usize,
+        mut argument: impl FnMut(&mut Self, usize, Value, usize) -> Value,
+    ) {
+        for stage in stages {
+            let count = rows * copies * lanes;
+            let slot = self.stack_slot((count * stage.dtype.size()) as u32);
+            self.count(rows as i64, 1, |this, p| {
+                let first = this.scaled(p, (copies * lanes) as i64);
+                for u in 0..copies {
+                    let place = Index { value: Some(first), plus: u * lanes };
+                    this.prepared.place = Some(place);
+                    let value = argument(this, stage.op, p, u);
+                    this.prepared_store(slot, stage.dtype, place, value);
+                }
+            });
+            self.kernel_of(stage, slot, count);
+        }
+        self.prepared.place = None;
+    }
+
+    /// Forgets what was prepared.
+    pub fn used_up(&mut self) {
+        self.prepared = Prepared::default();
+    }
+
+    /// The value of an operation, if it is prepared.
+    pub fn prepared_value(&mut self, op: usize, dtype: DType, lanes: u32) -> Option<Value> {
+        let place = self.prepared.place?;
+        let &(_, slot) = self.prepared.slots.iter().find(|(other, _)| *other == op)?;
+        let (from, near) = self.prepared_at(slot, dtype, place);
+        Some(self.b.ins().load(clif_type(dtype, lanes), MemFlagsData::trusted(), from, near))
+    }
+
+    fn prepared_at(&mut self, slot: StackSlot, dtype: DType, place: Index) -> (Value, i32) {
+        let start = self.b.ins().stack_addr(types::I64, slot, 0);
+        self.locate(start, dtype.size() as i64, place)
+    }
+
+    /// The argument of an operation at a tile.
+    pub fn argument(
+        &mut self,
+        nest: &Nest,
+        lanes: u32,
+        at: &[At],
+        steps: &[i64],
+        (op, index): (usize, Index),
+    ) -> Value {
+        let values = self.values(nest, lanes, at, steps, (op, index), Vec::new());
+        values[nest.ops[op].args[0] as usize]
+    }
+
+    /// The first `whole` elements of the innermost axis, a multiple of the lanes, in blocks.
+    pub fn in_blocks(&mut self, nest: &Nest, stages: &[Stage], at: &[At], steps: &[i64], whole: usize) {
+        let blocks = whole / BLOCK;
+        if blocks > 0 {
+            self.count((blocks * BLOCK) as i64, BLOCK as i64, |this, from| {
+                this.block(nest, stages, at, steps, (Index { value: Some(from), plus: 0 }, BLOCK));
+            });
+        }
+        if blocks * BLOCK < whole {
+            let rest = Index { value: None, plus: blocks * BLOCK };
+            self.block(nest, stages, at, steps, (rest, whole % BLOCK));
+        }
+    }
+
+    fn block(&mut self, nest: &Nest, stages: &[Stage], at: &[At], steps: &[i64], (from, count): (Index, usize)) {
+        self.prepare(stages, nest.lanes as usize, count, |this, op, i| {
+            let index = this.beyond(from, i);
+            this.argument(nest, nest.lanes, at, steps, (op, index))
+        });
+        self.tiles(nest.lanes as usize, count, |this, i| {
+            this.prepared.place = Some(i);
+            let index = this.beyond(from, i);
+            this.tile(nest, nest.lanes, at, steps, index);
+        });
+        self.used_up();
+    }
+
+    /// A loop over `count` places, a multiple of the lanes: some tiles each pass.
+    fn tiles(&mut self, lanes: usize, count: usize, mut body: impl FnMut(&mut Self, Index)) {
+        let copies = [4, 2].into_iter().find(|copies| count.is_multiple_of(copies * lanes)).unwrap_or(1);
+        self.count(count as i64, (copies * lanes) as i64, |this, i| {
+            for u in 0..copies {
+                body(this, Index { value: Some(i), plus: u * lanes });
+            }
+        });
+    }
+}
+
+/// About how many instructions the operations are that kernels make.
+pub fn staged_weight(nest: &Nest, stages: &[Stage]) -> usize {
+    stages.iter().map(|stage| weight(&nest.ops[stage.op].op)).sum()
+}
+
+/// The function of an operation, if a kernel could make it.
+fn elementary(nest: &Nest, k: usize) -> Option<Elementary> {
+    let op = &nest.ops[k];
+    if !op.dtype.is_float() {
+        return None;
+    }
+    Some(match op.op {
+        Op::Exp if never_positive(nest, op.args[0]) => Elementary::ExpOfNonpositive,
+        Op::Exp => Elementary::Exp,
+        Op::Expm1 => Elementary::Expm1,
+        Op::Log => Elementary::Log,
+        Op::Log1p => Elementary::Log1p,
+        Op::Log2 => Elementary::Log2,
+        Op::Log10 => Elementary::Log10,
+        Op::Sin => Elementary::Sin,
+        Op::Cos => Elementary::Cos,
+        Op::Tan => Elementary::Tan,
+        Op::Asin => Elementary::Asin,
+        Op::Acos => Elementary::Acos,
+        Op::Atan => Elementary::Atan,
+        Op::Sinh => Elementary::Sinh,
+        Op::Cosh => Elementary::Cosh,
+        Op::Tanh => Elementary::Tanh,
+        Op::Asinh => Elementary::Asinh,
+        Op::Acosh => Elementary::Acosh,
+        Op::Atanh => Elementary::Atanh,
+        Op::Sigmoid => Elementary::Sigmoid,
+        Op::Softplus => Elementary::Softplus,
+        Op::Erf => Elementary::Erf,
+        Op::Erfc => Elementary::Erfc,
+        Op::Cbrt => Elementary::Cbrt,
+        _ => return None,
+    })
+}
