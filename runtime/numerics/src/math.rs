@@ -45,9 +45,12 @@ pub fn sign<L: Lanes>(l: &mut L, x: L::V) -> L::V {
 /// The larger operand; NaN if either is NaN; `max(-0, 0) = 0`.
 #[inline(always)]
 pub fn max<L: Lanes>(l: &mut L, a: L::V, b: L::V) -> L::V {
-    let (a, b) = (l.neg(a), l.neg(b));
-    let least = min(l, a, b);
-    l.neg(least)
+    let (less, equal, b_is_number) = (l.lt(a, b), l.eq(a, b), l.eq(b, b));
+    // Equal operands differ at most in the sign of zero.
+    let both = l.bit_and(a, b);
+    let tie = l.select(equal, both, a);
+    let larger = l.select(less, b, tie);
+    l.select(b_is_number, larger, b)
 }
 
 /// The smaller operand; NaN if either is NaN; `min(-0, 0) = -0`.
