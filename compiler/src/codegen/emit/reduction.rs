@@ -9,6 +9,7 @@ use super::Emitter;
 mod across;
 mod along;
 mod inside;
+mod short;
 
 use super::deal::Share;
 use super::element::{clif_type, element, multiply_add};
@@ -16,12 +17,12 @@ use super::nest::{At, Index};
 use crate::codegen::plan::pieces::Pieces;
 use crate::codegen::plan::{Nest, Operand, Order, Reducer, Reduction, Total};
 use crate::ir::graph::Op;
-use along::{is_beside, is_together};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Type, Value, types};
 use dp_runtime::abi::FoldBy;
 use dp_runtime::tensor::DType;
 use inside::inside_weight;
+use short::{is_beside, is_together};
 
 /// Up to this weight all vectors of a span are written out, with their sums in registers.
 const SPAN: usize = 256;

@@ -195,7 +195,7 @@ fn totals_that_others_read_stay_in_memory() {
         vec![b.op(Op::ReduceMax { axes: vec![0, 2] }, &[all])]
     };
     assert_eq!(with(&|b, _, s| spread(b, s)), 1);
-    let plan = plan::plan(&program(&[x.clone()], |b, v| {
+    let plan = plan::plan(&program(std::slice::from_ref(&x), |b, v| {
         let e = b.op(Op::Exp, &[v[0]]);
         let s = b.op(Op::Sum { axes: vec![2] }, &[e]);
         vec![b.op(Op::ReduceMax { axes: vec![0, 1] }, &[s])]
