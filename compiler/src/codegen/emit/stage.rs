@@ -3,14 +3,14 @@
 //! A loop over places becomes several: one for each elementary operation, which writes its arguments to memory, then the kernel,
 //! which replaces these by values, and the loop itself, where the operations are reads. Cheap operations are made anew in each.
 
-use super::Emitter;
 use super::element::clif_type;
 use super::nest::{At, Index};
 use super::sign::never_positive;
+use super::{Emitter, unaligned};
 use crate::codegen::plan::Nest;
 use crate::codegen::plan::pieces::weight;
 use crate::ir::graph::Op;
-use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, StackSlot, Value, types};
+use cranelift_codegen::ir::{AbiParam, InstBuilder, SigRef, Signature, StackSlot, Value, types};
 use dp_runtime::kernels::elementary::{Elementary, InPlace};
 use dp_runtime::kernels::level::Level;
 use dp_runtime::tensor::DType;
@@ -19,6 +19,8 @@ use dp_runtime::tensor::DType;
 pub const BLOCK: usize = 512;
 /// From this many places on a call is worth it.
 pub const WORTH: usize = 24;
+/// Bytes of a cache line, at which the memory of a block begins.
+const LINE: u32 = 64;
 /// The most operations of a nest that are made this way.
 const MOST: usize = 4;
 
@@ -33,10 +35,13 @@ pub struct Stage {
 /// Values that are in memory already.
 #[derive(Default)]
 pub struct Prepared {
-    /// By operation.
-    slots: Vec<(usize, StackSlot)>,
+    /// Where they begin, by operation.
+    starts: Vec<(usize, Value)>,
     /// The place of the next tile among them.
     pub place: Option<Index>,
+    /// Memory of the function for them, and the signature of kernels.
+    rooms: Vec<StackSlot>,
+    sig: Option<SigRef>,
 }
 
 impl Emitter<'_, '_, '_> {
@@ -54,8 +59,8 @@ impl Emitter<'_, '_, '_> {
         stages.take(MOST).collect()
     }
 
-    /// Makes the operations of `stages` for `count` places, a multiple of the lanes; `argument` gives the argument of an operation
-    /// at a tile.
+    /// Makes the operations of `stages` for `count` places, at most `BLOCK` and a multiple of the lanes; `argument` gives the
+    /// argument of an operation at a tile.
     pub fn prepare(
         &mut self,
         stages: &[Stage],
@@ -63,33 +68,11 @@ impl Emitter<'_, '_, '_> {
         count: usize,
         mut argument: impl FnMut(&mut Self, usize, Index) -> Value,
     ) {
-        for stage in stages {
-            let slot = self.stack_slot((count * stage.dtype.size()) as u32);
-            self.tiles(lanes, count, |this, i| {
-                this.prepared.place = Some(i);
-                let value = argument(this, stage.op, i);
-                this.prepared_store(slot, stage.dtype, i, value);
-            });
-            self.kernel_of(stage, slot, count);
-        }
-        self.prepared.place = None;
-    }
-
-    fn prepared_store(&mut self, slot: StackSlot, dtype: DType, place: Index, value: Value) {
-        let (to, near) = self.prepared_at(slot, dtype, place);
-        self.b.ins().store(MemFlagsData::trusted(), value, to, near);
-    }
-
-    /// Replaces the arguments in memory by values.
-    fn kernel_of(&mut self, stage: &Stage, slot: StackSlot, count: usize) {
-        let mut sig = Signature::new(self.shared.call_conv);
-        sig.params.extend([AbiParam::new(types::I64), AbiParam::new(types::I64)]);
-        let sig = self.b.import_signature(sig);
-        let kernel = self.pointer(stage.kernel as *const () as usize);
-        let at = self.b.ins().stack_addr(types::I64, slot, 0);
-        let count = self.b.ins().iconst(types::I64, count as i64);
-        self.b.ins().call_indirect(sig, kernel, &[at, count]);
-        self.prepared.slots.push((stage.op, slot));
+        let copies = copies(lanes, count);
+        self.prepare_rows(stages, (count / (copies * lanes), copies), lanes, |this, op, p, u| {
+            let first = this.scaled(p, (copies * lanes) as i64);
+            argument(this, op, Index { value: Some(first), plus: u * lanes })
+        });
     }
 
     /// The same for `rows` rows of `copies` tiles, given by row and tile.
@@ -100,39 +83,54 @@ impl Emitter<'_, '_, '_> {
         lanes: usize,
         mut argument: impl FnMut(&mut Self, usize, Value, usize) -> Value,
     ) {
-        for stage in stages {
-            let count = rows * copies * lanes;
-            let slot = self.stack_slot((count * stage.dtype.size()) as u32);
+        let count = rows * copies * lanes;
+        debug_assert!(stages.is_empty() || count <= BLOCK);
+        for (k, stage) in stages.iter().enumerate() {
+            // Each nest of a function uses the same memory.
+            if self.prepared.rooms.len() == k {
+                let room = self.stack_slot((BLOCK * size_of::<f64>()) as u32 + LINE);
+                self.prepared.rooms.push(room);
+            }
+            let room = self.b.ins().stack_addr(types::I64, self.prepared.rooms[k], LINE as i32 - 1);
+            let start = self.b.ins().band_imm_s(room, -i64::from(LINE));
             self.count(rows as i64, 1, |this, p| {
                 let first = this.scaled(p, (copies * lanes) as i64);
                 for u in 0..copies {
                     let place = Index { value: Some(first), plus: u * lanes };
                     this.prepared.place = Some(place);
                     let value = argument(this, stage.op, p, u);
-                    this.prepared_store(slot, stage.dtype, place, value);
+                    let (to, near) = this.locate(start, stage.dtype.size() as i64, place);
+                    this.b.ins().store(unaligned(), value, to, near);
                 }
             });
-            self.kernel_of(stage, slot, count);
+            let sig = match self.prepared.sig {
+                Some(sig) => sig,
+                None => {
+                    let mut sig = Signature::new(self.shared.call_conv);
+                    sig.params.extend([AbiParam::new(types::I64), AbiParam::new(types::I64)]);
+                    *self.prepared.sig.insert(self.b.import_signature(sig))
+                }
+            };
+            let kernel = self.pointer(stage.kernel as *const () as usize);
+            let count = self.b.ins().iconst(types::I64, count as i64);
+            self.b.ins().call_indirect(sig, kernel, &[start, count]);
+            self.prepared.starts.push((stage.op, start));
         }
         self.prepared.place = None;
     }
 
     /// Forgets what was prepared.
     pub fn used_up(&mut self) {
-        self.prepared = Prepared::default();
+        self.prepared.starts.clear();
+        self.prepared.place = None;
     }
 
     /// The value of an operation, if it is prepared.
     pub fn prepared_value(&mut self, op: usize, dtype: DType, lanes: u32) -> Option<Value> {
         let place = self.prepared.place?;
-        let &(_, slot) = self.prepared.slots.iter().find(|(other, _)| *other == op)?;
-        let (from, near) = self.prepared_at(slot, dtype, place);
-        Some(self.b.ins().load(clif_type(dtype, lanes), MemFlagsData::trusted(), from, near))
-    }
-
-    fn prepared_at(&mut self, slot: StackSlot, dtype: DType, place: Index) -> (Value, i32) {
-        let start = self.b.ins().stack_addr(types::I64, slot, 0);
-        self.locate(start, dtype.size() as i64, place)
+        let &(_, start) = self.prepared.starts.iter().find(|(other, _)| *other == op)?;
+        let (from, near) = self.locate(start, dtype.size() as i64, place);
+        Some(self.b.ins().load(clif_type(dtype, lanes), unaligned(), from, near))
     }
 
     /// The argument of an operation at a tile.
@@ -177,13 +175,18 @@ impl Emitter<'_, '_, '_> {
 
     /// A loop over `count` places, a multiple of the lanes: some tiles each pass.
     fn tiles(&mut self, lanes: usize, count: usize, mut body: impl FnMut(&mut Self, Index)) {
-        let copies = [4, 2].into_iter().find(|copies| count.is_multiple_of(copies * lanes)).unwrap_or(1);
+        let copies = copies(lanes, count);
         self.count(count as i64, (copies * lanes) as i64, |this, i| {
             for u in 0..copies {
                 body(this, Index { value: Some(i), plus: u * lanes });
             }
         });
     }
+}
+
+/// How many tiles of `count` places are written out in a pass.
+fn copies(lanes: usize, count: usize) -> usize {
+    [4, 2].into_iter().find(|copies| count.is_multiple_of(copies * lanes)).unwrap_or(1)
 }
 
 /// About how many instructions the operations are that kernels make.
