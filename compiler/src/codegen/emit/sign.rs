@@ -12,18 +12,20 @@ const DEPTH: usize = 8;
 struct Sign {
     never_positive: bool,
     never_negative: bool,
+    /// A zero has the sign of its side: a quotient by it is infinite on the right side.
+    sided: bool,
 }
 
 impl Sign {
     fn opposite(self) -> Sign {
-        Sign { never_positive: self.never_negative, never_negative: self.never_positive }
+        Sign { never_positive: self.never_negative, never_negative: self.never_positive, ..self }
     }
 
-    /// Of a product or quotient.
+    /// Of a product.
     fn times(self, other: Sign) -> Sign {
         let same = self.never_positive && other.never_positive || self.never_negative && other.never_negative;
         let differ = self.never_positive && other.never_negative || self.never_negative && other.never_positive;
-        Sign { never_positive: differ, never_negative: same }
+        Sign { never_positive: differ, never_negative: same, sided: self.sided && other.sided }
     }
 
     /// Of what is one or the other, or a sum.
@@ -31,6 +33,7 @@ impl Sign {
         Sign {
             never_positive: self.never_positive && other.never_positive,
             never_negative: self.never_negative && other.never_negative,
+            sided: self.sided && other.sided,
         }
     }
 }
@@ -51,19 +54,24 @@ fn sign(nest: &Nest, value: usize, depth: usize) -> Sign {
                 return Sign::default();
             }
         };
-        return Sign { never_positive: number <= 0.0, never_negative: number >= 0.0 };
+        return Sign { never_positive: number <= 0.0, never_negative: number >= 0.0, sided: number != 0.0 };
     };
     if depth == 0 {
         return Sign::default();
     }
     let op = &nest.ops[k];
     let of = |k: usize| sign(nest, op.args[k] as usize, depth - 1);
-    let never_negative = Sign { never_positive: false, never_negative: true };
+    let never_negative = Sign { never_positive: false, never_negative: true, sided: true };
     match op.op {
-        Op::Abs | Op::Exp | Op::Sqrt | Op::Sigmoid | Op::Softplus => never_negative,
+        Op::Abs | Op::Exp | Op::Sigmoid | Op::Softplus => never_negative,
+        // The root of -0 is -0.
+        Op::Sqrt => Sign { sided: false, ..never_negative },
         Op::Mul | Op::MulZ if op.args[0] == op.args[1] => never_negative,
         Op::Neg => of(0).opposite(),
-        Op::Mul | Op::MulZ | Op::Div => of(0).times(of(1)),
+        Op::Mul => of(0).times(of(1)),
+        // What a zero annihilates is +0.
+        Op::MulZ => Sign { sided: false, ..of(0).times(of(1)) },
+        Op::Div if of(1).sided => of(0).times(of(1)),
         Op::Add => of(0).and(of(1)),
         Op::Sub => of(0).and(of(1).opposite()),
         Op::Select => of(1).and(of(2)),

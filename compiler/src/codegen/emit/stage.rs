@@ -22,7 +22,11 @@ pub const WORTH: usize = 24;
 /// Bytes of a cache line, at which the memory of a block begins.
 const LINE: u32 = 64;
 /// The most operations of a nest that are made this way.
-const MOST: usize = 4;
+const MOST: usize = 6;
+/// From this weight on an operation is not made twice.
+const HEAVY: usize = 24;
+/// Up to this weight several tiles are written out in a pass.
+const LIGHT: usize = 48;
 
 /// An operation of a nest that a kernel makes.
 #[derive(Clone, Copy)]
@@ -45,10 +49,15 @@ pub struct Prepared {
 }
 
 impl Emitter<'_, '_, '_> {
-    /// The operations of a nest that kernels make, in their order.
+    /// The operations of a nest that kernels make, in their order. None around a nest inside, whose totals would be made once more
+    /// for each; but see `strips`, which has them in memory.
     pub fn stages(&self, nest: &Nest) -> Vec<Stage> {
-        // The totals of a nest inside would be made once more for each stage.
-        if nest.lanes == 1 || nest.inner.is_some() {
+        if nest.inner.is_some() { Vec::new() } else { self.all_stages(nest) }
+    }
+
+    /// The same, also around a nest inside.
+    pub fn all_stages(&self, nest: &Nest) -> Vec<Stage> {
+        if nest.lanes == 1 {
             return Vec::new();
         }
         let kernel = |dtype: DType, function: Elementary| function.in_place(Level::best(), dtype == DType::F64);
@@ -56,19 +65,22 @@ impl Emitter<'_, '_, '_> {
             let function = elementary(nest, k)?;
             Some(Stage { op: k, dtype: op.dtype, kernel: kernel(op.dtype, function)? })
         });
-        stages.take(MOST).collect()
+        let stages: Vec<Stage> = stages.collect();
+        // What no kernel makes would be made anew for each stage that needs it.
+        let others = nest.ops.iter().filter(|op| weight(&op.op) >= HEAVY).count() - stages.len();
+        if stages.len() > MOST || others > 0 { Vec::new() } else { stages }
     }
 
     /// Makes the operations of `stages` for `count` places, at most `BLOCK` and a multiple of the lanes; `argument` gives the
     /// argument of an operation at a tile.
     pub fn prepare(
         &mut self,
+        nest: &Nest,
         stages: &[Stage],
-        lanes: usize,
-        count: usize,
+        (lanes, count): (usize, usize),
         mut argument: impl FnMut(&mut Self, usize, Index) -> Value,
     ) {
-        let copies = copies(lanes, count);
+        let copies = copies(nest, stages, (lanes, count));
         self.prepare_rows(stages, (count / (copies * lanes), copies), lanes, |this, op, p, u| {
             let first = this.scaled(p, (copies * lanes) as i64);
             argument(this, op, Index { value: Some(first), plus: u * lanes })
@@ -133,7 +145,7 @@ impl Emitter<'_, '_, '_> {
         Some(self.b.ins().load(clif_type(dtype, lanes), unaligned(), from, near))
     }
 
-    /// The argument of an operation at a tile.
+    /// The argument of an operation at a tile, with what the nest inside gives there.
     pub fn argument(
         &mut self,
         nest: &Nest,
@@ -141,8 +153,9 @@ impl Emitter<'_, '_, '_> {
         at: &[At],
         steps: &[i64],
         (op, index): (usize, Index),
+        given: Vec<Value>,
     ) -> Value {
-        let values = self.values(nest, lanes, at, steps, (op, index), Vec::new());
+        let values = self.values(nest, lanes, at, steps, (op, index), given);
         values[nest.ops[op].args[0] as usize]
     }
 
@@ -161,31 +174,29 @@ impl Emitter<'_, '_, '_> {
     }
 
     fn block(&mut self, nest: &Nest, stages: &[Stage], at: &[At], steps: &[i64], (from, count): (Index, usize)) {
-        self.prepare(stages, nest.lanes as usize, count, |this, op, i| {
+        self.prepare(nest, stages, (nest.lanes as usize, count), |this, op, i| {
             let index = this.beyond(from, i);
-            this.argument(nest, nest.lanes, at, steps, (op, index))
+            this.argument(nest, nest.lanes, at, steps, (op, index), Vec::new())
         });
-        self.tiles(nest.lanes as usize, count, |this, i| {
-            this.prepared.place = Some(i);
-            let index = this.beyond(from, i);
-            this.tile(nest, nest.lanes, at, steps, index);
-        });
-        self.used_up();
-    }
-
-    /// A loop over `count` places, a multiple of the lanes: some tiles each pass.
-    fn tiles(&mut self, lanes: usize, count: usize, mut body: impl FnMut(&mut Self, Index)) {
-        let copies = copies(lanes, count);
+        let lanes = nest.lanes as usize;
+        let copies = copies(nest, stages, (lanes, count));
         self.count(count as i64, (copies * lanes) as i64, |this, i| {
             for u in 0..copies {
-                body(this, Index { value: Some(i), plus: u * lanes });
+                let place = Index { value: Some(i), plus: u * lanes };
+                this.prepared.place = Some(place);
+                let index = this.beyond(from, place);
+                this.tile(nest, nest.lanes, at, steps, index);
             }
         });
+        self.used_up();
     }
 }
 
 /// How many tiles of `count` places are written out in a pass.
-fn copies(lanes: usize, count: usize) -> usize {
+fn copies(nest: &Nest, stages: &[Stage], (lanes, count): (usize, usize)) -> usize {
+    if nest.weight() - staged_weight(nest, stages) > LIGHT {
+        return 1;
+    }
     [4, 2].into_iter().find(|copies| count.is_multiple_of(copies * lanes)).unwrap_or(1)
 }
 

@@ -112,7 +112,9 @@ unsafe fn band<S: Simd, const R: usize>(
     let plan = group.plan;
     let [on, oo, _, _] = group.out_strides;
     let out = unsafe { group.out.offset(n as isize * on + channel as isize * oo) };
-    let (count, most) = (plan.sizes.taps(), MOST_BLOCKS * DOT_BLOCK);
+    // More blocks than a list holds are added to the result one by one, in their order.
+    let count = plan.sizes.taps();
+    let most = if count <= MOST_BLOCKS * DOT_BLOCK { MOST_BLOCKS * DOT_BLOCK } else { DOT_BLOCK };
     let room = count.min(most);
     let cells = space::<Cell>(Use::List, LISTS * room);
     for start in (0..count.max(1)).step_by(most) {

@@ -50,7 +50,7 @@ impl Emitter<'_, '_, '_> {
         (lanes, span): (usize, usize),
     ) -> Vec<Vec<Option<Value>>> {
         let mut body = body_weight(nest, reduction);
-        if part.len >= WORTH.max(span) {
+        if lanes > 1 && part.len >= WORTH.max(span) {
             body -= staged_weight(nest, &self.stages(nest));
         }
         let short = body * part.len.min(span).div_ceil(lanes) <= SPAN;
@@ -89,10 +89,10 @@ impl Emitter<'_, '_, '_> {
             let stages = if lanes > 1 && passes * span >= WORTH { self.stages(nest) } else { Vec::new() };
             let most = if stages.is_empty() { passes } else { (BLOCK / span).min(passes) };
             let some = |this: &mut Self, base: Index, passes: usize, held: Vec<Value>| {
-                this.prepare(&stages, lanes, passes * span, |this, op, i| {
+                this.prepare(nest, &stages, (lanes, passes * span), |this, op, i| {
                     let index = this.beyond(base, i);
                     let (at, steps, index) = this.inside(nest, reduction, &place.at, index);
-                    this.argument(nest, lanes as u32, &at, &steps, (op, index))
+                    this.argument(nest, lanes as u32, &at, &steps, (op, index), Vec::new())
                 });
                 let held = this.repeat(passes, held, |this, i, held| {
                     let first = this.further(base, i, span);

@@ -69,7 +69,8 @@ impl Emitter<'_, '_, '_> {
     }
 
     /// Calls `add` with the values of each of some tiles and its number, from an index on. What the nest inside makes for a strip of
-    /// tiles goes to memory first: with long bodies the processor would see too few tiles at once otherwise.
+    /// tiles goes to memory first, then elementary functions of it: with long bodies the processor would see too few tiles at once
+    /// otherwise.
     pub(super) fn strips(
         &mut self,
         nest: &Nest,
@@ -82,6 +83,7 @@ impl Emitter<'_, '_, '_> {
         let totals = nest.inner.as_ref().and_then(|inner| inner.reduction.as_ref()).map_or(&[][..], |r| &r.totals);
         let list = totals.iter().map(|total| clif_type(total.dtype, lanes as u32));
         let slots: Vec<_> = list.map(|ty| (ty, self.stack_slot(ty.bytes() * STRIP as u32))).collect();
+        let stages = self.all_stages(nest);
         let whole = tiles / STRIP;
         for (first, count, len) in [(0, whole, STRIP), (whole * STRIP, 1, tiles % STRIP)] {
             if count == 0 || len == 0 {
@@ -101,19 +103,30 @@ impl Emitter<'_, '_, '_> {
                         this.b.ins().store(unaligned(), value, to, 0);
                     }
                 });
-                this.count(len as i64, 1, |this, i| {
-                    let index = this.further(begin, i, lanes);
-                    let (at, steps, index) = this.inside(nest, reduction, at, index);
+                let made = |this: &mut Self, i: Value| {
                     let load = |&(ty, slot): &(Type, StackSlot)| {
                         let from = this.b.ins().stack_addr(types::I64, slot, 0);
                         let shift = this.scaled(i, i64::from(ty.bytes()));
                         let from = this.b.ins().iadd(from, shift);
                         this.b.ins().load(ty, unaligned(), from, 0)
                     };
-                    let given = slots.iter().map(load).collect();
+                    slots.iter().map(load).collect::<Vec<Value>>()
+                };
+                this.prepare_rows(&stages, (len, 1), lanes, |this, op, i, _| {
+                    let index = this.further(begin, i, lanes);
+                    let (at, steps, index) = this.inside(nest, reduction, at, index);
+                    let given = made(this, i);
+                    this.argument(nest, lanes as u32, &at, &steps, (op, index), given)
+                });
+                this.count(len as i64, 1, |this, i| {
+                    let index = this.further(begin, i, lanes);
+                    let (at, steps, index) = this.inside(nest, reduction, at, index);
+                    let given = made(this, i);
+                    this.prepared.place = Some(Index { value: Some(this.scaled(i, lanes as i64)), plus: 0 });
                     let values = this.tile_with(nest, lanes as u32, &at, &steps, index, given);
                     add(this, i, &values);
                 });
+                this.used_up();
             });
         }
     }

@@ -150,7 +150,7 @@ impl Emitter<'_, '_, '_> {
             if width > 1 && (to - from) * width * copies >= WORTH {
                 self.prepare_rows(&stages, (to - from, copies), width, |this, op, p, u| {
                     let at = here(this, p);
-                    this.argument(nest, width as u32, &at, &steps, (op, tile_at(j, u, width)))
+                    this.argument(nest, width as u32, &at, &steps, (op, tile_at(j, u, width)), Vec::new())
                 });
             }
             self.count((to - from) as i64, 1, |this, p| {
