@@ -110,6 +110,50 @@ fn carries_that_exchange_places() {
 }
 
 #[test]
+fn scalars_that_exchange_places_in_long_bodies() {
+    let mut rng = Rng::new(6);
+    for (trips, reverse, dtype) in [
+        (Trips::All, false, DType::F64),
+        (Trips::All, true, DType::F32),
+        (Trips::Until, false, DType::F64),
+        (Trips::Input, true, DType::F32),
+        (Trips::Input, false, DType::F64),
+    ] {
+        let ty = Type::scalar(dtype);
+        // A loop among the first steps, of a carry of the outer one.
+        let inner = scan_of(&[ty.clone(), ty.clone(), int()], 1, 1, 3, |b, v| vec![b.mul(v[0], v[1])]);
+        // Three scalars and a count; the counter; a slice.
+        let params = [ty.clone(), ty.clone(), ty.clone(), int(), int(), ty.clone()];
+        let mut scan = scan_of(&params, 0, 4, 7, |b, v| {
+            let powers = b.emit(Op::Scan(inner.clone()), &[v[1], v[2]])[0];
+            let mut value = v[0];
+            for k in 0..30 {
+                value = if k % 3 == 0 { b.sub(value, v[k % 2]) } else { b.mul(value, v[5]) };
+            }
+            let count = b.add(v[3], v[4]);
+            // The first becomes the second at once, the last is read at the end.
+            let last = b.add(value, v[2]);
+            let mut out = vec![v[1], v[0], last, count, powers, v[2]];
+            if trips == Trips::Until {
+                let size = b.op(Op::Abs, &[last]);
+                let limit = b.scalar(dtype, 2.0);
+                out.push(b.op(Op::Lt, &[limit, size]));
+            }
+            out
+        });
+        scan.trips = trips;
+        scan.reverse = reverse;
+        let mut inputs = vec![rng.tensor(dtype, &[]), rng.tensor(dtype, &[]), rng.tensor(dtype, &[])];
+        inputs.extend([Tensor::scalar(3i64), rng.tensor(dtype, &[7])]);
+        if trips == Trips::Input {
+            inputs.push(Tensor::scalar(5i64));
+        }
+        let graph = program(&inputs, |b, v| b.emit(Op::Scan(scan.clone()), v));
+        agree(&graph, &inputs, &format!("{trips:?}, {reverse}"));
+    }
+}
+
+#[test]
 fn a_loop_in_a_loop_writes_rows_of_rows() {
     let mut rng = Rng::new(2);
     let inputs = [rng.tensor(DType::F64, &[3]), rng.tensor(DType::F64, &[4, 2, 3])];

@@ -122,7 +122,7 @@ fn least_normal<L: Lanes>(l: &mut L) -> L::V {
     constant(l, f64::MIN_POSITIVE, f64::from(f32::MIN_POSITIVE))
 }
 
-/// `(1 + p) * 2^k`, rounded once, for `k` from twice the least normal exponent on; `unit` is `2^-shift`. No product underflows,
+/// `(1 + p) * 2^k`, rounded once (twice if it is subnormal), for `k` from twice the least normal exponent on; `unit` is `2^-shift`. No product underflows,
 /// which would take many processors several times as long.
 #[inline(always)]
 fn scale_up<L: Lanes>(l: &mut L, p: L::V, k: L::V, shift: L::V, unit: L::V) -> L::V {
