@@ -50,7 +50,7 @@ pub enum Base {
 }
 
 /// The bytes of `Base::Stack`.
-pub const STACK: usize = 4096;
+pub const STACK: usize = 16 << 10;
 
 /// The place of a value.
 #[derive(Clone, PartialEq, Debug)]
